@@ -1,0 +1,48 @@
+"""What each processor core can do. Kernels are selected, and compilers told, by these features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["CORES", "Core"]
+
+
+@dataclass(frozen=True)
+class Core:
+    """One processor core.
+
+    Attributes:
+        name: As compilers write it, `cortex-m4`.
+        title: As people write it, `Arm Cortex-M4`.
+        isa: Instruction set: `armv6-m`, `armv7-m`, `armv7e-m`, `armv8-m.main`, `rv32imc`.
+        features: What kernels may use: `dsp` (SMLAD, SXTB16), `mve`, `long-multiply` (32 x 32 -> 64 in one
+            instruction), `dwt` (a cycle counter in the core).
+        fpus: The FPUs the core can be built with, `none` included.
+    """
+
+    name: str
+    title: str
+    isa: str
+    features: frozenset[str]
+    fpus: tuple[str, ...]
+
+    def has(self, feature: str) -> bool:
+        """Whether kernels and ports may rely on `feature`."""
+        return feature in self.features
+
+
+def _core(name: str, title: str, isa: str, features: str, fpus: str = "none") -> Core:
+    return Core(name, title, isa, frozenset(features.split()), tuple(fpus.split()))
+
+
+CORES: dict[str, Core] = {
+    core.name: core
+    for core in (
+        _core("cortex-m0", "Arm Cortex-M0", "armv6-m", ""),
+        _core("cortex-m0plus", "Arm Cortex-M0+", "armv6-m", ""),
+        _core("cortex-m3", "Arm Cortex-M3", "armv7-m", "long-multiply dwt"),
+        _core("cortex-m4", "Arm Cortex-M4", "armv7e-m", "long-multiply dwt dsp", "none fpv4-sp-d16"),
+        _core("cortex-m7", "Arm Cortex-M7", "armv7e-m", "long-multiply dwt dsp", "none fpv5-sp-d16 fpv5-d16"),
+        _core("cortex-m33", "Arm Cortex-M33", "armv8-m.main", "long-multiply dwt dsp", "none fpv5-sp-d16"),
+    )
+}
