@@ -1,0 +1,313 @@
+"""Reads a .tflite file into a Graph, checking everything that the file claims."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError, ModelError
+from . import schema
+from .flatbuffer import FlatBufferError, Table, root_table
+from .model import ABSENT, DType, Graph, Op, OptionValue, Quantization, Tensor
+
+__all__ = ["parse_graph", "read_graph"]
+
+MAX_FILE_BYTES = 64 << 20
+MAX_TENSORS = 65_536
+MAX_RANK = 6
+MAX_TENSOR_BYTES = 1 << 30
+
+_DAMAGED = "the file is damaged or not a .tflite model; convert it again, or compare its size with the original"
+_INTEGER_RANGE = {
+    DType.INT8: (-128, 127),
+    DType.UINT8: (0, 255),
+    DType.INT16: (-(2**15), 2**15 - 1),
+    DType.INT32: (-(2**31), 2**31 - 1),
+}
+
+
+def read_graph(path: str | Path) -> Graph:
+    """Read and check a .tflite file.
+
+    Raises:
+        InputError: the file is missing or unreadable.
+        ModelError: its contents are damaged or unsupported; names the file, the op or tensor, and the field.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ModelError(
+                f"{path.stat().st_size:,} bytes are over the limit of {MAX_FILE_BYTES:,}",
+                where=path.name,
+                hint="a model for a microcontroller has kilobytes; is this the right file?",
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"cannot read the model: {error.strerror}",
+            where=str(path),
+            hint="check the path and its permissions",
+        ) from error
+    return parse_graph(data, source=path.name)
+
+
+def parse_graph(data: bytes, source: str = "model.tflite") -> Graph:
+    """Like `read_graph`, from bytes; `source` names them in errors and gives the model its name."""
+    try:
+        return _GraphReader(data, source).read()
+    except FlatBufferError as error:
+        raise ModelError(error.message, where=f"{source}: {error.path}", hint=_DAMAGED) from error
+
+
+def identifier_from(source: str) -> str:
+    """A C identifier made of a file name: `Kws v2.tflite` → `kws_v2`."""
+    stem = re.sub(r"[^a-z0-9]+", "_", Path(source).stem.lower()).strip("_") or "model"
+    return stem if stem[0].isalpha() else f"model_{stem}"
+
+
+class _GraphReader:
+    """One pass over one file. Fields are read in the order in which later ones refer to earlier ones."""
+
+    def __init__(self, data: bytes, source: str) -> None:
+        self.data = data
+        self.source = source
+        self.buffers: list[Table] = []
+
+    def fail(self, where: str, message: str, hint: str = _DAMAGED) -> ModelError:
+        return ModelError(message, where=f"{self.source}: {where}", hint=hint)
+
+    def read(self) -> Graph:
+        model = root_table(self.data, schema.FILE_IDENTIFIER)
+        version = model.scalar(0, "version", "I")
+        if version != schema.SCHEMA_VERSION:
+            raise self.fail("version", f"schema version is {version}, not {schema.SCHEMA_VERSION}")
+        self.buffers = list(model.tables(4, "buffers", MAX_TENSORS))
+        codes = [self._operator(code) for code in model.tables(1, "operator_codes", MAX_TENSORS)]
+        subgraphs = list(model.tables(2, "subgraphs", MAX_TENSORS))
+        if len(subgraphs) != 1:
+            raise self.fail(
+                "subgraphs",
+                f"there are {len(subgraphs)}; only models of one subgraph are supported",
+                "control flow and resource variables need more than one; export the model without them",
+            )
+        subgraph = subgraphs[0]
+        tensors = tuple(
+            self._tensor(index, table) for index, table in enumerate(subgraph.tables(0, "tensors", MAX_TENSORS))
+        )
+        variables = tuple(
+            index
+            for index, table in enumerate(subgraph.tables(0, "tensors", MAX_TENSORS))
+            if table.scalar(5, "is_variable", "B")
+        )
+        graph = Graph(
+            name=identifier_from(self.source),
+            source=self.source,
+            sha256=hashlib.sha256(self.data).hexdigest(),
+            file_bytes=len(self.data),
+            tensors=tensors,
+            ops=tuple(
+                self._op(index, table, codes, len(tensors))
+                for index, table in enumerate(subgraph.tables(3, "operators", MAX_TENSORS))
+            ),
+            inputs=self._tensor_indices(subgraph, 1, "inputs", len(tensors)),
+            outputs=self._tensor_indices(subgraph, 2, "outputs", len(tensors)),
+            variables=variables,
+        )
+        self._check_dataflow(graph)
+        return graph
+
+    # -- operators ----------------------------------------------------------------------------------------------
+
+    def _operator(self, code: Table) -> tuple[str, int]:
+        # Codes above 127 live in the newer field; the older one then holds a placeholder.
+        number = max(code.scalar(3, "builtin_code", "i"), code.scalar(0, "deprecated_builtin_code", "b"))
+        version = code.scalar(2, "version", "i", default=1)
+        if not 0 <= number < len(schema.OPERATOR_NAMES) or schema.OPERATOR_NAMES[number] == "-":
+            raise self.fail(code.path, f"operator code {number} is not in the schema")
+        name = schema.OPERATOR_NAMES[number]
+        if name == "CUSTOM":
+            custom = code.text(1, "custom_code")
+            raise self.fail(
+                code.path,
+                f"custom operator {custom!r} is not supported",
+                "replace the layer by built-in ones before converting",
+            )
+        return name, version
+
+    def _op(self, index: int, table: Table, codes: list[tuple[str, int]], tensor_count: int) -> Op:
+        opcode = table.scalar(0, "opcode_index", "I")
+        if opcode >= len(codes):
+            raise self.fail(table.path, f"opcode_index {opcode}, but there are {len(codes)} operator codes")
+        name, version = codes[opcode]
+        return Op(
+            index=index,
+            name=name,
+            version=version,
+            inputs=self._tensor_indices(table, 1, "inputs", tensor_count, optional=True),
+            outputs=self._tensor_indices(table, 2, "outputs", tensor_count),
+            options=self._options(f"op {index} ({name})", name, table),
+        )
+
+    def _options(self, where: str, name: str, table: Table) -> Mapping[str, OptionValue]:
+        """The option table's fields by name. An op without a table has all defaults (RESHAPE may carry none)."""
+        expected = schema.OPTION_TABLES.get(name)
+        if expected is None:
+            return {}
+        union_type = table.scalar(3, "builtin_options_type", "B")
+        options = table.table(4, "builtin_options") if union_type else None
+        if options is not None and union_type != expected.union_type:
+            raise self.fail(where, f"builtin_options_type is {union_type}, not {expected.union_type}")
+        return {
+            field.name: self._option(where, field, options) for field in expected.fields if options or field.kind != "v"
+        }
+
+    def _option(self, where: str, field: schema.OptionField, options: Table | None) -> OptionValue:
+        if isinstance(field.kind, tuple):
+            number = options.scalar(field.slot, field.name, "b") if options else 0
+            if not 0 <= number < len(field.kind):
+                raise self.fail(f"{where}: {field.name}", f"{number} is not one of {', '.join(field.kind)}")
+            return field.kind[number]
+        if options is None:
+            return bool(field.default) if field.kind == "?" else field.default
+        if field.kind == "v":
+            return options.integers(field.slot, field.name)
+        if field.kind == "f":
+            return options.real(field.slot, field.name, field.default)
+        value = options.scalar(field.slot, field.name, "B" if field.kind == "?" else field.kind, int(field.default))
+        return bool(value) if field.kind == "?" else value
+
+    def _tensor_indices(
+        self, table: Table, slot: int, name: str, count: int, *, optional: bool = False
+    ) -> tuple[int, ...]:
+        indices = table.integers(slot, name)
+        lowest = ABSENT if optional else 0
+        for index in indices:
+            if not lowest <= index < count:
+                raise self.fail(table.named(name), f"tensor {index} does not exist; there are {count}")
+        return indices
+
+    # -- tensors ------------------------------------------------------------------------------------------------
+
+    def _tensor(self, index: int, table: Table) -> Tensor:
+        name = table.text(3, "name")
+        where = f"tensor {index} ({name[:60]})"
+        type_code = table.scalar(1, "type", "b")
+        dtype = schema.TENSOR_TYPES.get(type_code)
+        if dtype is None:
+            known = 0 <= type_code < len(schema.TENSOR_TYPE_NAMES)
+            type_name = schema.TENSOR_TYPE_NAMES[type_code] if known else f"type {type_code}"
+            raise self.fail(
+                where,
+                f"{type_name} is not supported",
+                "convert the model to full int8: `tinyml quantize`, or TFLite's converter",
+            )
+        if table.has(6):
+            raise self.fail(where, "sparse storage is not supported", "convert without weight sparsity encoding")
+        shape = self._shape(where, table)
+        if math.prod(shape) * dtype.bytes > MAX_TENSOR_BYTES:
+            raise self.fail(f"{where}: shape", f"{list(shape)} takes over {MAX_TENSOR_BYTES:,} bytes")
+        return Tensor(
+            index=index,
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            quantization=self._quantization(where, table, shape, dtype),
+            data=self._data(where, table, shape, dtype),
+        )
+
+    def _shape(self, where: str, table: Table) -> tuple[int, ...]:
+        shape = table.integers(0, "shape")
+        if len(shape) > MAX_RANK:
+            raise self.fail(f"{where}: shape", f"has {len(shape)} dimensions; at most {MAX_RANK} are supported")
+        if shape and shape[0] == -1:
+            shape = (1, *shape[1:])  # a dynamic batch: microcontrollers infer one sample at a time
+        for size in shape:
+            if size < 0:
+                raise self.fail(
+                    f"{where}: shape",
+                    f"{list(shape)} is not fixed",
+                    "only the batch may be dynamic; convert the model with static shapes",
+                )
+        return shape
+
+    def _quantization(self, where: str, table: Table, shape: tuple[int, ...], dtype: DType) -> Quantization | None:
+        parameters = table.table(4, "quantization")
+        if parameters is None:
+            return None
+        scale = parameters.reals(2, "scale")
+        zero_point = parameters.integers(3, "zero_point", "i8")
+        if not scale:
+            return None
+        where = f"{where}: quantization"
+        if len(zero_point) == 1 < len(scale):
+            zero_point *= len(scale)
+        if len(zero_point) != len(scale):
+            raise self.fail(where, f"{len(scale)} scales, but {len(zero_point)} zero points")
+        for value in scale:
+            if not (math.isfinite(value) and value > 0):
+                raise self.fail(where, f"scale {value} is not finite and positive")
+        low, high = _INTEGER_RANGE.get(dtype, (0, 0))
+        for value in zero_point:
+            if not low <= value <= high:
+                raise self.fail(where, f"zero point {value} is outside {dtype.value}")
+        axis = parameters.scalar(6, "quantized_dimension", "i")
+        if len(scale) > 1:
+            if not 0 <= axis < len(shape):
+                raise self.fail(where, f"axis {axis} is outside shape {list(shape)}")
+            if shape[axis] != len(scale):
+                raise self.fail(where, f"{len(scale)} scales for {shape[axis]} channels along axis {axis}")
+        return Quantization(scale, zero_point, axis)
+
+    def _data(
+        self, where: str, table: Table, shape: tuple[int, ...], dtype: DType
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None:
+        number = table.scalar(2, "buffer", "I")
+        if number >= len(self.buffers):
+            raise self.fail(f"{where}: buffer", f"{number} does not exist; there are {len(self.buffers)}")
+        buffer = self.buffers[number]
+        if buffer.scalar(1, "offset", "Q") > 1 or buffer.scalar(2, "size", "Q") > 1:
+            raise self.fail(f"{where}: buffer", "lies outside the FlatBuffer", "convert to a file under 2 GB")
+        data = buffer.array(0, "data", "u1")
+        if data is None or not len(data):
+            return None
+        expected = math.prod(shape) * dtype.bytes
+        if len(data) != expected:
+            raise self.fail(f"{where}: buffer", f"holds {len(data)} bytes, but shape {list(shape)} needs {expected}")
+        return np.frombuffer(data.tobytes(), dtype=dtype.numpy).reshape(shape)
+
+    # -- the whole ----------------------------------------------------------------------------------------------
+
+    def _check_dataflow(self, graph: Graph) -> None:
+        """Every tensor is written once, before it is read; so the file's order of ops can run and has no cycle."""
+        if not graph.inputs or not graph.outputs or not graph.ops:
+            raise self.fail("subgraphs[0]", "has no inputs, no outputs or no ops")
+        for index in graph.inputs:
+            if graph.tensors[index].is_constant:
+                raise self.fail("subgraphs[0].inputs", f"tensor {index} is a constant")
+        ready = {tensor.index for tensor in graph.tensors if tensor.is_constant}
+        ready.update(graph.inputs, graph.variables)
+        written: set[int] = set(ready)
+        for op in graph.ops:
+            where = f"op {op.index} ({op.name})"
+            for index in (*op.inputs, *op.outputs):
+                if index != ABSENT and graph.tensors[index].elements == 0:
+                    raise self.fail(where, f"tensor {index} is empty: its shape is {list(graph.tensors[index].shape)}")
+            for index in op.inputs:
+                if index != ABSENT and index not in ready:
+                    raise self.fail(
+                        f"{where}: inputs",
+                        f"reads tensor {index} before any op has written it (a cycle, or ops out of order)",
+                    )
+            for index in op.outputs:
+                if index in written:
+                    raise self.fail(f"{where}: outputs", f"writes tensor {index}, which already has a value")
+                written.add(index)
+            ready.update(op.outputs)
+        for index in graph.outputs:
+            if index not in ready or graph.tensors[index].is_constant:
+                raise self.fail("subgraphs[0].outputs", f"tensor {index} is not computed by any op")
