@@ -33,7 +33,8 @@ class DType(str, Enum):
     @property
     def numpy(self) -> np.dtype[Any]:
         """The little-endian numpy dtype of the same elements."""
-        return np.dtype(self.value).newbyteorder("<")
+        little_endian: np.dtype[Any] = np.dtype(self.value).newbyteorder("<")
+        return little_endian
 
     @property
     def bytes(self) -> int:

@@ -1,0 +1,44 @@
+"""How far an output may lie over its input: the `lead` of each kind of kernel, derived from its loop order.
+
+A kernel that writes its output forwards while it reads its input forwards can share memory with it, as long as no
+byte is written before its last reading. With the input starting `lead` bytes above the output, the write position of
+every step stays at or below the lowest input byte that this or a later step reads. (The idea is known as diagonal
+memory optimisation: Blacker et al., 2020, arXiv:2010.01668.)
+"""
+
+from __future__ import annotations
+
+from .window import Window
+
+__all__ = ["IN_PLACE", "window_lead"]
+
+IN_PLACE = 0
+"""Element i of the output is written after element i of the input is read for the last time."""
+
+
+def window_lead(window: Window, *, input_channels: int, output_channels: int, channelwise: bool) -> int:
+    """The lead of a kernel that loops over output pixels, then over channels. Bytes, for int8 NHWC.
+
+    At every step all that is written so far must end at or below the first byte that the step reads. Both grow as a
+    sum of a row's, a column's and a batch's part, so that their difference is largest where each part's is.
+
+    Args:
+        window: The geometry.
+        input_channels: Channels of the input.
+        output_channels: Channels of the output.
+        channelwise: An output channel reads only its own input channel, and channels are visited in order (depthwise,
+            pooling). Otherwise every channel of a pixel reads the whole window.
+
+    Returns:
+        The smallest safe distance from the output's start to the input's start, at least 0.
+    """
+    input_row, output_row = window.input_width * input_channels, window.output_width * output_channels
+    rows = max(row * output_row - window.first_row(row) * input_row for row in range(window.output_height))
+    columns = max(
+        column * output_channels - window.first_column(column) * input_channels for column in range(window.output_width)
+    )
+    batch_growth = window.output_height * output_row - window.input_height * input_row
+    batches = max(0, (window.batches - 1) * batch_growth)
+    # While the pixel's last channel is computed, all its other channels are written.
+    channels = output_channels - (input_channels if channelwise else 1)
+    return max(0, batches + rows + columns + channels)

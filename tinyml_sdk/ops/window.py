@@ -1,0 +1,92 @@
+"""Geometry that convolutions and poolings share: a window that slides over height and width."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..graph import Tensor
+from .base import OpView, ParameterValue
+
+__all__ = ["Window", "sliding_window"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A filter of (height, width) over NHWC input; sizes in elements, paddings above and left."""
+
+    batches: int
+    input_height: int
+    input_width: int
+    output_height: int
+    output_width: int
+    filter_height: int
+    filter_width: int
+    stride_height: int
+    stride_width: int
+    dilation_height: int
+    dilation_width: int
+    padding_top: int
+    padding_left: int
+
+    @property
+    def parameters(self) -> dict[str, ParameterValue]:
+        """The fields of the C struct `tinyml_window`."""
+        return dict(vars(self))
+
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether each output pixel reads just the input pixel of the same position."""
+        return (self.filter_height, self.filter_width, self.stride_height, self.stride_width) == (1, 1, 1, 1)
+
+    def first_row(self, output_row: int) -> int:
+        """The first input row that the output row reads, within the input."""
+        return _first_tap(output_row * self.stride_height - self.padding_top, self.dilation_height)
+
+    def first_column(self, output_column: int) -> int:
+        """The first input column that the output column reads, within the input."""
+        return _first_tap(output_column * self.stride_width - self.padding_left, self.dilation_width)
+
+
+def _first_tap(start: int, dilation: int) -> int:
+    # The least start + k x dilation that is not negative.
+    return start if start >= 0 else start % dilation
+
+
+def _along(view: OpView, axis: str, *, size: int, filter_size: int, stride: int, dilation: int) -> tuple[int, int]:
+    """Output size and padding before, as `ComputeOutSize` and `ComputePadding` (tensorflow/lite/kernels/padding.h)."""
+    padding = view.op.options["padding"]
+    reach = (filter_size - 1) * dilation + 1
+    output = -(-size // stride) if padding == "SAME" else -(-(size - reach + 1) // stride)
+    if output < 1:
+        raise view.fail(axis, f"the filter reaches over {reach} elements, but the input has {size}")
+    return output, max(0, (output - 1) * stride + reach - size) // 2
+
+
+def sliding_window(view: OpView, input_: Tensor, filter_height: int, filter_width: int, *, dilated: bool) -> Window:
+    """The window of a convolution or pooling from the op's options. Raises ModelError for impossible ones."""
+    limit = 32_767
+    stride_height, stride_width = (view.integer(name, 1, limit) for name in ("stride_h", "stride_w"))
+    dilation_height = view.integer("dilation_h_factor", 1, limit) if dilated else 1
+    dilation_width = view.integer("dilation_w_factor", 1, limit) if dilated else 1
+    batches, height, width, _ = input_.shape
+    output_height, top = _along(
+        view, "height", size=height, filter_size=filter_height, stride=stride_height, dilation=dilation_height
+    )
+    output_width, left = _along(
+        view, "width", size=width, filter_size=filter_width, stride=stride_width, dilation=dilation_width
+    )
+    return Window(
+        batches=batches,
+        input_height=height,
+        input_width=width,
+        output_height=output_height,
+        output_width=output_width,
+        filter_height=filter_height,
+        filter_width=filter_width,
+        stride_height=stride_height,
+        stride_width=stride_width,
+        dilation_height=dilation_height,
+        dilation_width=dilation_width,
+        padding_top=top,
+        padding_left=left,
+    )
