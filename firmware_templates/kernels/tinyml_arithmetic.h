@@ -17,6 +17,9 @@
 #define TINYML_KERNEL static inline __attribute__((always_inline))
 #endif
 
+/* A layer is called by the whole inference and by the one that goes layer by layer. */
+#define TINYML_LAYER static __attribute__((noinline))
+
 #define TINYML_INLINE static inline __attribute__((always_inline))
 
 /* The rounded high half of 2 * a * b. The multiplier is never INT32_MIN, so nothing saturates. */

@@ -87,7 +87,7 @@ class Layer:
         kernel: The C function; it is called with `arguments`, in order.
         header: The file of the kernel in firmware_templates/kernels.
         macs: Multiply-accumulates of one inference.
-        lead: For each input, the least distance in bytes by which the input must start above the output where the
+        lead: For each input (those past the end: None), the least distance in bytes by which the input must start above the output where the
             two overlap in memory, or None where they must not overlap. 0 lets the output take the input's place.
             The kernel's loop order decides it; see `overlap.py`.
         scratch_bytes: Memory the kernel needs while it runs.
@@ -107,6 +107,10 @@ class Layer:
     def constants(self) -> tuple[Constant, ...]:
         """The arrays this layer adds to the weights file."""
         return tuple(argument for argument in self.arguments if isinstance(argument, Constant))
+
+    def lead_of(self, index: int) -> int | None:
+        """The lead of input `index`, None where the output must not overlap it."""
+        return self.lead[index] if index < len(self.lead) else None
 
 
 # -- what an operator sees ----------------------------------------------------------------------------------------

@@ -1,0 +1,222 @@
+"""Graph, layers and memory plan as C: the model library, runtime `aot`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import jinja2
+
+from .. import __version__
+from ..graph import DType, Graph, Tensor
+from ..ops import Constant, Input, Layer, Parameters, Scratch
+from ..ops.base import Argument
+from ..plan import MemoryPlan
+from ..resources import templates_dir
+from .c_source import C_TYPES, array_rows, c_call, c_string, float_literal, struct_rows
+
+__all__ = ["ModelSource", "Optimize", "generate_model"]
+
+Optimize = Literal["speed", "size"]
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model library: its files (path relative to its folder → text), and the names of its constant arrays.
+
+    Attributes:
+        name: The prefix of all its C symbols.
+        files: `NAME.h`, `NAME.c`, `NAME_weights.h`, `NAME_weights.c` and the kernels that they use.
+        weight_symbols: The arrays in flash, by which the ELF's flash is split into weights and code.
+        weight_bytes: Their sum.
+    """
+
+    name: str
+    files: Mapping[str, str]
+    weight_symbols: frozenset[str]
+    weight_bytes: int
+
+
+@dataclass(frozen=True)
+class _Array:
+    symbol: str
+    c_type: str
+    elements: int
+    rows: str
+    comment: str
+
+
+def generate_model(
+    graph: Graph, layers: Sequence[Layer], plan: MemoryPlan, optimize: Optimize = "speed"
+) -> ModelSource:
+    """Write a model as C99 without heap, interpreter or dependencies.
+
+    The same graph, layers and plan always give the same bytes.
+    """
+    arrays = _arrays(graph, layers)
+    headers = sorted({layer.header for layer in layers if _runs(layer, plan)})
+    context: dict[str, Any] = {
+        "version": __version__,
+        "name": graph.name,
+        "upper": graph.name.upper(),
+        "source": graph.source,
+        "sha256": graph.sha256,
+        "optimize": optimize,
+        "plan": plan,
+        "macs": sum(layer.macs for layer in layers),
+        "inputs": [_port(tensor, plan) for tensor in graph.input_tensors],
+        "outputs": [_port(tensor, plan) for tensor in graph.output_tensors],
+        "headers": headers,
+        "layers": [_layer(graph, layer, plan) for layer in layers],
+        "arrays": list(arrays.values()),
+    }
+    files = {
+        f"{graph.name}.h": _render("aot/model.h.j2", context),
+        f"{graph.name}.c": _render("aot/model.c.j2", context),
+        f"{graph.name}_weights.h": _render("aot/weights.h.j2", context),
+        f"{graph.name}_weights.c": _render("aot/weights.c.j2", context),
+    }
+    for header in _with_includes(headers):
+        files[f"kernels/{header}"] = (templates_dir() / "kernels" / header).read_text(encoding="utf-8")
+    return ModelSource(
+        name=graph.name,
+        files=files,
+        weight_symbols=frozenset(array.symbol for array in arrays.values()),
+        weight_bytes=sum(array.elements * _C_BYTES[array.c_type] for array in arrays.values()),
+    )
+
+
+_C_BYTES = {"int8_t": 1, "uint8_t": 1, "int32_t": 4, "float": 4}
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates_dir()),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # C is not HTML
+    )
+
+
+def _render(template: str, context: Mapping[str, Any]) -> str:
+    return _environment().get_template(template).render(context)
+
+
+def _with_includes(headers: Sequence[str]) -> list[str]:
+    """The kernel headers and all that they include, sorted."""
+    found: set[str] = set()
+    waiting = list(headers)
+    while waiting:
+        header = waiting.pop()
+        if header not in found:
+            found.add(header)
+            text = Path(templates_dir() / "kernels" / header).read_text(encoding="utf-8")
+            waiting += re.findall(r'^#include "([^"]+)"', text, re.MULTILINE)
+    return sorted(found)
+
+
+# -- constants ----------------------------------------------------------------------------------------------------
+
+
+def _constant_symbol(graph: Graph, layer: Layer, constant: Constant) -> str:
+    return f"{graph.name}_{layer.op.index}_{constant.name}"
+
+
+def _tensor_symbol(graph: Graph, tensor: Tensor) -> str:
+    return f"{graph.name}_tensor_{tensor.index}"
+
+
+def _arrays(graph: Graph, layers: Sequence[Layer]) -> dict[str, _Array]:
+    """Every constant array once, in the order of the layers that read them."""
+    arrays: dict[str, _Array] = {}
+    for layer in layers:
+        for argument in layer.arguments:
+            if isinstance(argument, Constant):
+                symbol, values, what = _constant_symbol(graph, layer, argument), argument.values, argument.name
+            elif isinstance(argument, Input):
+                tensor = graph.tensors[layer.op.inputs[argument.index]]
+                if tensor.data is None:
+                    continue
+                symbol, values, what = _tensor_symbol(graph, tensor), tensor.data, f"input {argument.index}"
+            else:
+                continue
+            arrays[symbol] = _Array(
+                symbol=symbol,
+                c_type=C_TYPES[values.dtype.name],
+                elements=values.size,
+                rows=array_rows(values),
+                comment=f"{what} of layer {layer.op.index}, {layer.op.name}",
+            )
+    return arrays
+
+
+# -- layers -------------------------------------------------------------------------------------------------------
+
+
+def _runs(layer: Layer, plan: MemoryPlan) -> bool:
+    """Whether the layer does anything: a copy onto itself does not."""
+    if not layer.is_copy:
+        return True
+    offsets = plan.tensor_offsets
+    return offsets.get(layer.op.inputs[0]) != offsets[layer.op.outputs[0]]
+
+
+def _layer(graph: Graph, layer: Layer, plan: MemoryPlan) -> dict[str, Any]:
+    parameters = [argument for argument in layer.arguments if isinstance(argument, Parameters)]
+    arguments = [_argument(graph, layer, plan, argument) for argument in layer.arguments]
+    shapes = [
+        "x".join(str(size) for size in graph.tensors[index].shape) or "1"
+        for index in (*(index for index in layer.op.inputs[:1]), *layer.op.outputs)
+    ]
+    return {
+        "index": layer.op.index,
+        "op": layer.op.name,
+        "function": f"layer_{layer.op.index}_{layer.op.name.lower()}",
+        "shapes": " -> ".join(shapes),
+        "macs": layer.macs,
+        "runs": _runs(layer, plan),
+        "params_type": parameters[0].c_type if parameters else None,
+        "params": struct_rows(parameters[0].fields, "      ") if parameters else "",
+        "call": c_call(layer.kernel, arguments, "  "),
+    }
+
+
+def _argument(graph: Graph, layer: Layer, plan: MemoryPlan, argument: Argument) -> str:
+    if isinstance(argument, Parameters):
+        return "&params"
+    if isinstance(argument, Constant):
+        return _constant_symbol(graph, layer, argument)
+    if isinstance(argument, Scratch):
+        return f"arena + {plan.scratch_offsets[layer.op.index]}"
+    is_input = isinstance(argument, Input)
+    index = layer.op.inputs[argument.index] if is_input else layer.op.outputs[argument.index]
+    tensor = graph.tensors[index]
+    if tensor.is_constant:
+        return _tensor_symbol(graph, tensor)
+    address = f"arena + {plan.tensor_offsets[index]}"
+    if tensor.dtype is DType.INT8:
+        return address
+    const = "const " if is_input else ""
+    return f"({const}{C_TYPES[tensor.dtype.value]} *)({const}void *)({address})"
+
+
+def _port(tensor: Tensor, plan: MemoryPlan) -> dict[str, Any]:
+    """An input or output of the model as the header describes it."""
+    quantization = tensor.quantization
+    return {
+        "tensor_name": c_string(tensor.name)[1:-1].replace("*/", "* /"),
+        "dtype": tensor.dtype.value,
+        "shape": "{" + ", ".join(str(size) for size in tensor.shape or (1,)) + "}",
+        "rank": max(1, len(tensor.shape)),
+        "bytes": tensor.bytes,
+        "offset": plan.tensor_offsets[tensor.index],
+        "scale": float_literal(quantization.scale[0]) if quantization else None,
+        "zero_point": quantization.zero_point[0] if quantization else None,
+    }
