@@ -1,5 +1,6 @@
 """Tensor lifetimes, placement in the arena, and whether a model fits a board."""
 
+from .fit import Fit, check_fit, measure_fit
 from .memory import LiveBuffer, MemoryPlan, plan_memory
 
-__all__ = ["LiveBuffer", "MemoryPlan", "plan_memory"]
+__all__ = ["Fit", "LiveBuffer", "MemoryPlan", "check_fit", "measure_fit", "plan_memory"]

@@ -1,0 +1,80 @@
+"""The whole measurement: build, run, compare, report. What `tinyml bench` calls."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from ..codegen import Optimize
+from ..firmware import build_inspected, inspect_model
+from ..targets import open_target
+from .check import compare_outputs, first_differing, measure_accuracy
+from .inputs import check_inputs, load_inputs
+from .reference import open_reference
+from .result import BenchResult
+from .session import Progress, first_divergent_layer, measure
+from .summary import assemble_result
+
+__all__ = ["benchmark"]
+
+
+def benchmark(
+    model: str | Path,
+    *,
+    board: str | Path,
+    target: str = "builtin",
+    toolchain: str = "zig",
+    optimize: Optimize = "speed",
+    runs: int = 5,
+    inputs: str | Path | None = None,
+    project_dir: str | Path | None = None,
+    progress: Progress | None = None,
+) -> BenchResult:
+    """Build a model for a board, run it there, compare every output byte with the reference and count the costs.
+
+    Args:
+        model: Path of a .tflite file.
+        board: Name or file of the board.
+        target: Where to run: `builtin` or `qemu`.
+        toolchain: What to build with: `zig` or `gnu_arm`.
+        optimize: `speed` or `size`.
+        runs: Least number of inferences to count; every input is run at least once.
+        inputs: An .npz file with inputs and, for accuracy, labels; made-up inputs of several amplitudes where None.
+        project_dir: Where to keep the generated project and the ELF; a temporary folder where None.
+        progress: Called with a stage, how much of it is done, and of how much.
+
+    Returns:
+        The result, also when outputs differ from the reference: look at `check.bit_exact`.
+
+    Raises:
+        ModelError, BoardError, FitError, InputError, MissingToolError, BuildError: as for `build_firmware`.
+        TargetError: the firmware cannot be run or does not answer.
+    """
+    report: Progress = progress or (lambda _stage, _done, _total: None)
+    inspection = inspect_model(model, board)
+    graph = inspection.graph
+    assert inspection.board is not None
+    if inputs is None:
+        samples, labels = check_inputs(graph.input_tensors), None
+    else:
+        samples, labels = load_inputs(inputs, graph.input_tensors)
+    with ExitStack() as stack:
+        folder = Path(project_dir) if project_dir else Path(stack.enter_context(tempfile.TemporaryDirectory())) / "p"
+        report("building", 0, 1)
+        firmware = build_inspected(inspection, folder, toolchain, optimize)
+        report("building", 1, 1)
+        report("computing the reference", 0, 1)
+        reference = open_reference(Path(model), inspection, stack)
+        expected = reference.run(samples)
+        report("computing the reference", 1, 1)
+        device = stack.enter_context(open_target(target, inspection.board))
+        measurement = measure(device, firmware.elf, graph, samples, runs, report)
+        check = compare_outputs(reference.name, expected, measurement.outputs)
+        if not check.bit_exact:
+            worst = first_differing(expected, measurement.outputs)
+            divergent = first_divergent_layer(device, firmware.elf, inspection, reference, samples[worst])
+            check = replace(check, first_divergent_layer=divergent)
+        accuracy = measure_accuracy(labels, expected, measurement.outputs)
+        return assemble_result(inspection, firmware, device, measurement, check, accuracy)

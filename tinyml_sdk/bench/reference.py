@@ -1,0 +1,32 @@
+"""What the device's outputs are compared with: TFLM's interpreter, or the generated C built for this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..firmware import Inspection
+from .tflm_reference import TflmReference
+
+__all__ = ["Reference", "TflmReference", "open_reference"]
+
+Array = npt.NDArray[Any]
+
+
+class Reference(Protocol):
+    """Computes a model's outputs, and any tensor on the way to them."""
+
+    name: str
+
+    def run(self, inputs: Sequence[Sequence[Array]]) -> list[list[Array]]:
+        """The outputs of independent inferences; see `TflmReference.run`."""
+        ...
+
+    def intermediates(self, inputs: Sequence[Array], tensor_indices: Sequence[int]) -> list[Array]:
+        """The values of any computed tensors in one inference."""
+        ...

@@ -1,0 +1,85 @@
+"""Everything measured, put together as the result."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from ..firmware import Firmware, Inspection
+from ..targets import Target
+from .result import (
+    Accuracy,
+    BenchResult,
+    Check,
+    FlashUse,
+    LayerCost,
+    ModelFacts,
+    PerInference,
+    RamUse,
+    TargetFacts,
+    ToolchainFacts,
+)
+from .session import Measurement
+
+__all__ = ["assemble_result"]
+
+
+def assemble_result(
+    inspection: Inspection,
+    firmware: Firmware,
+    target: Target,
+    measurement: Measurement,
+    check: Check,
+    accuracy: Accuracy | None,
+) -> BenchResult:
+    """The result of one benchmark."""
+    board = firmware.board
+    median = round(statistics.median(measurement.counts))
+    return BenchResult(
+        model=ModelFacts(
+            file=inspection.graph.source,
+            sha256=inspection.graph.sha256,
+            name=inspection.graph.name,
+            macs=inspection.macs,
+            ops=len(inspection.layers),
+        ),
+        board=board.name,
+        core=board.core,
+        runtime="aot",
+        optimize=firmware.optimize,
+        toolchain=ToolchainFacts(firmware.build.toolchain, firmware.build.version, firmware.build.flags),
+        target=TargetFacts(target.name, target.version()),
+        counter=target.counts,
+        counter_resolution=measurement.resolution,
+        clock_hz=board.clock_hz,
+        per_inference=PerInference(
+            median=median, min=min(measurement.counts), max=max(measurement.counts), runs=len(measurement.counts)
+        ),
+        latency_us=median * 1e6 / board.clock_hz if target.counts == "cycles" else None,
+        flash=FlashUse(firmware.memory.flash, firmware.memory.code, firmware.memory.weights),
+        ram=_ram(inspection.plan.arena_bytes, firmware.memory.data + firmware.memory.bss, measurement.stack_peak),
+        check=check,
+        accuracy=accuracy,
+        layers=_layers(inspection, measurement.layer_counts),
+    )
+
+
+def _ram(arena: int, static_and_arena: int, stack_peak: int) -> RamUse:
+    return RamUse(
+        total=static_and_arena + stack_peak, arena=arena, static=static_and_arena - arena, stack_peak=stack_peak
+    )
+
+
+def _layers(inspection: Inspection, counts: Sequence[int]) -> tuple[LayerCost, ...]:
+    total = sum(counts) or 1
+    return tuple(
+        LayerCost(
+            index=layer.op.index,
+            op=layer.op.name,
+            name=inspection.graph.tensors[layer.op.outputs[0]].name,
+            macs=layer.macs,
+            count=count,
+            share=count / total,
+        )
+        for layer, count in zip(inspection.layers, counts, strict=True)
+    )

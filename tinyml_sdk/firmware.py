@@ -1,0 +1,162 @@
+"""From a model file to firmware: inspect, generate, build. Each step is a function that a script may call too."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .boards import Board, load_board
+from .codegen import (
+    BUILD_FOLDER,
+    GeneratedProject,
+    ModelSource,
+    Optimize,
+    generate_model,
+    generate_project,
+    write_folder,
+)
+from .errors import BuildError, FitError
+from .graph import Graph, read_graph
+from .ops import Layer, lower_graph
+from .plan import Fit, MemoryPlan, check_fit, measure_fit, plan_memory
+from .toolchains import BuildJob, BuildResult, MemoryUse, get_toolchain, read_sections
+
+__all__ = ["Firmware", "Inspection", "build_firmware", "build_inspected", "generate", "inspect_model"]
+
+_OVERFLOW = re.compile(r"[^\n]*(?:will not fit in region|overflowed by)[^\n]*")
+"""What LLD and GNU ld say when a memory region is too small."""
+
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """What is known of a model before anything is built. `board` and `fit` only where a board was named."""
+
+    graph: Graph
+    layers: tuple[Layer, ...]
+    plan: MemoryPlan
+    weight_bytes: int
+    board: Board | None = None
+    fit: Fit | None = None
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(layer.macs for layer in self.layers)
+
+
+@dataclass(frozen=True, eq=False)
+class Firmware:
+    """A built benchmark firmware: where it is, how it was built, and what it puts in flash and RAM."""
+
+    board: Board
+    optimize: Optimize
+    folder: Path
+    elf: Path
+    build: BuildResult
+    memory: MemoryUse
+
+
+def inspect_model(model: str | Path, board: str | Path | None = None) -> Inspection:
+    """Read a .tflite file, check it, choose kernels and plan its memory.
+
+    Args:
+        model: Path of the file.
+        board: Name or file of a board whose core's kernels to choose and whose memory to compare with.
+
+    Raises:
+        ModelError: the file is damaged or unsupported.
+        BoardError: there is no such board.
+    """
+    chosen = load_board(board) if board is not None else None
+    graph = read_graph(model)
+    layers = lower_graph(graph, chosen.core_spec if chosen else None)
+    plan = plan_memory(graph, layers)
+    weight_bytes = generate_model(graph, layers, plan).weight_bytes
+    fit = measure_fit(chosen, plan.arena_bytes, weight_bytes) if chosen else None
+    return Inspection(graph, layers, plan, weight_bytes, chosen, fit)
+
+
+def generate(
+    model: str | Path, output: str | Path, *, board: str | Path | None = None, optimize: Optimize = "speed"
+) -> ModelSource | GeneratedProject:
+    """Write C for a model into a folder: the model library alone, or with a board a whole firmware project.
+
+    The folder appears whole or not at all, and the same model gives the same bytes.
+
+    Args:
+        model: Path of a .tflite file.
+        output: A folder that is new, empty, or was generated and not changed since.
+        board: Name or file of the board to write a benchmark firmware for.
+        optimize: `speed` specialises each layer's kernel, `size` shares one instance.
+
+    Raises:
+        ModelError, BoardError: as for `inspect_model`.
+        FitError: the model cannot fit the board.
+        InputError: the folder holds other files or cannot be written.
+    """
+    if board is None:
+        inspection = inspect_model(model)
+        source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
+        write_folder(Path(output), source.files, {"model": source.name, "optimize": optimize})
+        return source
+    project = _project(inspect_model(model, board), optimize)
+    write_folder(Path(output), project.files, project.manifest)
+    return project
+
+
+def build_firmware(
+    model: str | Path,
+    output: str | Path,
+    *,
+    board: str | Path,
+    toolchain: str = "zig",
+    optimize: Optimize = "speed",
+) -> Firmware:
+    """Generate the benchmark firmware of a model for a board and compile it to `output/build/firmware.elf`.
+
+    Raises:
+        ModelError, BoardError, FitError, InputError: as for `generate`.
+        MissingToolError: the toolchain is not installed.
+        BuildError: the compiler failed.
+    """
+    return build_inspected(inspect_model(model, board), Path(output), toolchain, optimize)
+
+
+def _project(inspection: Inspection, optimize: Optimize) -> GeneratedProject:
+    """The firmware project, unless the model cannot fit."""
+    board = inspection.board
+    assert board is not None
+    check_fit(board, inspection.plan.arena_bytes, inspection.weight_bytes)
+    source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
+    return generate_project(inspection.graph, source, board, optimize)
+
+
+def build_inspected(inspection: Inspection, folder: Path, toolchain: str, optimize: Optimize) -> Firmware:
+    """`build_firmware` for a model that has been inspected for a board."""
+    board = inspection.board
+    assert board is not None
+    compiler = get_toolchain(toolchain)
+    project = _project(inspection, optimize)
+    write_folder(folder, project.files, project.manifest)
+    job = BuildJob(
+        root=folder,
+        sources=project.sources,
+        include_dirs=project.include_dirs,
+        linker_script=project.linker_script,
+        board=board,
+        optimize=optimize,
+        output=folder / BUILD_FOLDER / "firmware.elf",
+    )
+    try:
+        result = compiler.build(job)
+    except BuildError as error:
+        if overflow := _OVERFLOW.search(error.output):
+            raise FitError(
+                f"the firmware does not fit: {overflow.group(0)}",
+                where=board.name,
+                hint="choose a larger board (`tinyml boards`), a smaller model, or --optimize size",
+            ) from error
+        raise
+    return Firmware(board, optimize, folder, result.elf, result, read_sections(result.elf, project.weight_symbols))
