@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..boards import Board
 from ..errors import FitError
+
+if TYPE_CHECKING:
+    from ..boards.model import Board
 
 __all__ = ["Fit", "check_fit", "measure_fit"]
 
