@@ -28,7 +28,6 @@ _OVERFLOW = re.compile(r"[^\n]*(?:will not fit in region|overflowed by)[^\n]*")
 """What LLD and GNU ld say when a memory region is too small."""
 
 
-
 @dataclass(frozen=True, eq=False)
 class Inspection:
     """What is known of a model before anything is built. `board` and `fit` only where a board was named."""
@@ -130,7 +129,7 @@ def _project(inspection: Inspection, optimize: Optimize) -> GeneratedProject:
     assert board is not None
     check_fit(board, inspection.plan.arena_bytes, inspection.weight_bytes)
     source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
-    return generate_project(inspection.graph, source, board, optimize)
+    return generate_project(inspection.graph, source, inspection.plan, board, optimize)
 
 
 def build_inspected(inspection: Inspection, folder: Path, toolchain: str, optimize: Optimize) -> Firmware:

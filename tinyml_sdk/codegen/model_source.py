@@ -5,11 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
-
-import jinja2
 
 from .. import __version__
 from ..graph import DType, Graph, Tensor
@@ -18,6 +15,7 @@ from ..ops.base import Argument
 from ..plan import MemoryPlan
 from ..resources import templates_dir
 from .c_source import C_TYPES, array_rows, c_call, c_string, float_literal, struct_rows
+from .templates import render
 
 __all__ = ["ModelSource", "Optimize", "generate_model"]
 
@@ -75,10 +73,10 @@ def generate_model(
         "arrays": list(arrays.values()),
     }
     files = {
-        f"{graph.name}.h": _render("aot/model.h.j2", context),
-        f"{graph.name}.c": _render("aot/model.c.j2", context),
-        f"{graph.name}_weights.h": _render("aot/weights.h.j2", context),
-        f"{graph.name}_weights.c": _render("aot/weights.c.j2", context),
+        f"{graph.name}.h": render("aot/model.h.j2", context),
+        f"{graph.name}.c": render("aot/model.c.j2", context),
+        f"{graph.name}_weights.h": render("aot/weights.h.j2", context),
+        f"{graph.name}_weights.c": render("aot/weights.c.j2", context),
     }
     for header in _with_includes(headers):
         files[f"kernels/{header}"] = (templates_dir() / "kernels" / header).read_text(encoding="utf-8")
@@ -91,22 +89,6 @@ def generate_model(
 
 
 _C_BYTES = {"int8_t": 1, "uint8_t": 1, "int32_t": 4, "float": 4}
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates_dir()),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # C is not HTML
-    )
-
-
-def _render(template: str, context: Mapping[str, Any]) -> str:
-    return _environment().get_template(template).render(context)
 
 
 def _with_includes(headers: Sequence[str]) -> list[str]:

@@ -1,0 +1,105 @@
+"""Six published models on an emulated Cortex-M4: instructions, flash and RAM beside TensorFlow Lite Micro's.
+
+    python benchmarks/models.py [--optimize size] [--toolchain gnu_arm] [--board mps2-an386] [--json FILE]
+
+Ratios are ours / TFLM's with CMSIS-NN (`tflm_baseline.yaml`): below 1 is better. The models are read from
+$TINYML_CORPUS, default ../shared/models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from tinyml_sdk import BenchResult, benchmark
+
+HERE = Path(__file__).parent
+CORPUS = Path(os.environ.get("TINYML_CORPUS", HERE.parents[1] / "shared" / "models"))
+MODELS = (
+    "mlperf_tiny/kws",
+    "mlperf_tiny/ad",
+    "mlperf_tiny/ic",
+    "mlperf_tiny/vww",
+    "tflm/hello_world_int8",
+    "tflm/micro_speech_quantized",
+)
+
+
+def ratio(ours: float, theirs: float | None) -> str:
+    return f"{ours / theirs:.2f}" if theirs else "-"
+
+
+def geometric_mean(values: list[float]) -> float:
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def row(result: BenchResult, baseline: dict[str, Any]) -> list[str]:
+    count = result.per_inference.median
+    return [
+        result.model.name,
+        f"{count:,}",
+        f"{count / result.model.macs:.2f}" if result.model.macs else "-",
+        ratio(count, baseline["instructions"]),
+        ratio(count, baseline.get("reference")),
+        f"{result.flash.total:,}",
+        f"{result.flash.code:,}",
+        ratio(result.flash.total, baseline["flash"]),
+        f"{result.ram.arena:,}",
+        ratio(result.ram.arena, baseline["arena"]),
+        f"{result.ram.total:,}",
+        ratio(result.ram.total, baseline["ram"]),
+        "yes" if result.check.bit_exact else f"NO ({result.check.differing})",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--board", default="mps2-an386")
+    parser.add_argument("--toolchain", default="zig")
+    parser.add_argument("--target", default="builtin")
+    parser.add_argument("--optimize", default="speed", choices=("speed", "size"))
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    if not CORPUS.is_dir():
+        parser.error(f"no models at {CORPUS}; set TINYML_CORPUS")
+    baselines = yaml.safe_load((HERE / "tflm_baseline.yaml").read_text(encoding="utf-8"))
+    results = [
+        benchmark(
+            CORPUS / f"{model}.tflite",
+            board=arguments.board,
+            target=arguments.target,
+            toolchain=arguments.toolchain,
+            optimize=arguments.optimize,
+        )
+        for model in MODELS
+    ]
+    table = Table(title=f"{arguments.board}, {arguments.toolchain}, optimized for {arguments.optimize}; ratios to TFLM")
+    columns = "model|instructions|/MAC|ratio|/reference|flash|code|ratio|arena|ratio|RAM|ratio|bit exact"
+    for name in columns.split("|"):
+        table.add_column(name, justify="left" if name == "model" else "right")
+    for result in results:
+        table.add_row(*row(result, baselines[result.model.name]))
+    console = Console(width=140)
+    console.print(table)
+    for what, ours in (
+        ("instructions", lambda result: result.per_inference.median),
+        ("flash", lambda result: result.flash.total),
+        ("arena", lambda result: result.ram.arena),
+        ("ram", lambda result: result.ram.total),
+    ):
+        mean = geometric_mean([ours(result) / baselines[result.model.name][what] for result in results])
+        console.print(f"geometric mean, {what}: {mean:.2f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps([result.to_dict() for result in results], indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
