@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from .check import compare_outputs, first_differing, measure_accuracy
 from .inputs import check_inputs, load_inputs
 from .reference import open_reference
 from .result import BenchResult
+from .samples import Samples
 from .session import Progress, first_divergent_layer, measure
 from .summary import assemble_result
 
@@ -31,6 +33,7 @@ def benchmark(
     inputs: str | Path | None = None,
     project_dir: str | Path | None = None,
     progress: Progress | None = None,
+    on_samples: Callable[[Samples], None] | None = None,
 ) -> BenchResult:
     """Build a model for a board, run it there, compare every output byte with the reference and count the costs.
 
@@ -44,6 +47,7 @@ def benchmark(
         inputs: An .npz file with inputs and, for accuracy, labels; made-up inputs of several amplitudes where None.
         project_dir: Where to keep the generated project and the ELF; a temporary folder where None.
         progress: Called with a stage, how much of it is done, and of how much.
+        on_samples: Called once with all inputs and what the device made of them.
 
     Returns:
         The result, also when outputs differ from the reference: look at `check.bit_exact`.
@@ -76,5 +80,7 @@ def benchmark(
             worst = first_differing(expected, measurement.outputs)
             divergent = first_divergent_layer(device, firmware.elf, inspection, reference, samples[worst])
             check = replace(check, first_divergent_layer=divergent)
+        if on_samples is not None:
+            on_samples(Samples(samples, measurement.outputs, labels))
         accuracy = measure_accuracy(labels, expected, measurement.outputs)
         return assemble_result(inspection, firmware, device, measurement, check, accuracy)

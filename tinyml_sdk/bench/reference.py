@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from ..firmware import Inspection
@@ -25,8 +24,20 @@ class Reference(Protocol):
 
     def run(self, inputs: Sequence[Sequence[Array]]) -> list[list[Array]]:
         """The outputs of independent inferences; see `TflmReference.run`."""
-        ...
 
     def intermediates(self, inputs: Sequence[Array], tensor_indices: Sequence[int]) -> list[Array]:
-        """The values of any computed tensors in one inference."""
-        ...
+        """The values of computed tensors in one inference."""
+
+
+def open_reference(model: Path, inspection: Inspection, stack: ExitStack) -> Reference:
+    """The best reference there is on this machine; what must be closed goes on `stack`.
+
+    Raises:
+        MissingToolError: neither the `tflite-micro` wheel nor a C compiler is installed.
+    """
+    if TflmReference.available():
+        return TflmReference(model.read_bytes())
+    # Imported here, as it is needed only without the wheel.
+    from .host_reference import HostReference
+
+    return stack.enter_context(HostReference(inspection))

@@ -16,6 +16,7 @@ from ..graph import Graph
 from ..link import Client, DeviceInfo
 from ..targets import Target
 from .reference import Reference
+from .transfer import read_arena_tensor, read_outputs, write_inputs
 
 __all__ = ["Measurement", "first_divergent_layer", "measure"]
 
@@ -61,11 +62,11 @@ def measure(
     total = max(runs, len(inputs))
     for run in range(total):
         progress("running", run, total)
-        _write_inputs(client, inputs[run % len(inputs)])
+        write_inputs(client, inputs[run % len(inputs)])
         counts.append(target.count(client.invoke(1)[0], info))
         if run < len(inputs):
-            outputs.append(_read_outputs(client, graph))
-    _write_inputs(client, inputs[0])
+            outputs.append(read_outputs(client, graph))
+    write_inputs(client, inputs[0])
     progress("measuring each layer", 0, 1)
     layer_counts = [target.count(ticks, info) for ticks in client.profile()]
     memory = client.memory()
@@ -85,12 +86,12 @@ def first_divergent_layer(
     expected = dict(zip(computed, reference.intermediates(inputs, computed), strict=True))
     target.load(elf)
     client = Client(target.open())
-    _write_inputs(client, inputs)
+    write_inputs(client, inputs)
     for position, op in enumerate(graph.ops):
         client.run_layers(position, position + 1)
         for index in op.outputs:
-            wanted = np.ascontiguousarray(expected[index]).tobytes()
-            if client.read_arena(offsets[index], len(wanted)) != wanted:
+            actual = read_arena_tensor(client, graph.tensors[index], offsets[index])
+            if actual.tobytes() != np.ascontiguousarray(expected[index]).tobytes():
                 return position
     return None
 
@@ -102,15 +103,3 @@ def _check_identity(info: DeviceInfo, graph: Graph) -> None:
             where=graph.source,
             hint="build and flash again; the board runs an older firmware",
         )
-
-
-def _write_inputs(client: Client, arrays: Sequence[Array]) -> None:
-    for index, array in enumerate(arrays):
-        client.write_input(index, np.ascontiguousarray(array).tobytes())
-
-
-def _read_outputs(client: Client, graph: Graph) -> list[Array]:
-    return [
-        np.frombuffer(client.read_output(index), dtype=tensor.dtype.numpy).reshape(tensor.shape)
-        for index, tensor in enumerate(graph.output_tensors)
-    ]

@@ -1,5 +1,18 @@
 """Graph and memory plan in, C out: the model library and whole firmware projects."""
 
+from .files import BUILD_FOLDER, MANIFEST, read_manifest, write_folder
 from .model_source import ModelSource, Optimize, generate_model
+from .project import GeneratedProject, generate_host_program, generate_project
 
-__all__ = ["ModelSource", "Optimize", "generate_model"]
+__all__ = [
+    "BUILD_FOLDER",
+    "MANIFEST",
+    "GeneratedProject",
+    "ModelSource",
+    "Optimize",
+    "generate_host_program",
+    "generate_model",
+    "generate_project",
+    "read_manifest",
+    "write_folder",
+]

@@ -24,13 +24,13 @@ class PortFiles:
         sources: C files to compile.
         headers: What they include.
         include_dirs: Where those headers are.
-        linker_template: Jinja template of the linker script, given `board`; None for the host.
+        linker: Jinja template of the linker script, given `board`; None for the host.
     """
 
     sources: tuple[str, ...]
     headers: tuple[str, ...]
     include_dirs: tuple[str, ...]
-    linker_template: str | None
+    linker: str | None
 
 
 def port_files(board: Board) -> PortFiles:
@@ -64,7 +64,7 @@ def _files(lists: Mapping[str, Any], *drivers: str) -> PortFiles:
         sources=(*lists["sources"], *drivers),
         headers=tuple(lists.get("headers", ())),
         include_dirs=tuple(lists.get("include_dirs", ())),
-        linker_template=lists.get("linker"),
+        linker=lists.get("linker"),
     )
 
 

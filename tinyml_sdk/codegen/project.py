@@ -12,10 +12,10 @@ from ..graph import Graph, Tensor
 from ..plan import MemoryPlan
 from ..resources import templates_dir
 from .model_source import ModelSource, Optimize
-from .port_files import PortFiles, port_files
+from .port_files import PortFiles, host_port_files, port_files
 from .templates import render
 
-__all__ = ["GeneratedProject", "generate_project"]
+__all__ = ["GeneratedProject", "generate_host_program", "generate_project"]
 
 LINKER_SCRIPT = "link.ld"
 
@@ -40,14 +40,25 @@ def generate_project(
     graph: Graph, source: ModelSource, plan: MemoryPlan, board: Board, optimize: Optimize
 ) -> GeneratedProject:
     """The benchmark firmware of a model for a board, bare metal. The same arguments give the same bytes."""
-    port = port_files(board)
+    return _generate(graph, source, plan, board, optimize, port_files(board))
+
+
+def generate_host_program(graph: Graph, source: ModelSource, plan: MemoryPlan) -> GeneratedProject:
+    """The model and the benchmark application as a program of this machine: the protocol on stdin and stdout."""
+    return _generate(graph, source, plan, None, "speed", host_port_files())
+
+
+def _generate(
+    graph: Graph, source: ModelSource, plan: MemoryPlan, board: Board | None, optimize: Optimize, port: PortFiles
+) -> GeneratedProject:
     context = _context(graph, source, plan, board, optimize)
     files = {
         **{f"model/{name}": text for name, text in source.files.items()},
         **_static_files(port),
         "app/app_config.h": render("projects/baremetal/app_config.h.j2", context),
-        "README.md": render("projects/baremetal/README.md.j2", context),
     }
+    if board:
+        files["README.md"] = render("projects/baremetal/README.md.j2", context)
     if port.linker:
         files[LINKER_SCRIPT] = render(f"ports/{port.linker}", context)
     sources = tuple(sorted(name for name in files if name.endswith(".c")))
@@ -55,7 +66,7 @@ def generate_project(
     manifest = {
         "tinyml_sdk": __version__,
         "model": {"name": graph.name, "file": graph.source, "sha256": graph.sha256},
-        "board": board.name,
+        "board": board.name if board else "host",
         "optimize": optimize,
         "sources": list(sources),
         "include_dirs": list(include_dirs),
@@ -81,7 +92,9 @@ def _static_files(port: PortFiles) -> dict[str, str]:
     }
 
 
-def _context(graph: Graph, source: ModelSource, plan: MemoryPlan, board: Board, optimize: Optimize) -> dict[str, Any]:
+def _context(
+    graph: Graph, source: ModelSource, plan: MemoryPlan, board: Board | None, optimize: Optimize
+) -> dict[str, Any]:
     digest = [f"0x{byte:02x}" for byte in bytes.fromhex(graph.sha256)]
     return {
         "version": __version__,
