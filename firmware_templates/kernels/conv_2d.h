@@ -69,16 +69,17 @@ TINYML_INLINE void tinyml_conv_2d_pixel(const tinyml_conv_2d_params *p,
                                         const int8_t *weights, const int32_t *bias,
                                         tinyml_multipliers scale, int8_t *output) {
   const int32_t filter_size = p->window.filter_height * p->window.filter_width * p->input_channels;
-  const int32_t end = (group + 1) * (p->output_channels / p->groups);
-  int32_t channel = group * (p->output_channels / p->groups);
-  for (; channel + 4 <= end; channel += 4) {
+  const int32_t count = p->output_channels / p->groups;
+  const int32_t begin = group * count;
+  const int32_t end_of_blocks = begin + count / 4 * 4;
+  for (int32_t channel = begin; channel < end_of_blocks; channel += 4) {
     int32_t sum[4] = {bias[channel], bias[channel + 1], bias[channel + 2], bias[channel + 3]};
     tinyml_conv_2d_accumulate(p, patch, weights + channel * filter_size, 4, sum);
     for (int32_t i = 0; i < 4; ++i) {
       output[channel + i] = tinyml_requantize(&p->output, scale, channel + i, sum[i]);
     }
   }
-  for (; channel < end; ++channel) {
+  for (int32_t channel = end_of_blocks; channel < begin + count; ++channel) {
     int32_t sum[4] = {bias[channel], 0, 0, 0};
     tinyml_conv_2d_accumulate(p, patch, weights + channel * filter_size, 1, sum);
     output[channel] = tinyml_requantize(&p->output, scale, channel, sum[0]);

@@ -24,10 +24,10 @@ TINYML_KERNEL void tinyml_fully_connected(const tinyml_fully_connected_params *p
                                           const int8_t *shift, int8_t *output) {
   const tinyml_multipliers scale = {multiplier, shift};
   const int32_t depth = p->depth;
+  const int32_t end_of_blocks = p->output_channels / 4 * 4;
   for (int32_t row = 0; row < p->rows; ++row) {
     const int8_t *filter = weights;
-    int32_t channel = 0;
-    for (; channel + 4 <= p->output_channels; channel += 4) {
+    for (int32_t channel = 0; channel < end_of_blocks; channel += 4) {
       int32_t sum0 = bias[channel], sum1 = bias[channel + 1];
       int32_t sum2 = bias[channel + 2], sum3 = bias[channel + 3];
       for (int32_t i = 0; i < depth; ++i) {
@@ -43,7 +43,7 @@ TINYML_KERNEL void tinyml_fully_connected(const tinyml_fully_connected_params *p
       output[channel + 3] = tinyml_requantize(&p->output, scale, channel + 3, sum3);
       filter += 4 * depth;
     }
-    for (; channel < p->output_channels; ++channel) {
+    for (int32_t channel = end_of_blocks; channel < p->output_channels; ++channel) {
       int32_t sum = bias[channel];
       for (int32_t i = 0; i < depth; ++i) {
         sum += input[i] * filter[i];

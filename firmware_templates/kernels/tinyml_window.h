@@ -36,6 +36,10 @@ TINYML_INLINE tinyml_taps tinyml_taps_inside(int32_t origin, int32_t input_size,
   return taps;
 }
 
+TINYML_INLINE int32_t tinyml_all_taps_inside(const tinyml_taps *taps, int32_t filter_size) {
+  return taps->begin == 0 && taps->end == filter_size;
+}
+
 TINYML_INLINE tinyml_taps tinyml_rows_inside(const tinyml_window *w, int32_t output_row) {
   return tinyml_taps_inside(output_row * w->stride_height - w->padding_top, w->input_height,
                             w->filter_height, w->dilation_height);

@@ -65,7 +65,9 @@ def struct_rows(fields: Mapping[str, ParameterValue], indent: str) -> str:
     return "\n".join(rows)
 
 
-def _initializer(value: int | float | tuple[int, ...]) -> str:
+def _initializer(value: int | float | str | tuple[int, ...]) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, tuple):
         return "{" + ", ".join(int_literal(item) for item in value) + "}"
     return float_literal(value) if isinstance(value, float) else int_literal(value)

@@ -5,9 +5,25 @@ from __future__ import annotations
 from ..boards.cores import Core
 from ..errors import ModelError
 from ..graph import Graph
+from .add import Add
+from .average_pool_2d import AveragePool2D
 from .base import Constant, Input, Layer, Operator, OpView, Output, Parameters, ParameterValue, Scratch
+from .concatenation import Concatenation
 from .conv_2d import Conv2D
+from .depthwise_conv_2d import DepthwiseConv2D
+from .dequantize import Dequantize
 from .fully_connected import FullyConnected
+from .logistic import Logistic
+from .max_pool_2d import MaxPool2D
+from .mean import Mean
+from .mul import Mul
+from .pad import Pad
+from .quantize import Quantize
+from .relu import Relu
+from .relu6 import Relu6
+from .reshape import Reshape
+from .softmax import Softmax
+from .sub import Sub
 
 __all__ = [
     "OPERATORS",
@@ -26,8 +42,24 @@ __all__ = [
 OPERATORS: dict[str, Operator] = {
     operator.name: operator
     for operator in (
+        Add(),
+        AveragePool2D(),
+        Concatenation(),
         Conv2D(),
+        DepthwiseConv2D(),
+        Dequantize(),
         FullyConnected(),
+        Logistic(),
+        MaxPool2D(),
+        Mean(),
+        Mul(),
+        Pad(),
+        Quantize(),
+        Relu(),
+        Relu6(),
+        Reshape(),
+        Softmax(),
+        Sub(),
     )
 }
 

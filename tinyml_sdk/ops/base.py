@@ -32,7 +32,8 @@ __all__ = [
     "Scratch",
 ]
 
-ParameterValue: TypeAlias = "int | float | tuple[int, ...] | Mapping[str, ParameterValue]"
+ParameterValue: TypeAlias = "int | float | str | tuple[int, ...] | Mapping[str, ParameterValue]"
+"""A field of a kernel's parameter struct: a literal, the name of a C constant, an array or a nested struct."""
 
 _QUANTIZE_HINT = "convert the model to full int8, inputs and outputs included (`inference_input_type = tf.int8`)"
 
@@ -87,9 +88,9 @@ class Layer:
         kernel: The C function; it is called with `arguments`, in order.
         header: The file of the kernel in firmware_templates/kernels.
         macs: Multiply-accumulates of one inference.
-        lead: For each input (those past the end: None), the least distance in bytes by which the input must start above the output where the
-            two overlap in memory, or None where they must not overlap. 0 lets the output take the input's place.
-            The kernel's loop order decides it; see `overlap.py`.
+        lead: For each input (those past the end: None), the least distance in bytes by which the input must start
+            above the output where the two overlap in memory, or None where they must not overlap. 0 lets the output
+            take the input's place. The kernel's loop order decides it; see `overlap.py`.
         scratch_bytes: Memory the kernel needs while it runs.
         is_copy: The output's bytes are the input's: nothing runs where both lie at the same address.
     """
@@ -148,6 +149,13 @@ class OpView:
         if tensor is None:
             raise self.fail(f"input {index}", "is missing")
         self._expect(f"input {index}", tensor, dtypes or (DType.INT8,), rank)
+        return tensor
+
+    def activation(self, index: int, rank: int | None = None) -> Tensor:
+        """An int8 input, computed or constant, with one scale for all its elements."""
+        tensor = self.input(index, rank=rank)
+        if tensor.quantization is not None and tensor.quantization.per_channel:
+            raise self.fail(f"input {index}: quantization", "an activation cannot have a scale for each channel")
         return tensor
 
     def optional_input(self, index: int) -> Tensor | None:

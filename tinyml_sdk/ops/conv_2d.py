@@ -25,7 +25,7 @@ class Conv2D(Operator):
     def lower(self, view: OpView) -> Layer:
         """A matrix product per pixel for a pointwise convolution, the general kernel otherwise."""
         view.expect_counts((2, 3))
-        input_ = view.input(0, rank=4)
+        input_ = view.activation(0, rank=4)
         output = view.output(rank=4)
         filter_ = read_filter(view, rank=4, channel_axis=0)
         channels, filter_height, filter_width, depth = filter_.shape

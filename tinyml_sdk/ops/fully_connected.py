@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from math import prod
 
-import numpy as np
-
 from .base import Input, Layer, Operator, OpView, Output, Parameters
 from .weights import filter_channels, filter_constants, product_scales, read_filter
 
@@ -25,7 +23,7 @@ class FullyConnected(Operator):
     def lower(self, view: OpView) -> Layer:
         """Rows are whatever is left of the input's elements when split by the depth of the weights."""
         view.expect_counts((2, 3))
-        input_ = view.input(0)
+        input_ = view.activation(0)
         output = view.output()
         filter_ = read_filter(view, rank=2, channel_axis=0)
         units, depth = filter_.shape
@@ -36,16 +34,12 @@ class FullyConnected(Operator):
             raise view.fail("input 0: shape", f"{list(input_.shape)} does not divide into rows of {depth}")
         if output.shape[-1:] != (units,) or prod(output.shape[:-1]) != rows:
             raise view.fail("output 0: shape", f"is {list(output.shape)}, but the op computes {rows} rows of {units}")
-        scales = product_scales(input_, filter_)
-        if len(scales) == 1:
-            # A single product is taken in float32 (GetQuantizedConvolutionMultipler, kernel_util.cc).
-            scales = (float(np.float32(scales[0])),)
-        return matrix_layer(view, rows=rows, scales=scales)
+        return matrix_layer(view, rows=rows, scales=product_scales(input_, filter_))
 
 
 def matrix_layer(view: OpView, *, rows: int, scales: tuple[float, ...]) -> Layer:
     """The layer of a checked op whose first input is rows of the length of a filter channel."""
-    input_ = view.input(0)
+    input_ = view.activation(0)
     weights = filter_channels(view.input(1))
     units, depth = weights.shape
     constants = filter_constants(view, weights, scales=scales, fold_zero_point=input_.zero_point)

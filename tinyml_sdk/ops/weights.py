@@ -108,6 +108,13 @@ def filter_constants(
             "activation_min": low,
             "activation_max": high,
             "channel_step": int(len(multipliers) > 1),
-            "scales_up": int(max(shifts) > 0),
+            "scaling": _scaling(int(reach.max()), shifts),
         },
     )
+
+
+def _scaling(reach: int, shifts: tuple[int, ...]) -> str:
+    """Which of the requantization's forms is exact: the cheapest whose conditions hold for every channel."""
+    if max(shifts) < 0 and reach < 2**30:
+        return "TINYML_SCALE_SMALL"
+    return "TINYML_SCALE_DOWN" if max(shifts) <= 0 else "TINYML_SCALE_ANY"

@@ -38,6 +38,14 @@ class Window:
         """Whether each output pixel reads just the input pixel of the same position."""
         return (self.filter_height, self.filter_width, self.stride_height, self.stride_width) == (1, 1, 1, 1)
 
+    @property
+    def stays_inside(self) -> bool:
+        """Whether no window reaches into the padding."""
+        bottom = (self.output_height - 1) * self.stride_height + (self.filter_height - 1) * self.dilation_height
+        right = (self.output_width - 1) * self.stride_width + (self.filter_width - 1) * self.dilation_width
+        reaches_above = self.padding_top > 0 or self.padding_left > 0
+        return not reaches_above and bottom < self.input_height and right < self.input_width
+
     def first_row(self, output_row: int) -> int:
         """The first input row that the output row reads, within the input."""
         return _first_tap(output_row * self.stride_height - self.padding_top, self.dilation_height)

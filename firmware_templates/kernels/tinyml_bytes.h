@@ -1,0 +1,36 @@
+/* Moving bytes: what operators are made of that only rearrange their input. */
+#ifndef TINYML_BYTES_H
+#define TINYML_BYTES_H
+
+#include "tinyml_arithmetic.h"
+
+/* Copies forwards, a word at a time, so `to` may lie below `from` and overlap it. The words need no
+ * alignment: where the core cannot load them, the compiler makes bytes of them. */
+TINYML_INLINE void tinyml_copy(int8_t *to, const int8_t *from, int32_t bytes) {
+  if (to == from) {
+    return;
+  }
+  for (; bytes >= 4; bytes -= 4) {
+    uint32_t word;
+    __builtin_memcpy(&word, from, 4);
+    __builtin_memcpy(to, &word, 4);
+    from += 4;
+    to += 4;
+  }
+  for (; bytes > 0; --bytes) {
+    *to++ = *from++;
+  }
+}
+
+TINYML_INLINE void tinyml_fill(int8_t *to, int32_t value, int32_t bytes) {
+  const uint32_t word = (uint32_t)(uint8_t)value * UINT32_C(0x01010101);
+  for (; bytes >= 4; bytes -= 4) {
+    __builtin_memcpy(to, &word, 4);
+    to += 4;
+  }
+  for (; bytes > 0; --bytes) {
+    *to++ = (int8_t)value;
+  }
+}
+
+#endif

@@ -1,0 +1,166 @@
+"""DEPTHWISE_CONV_2D against TFLM."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.overlap import breaks_one_byte_closer
+from support.single_op import assert_equals_tflm, lower, run_generated, varied_inputs
+from support.strategies import ACTIVATIONS, quantizations, scales, seeds
+from support.tflite_model import ModelBuilder
+from support.tflm import TflmRefusalError, needs_tflm, run_tflm
+
+from tinyml_sdk.errors import ModelError
+from tinyml_sdk.graph import parse_graph
+
+
+def depthwise_model(
+    shape: tuple[int, int, int, int] = (1, 5, 6, 3),
+    *,
+    filter_size: tuple[int, int] = (3, 3),
+    multiplier: int = 1,
+    stride: tuple[int, int] = (1, 1),
+    dilation: tuple[int, int] = (1, 1),
+    padding: str = "SAME",
+    activation: str = "NONE",
+    input_quantization: tuple[float, int] = (0.05, -7),
+    output_quantization: tuple[float, int] = (0.1, 5),
+    filter_scale: float | list[float] = 0.01,
+    bias: str | None = "constant",
+    seed: int = 0,
+    **changes: Any,
+) -> bytes:
+    """One op with random weights. `bias` is constant, absent (index -1), or None for no third input at all."""
+    rng = np.random.default_rng(seed)
+    batches, height, width, depth = shape
+    channels = depth * multiplier
+    sizes = [
+        -(-size // step) if padding == "SAME" else max(1, -(-(size - (taps - 1) * gap) // step))
+        for size, taps, step, gap in zip((height, width), filter_size, stride, dilation, strict=True)
+    ]
+    builder = ModelBuilder()
+    x = builder.input(shape, *input_quantization)
+    weights = rng.integers(-127, 128, changes.pop("filter_shape", (1, *filter_size, channels)), np.int8)
+    inputs = [x, builder.constant(weights, filter_scale, changes.pop("filter_zero_point", 0), axis=3)]
+    if bias == "constant":
+        values = rng.integers(-20_000, 20_000, channels).astype(np.int32) + changes.pop("bias_offset", 0)
+        inputs.append(builder.constant(values.astype(np.int32)))
+    elif bias == "absent":
+        inputs.append(-1)
+    y = builder.output(changes.pop("output_shape", (batches, *sizes, channels)), *output_quantization)
+    options = {
+        "padding": padding,
+        "stride_h": stride[0],
+        "stride_w": stride[1],
+        "dilation_h_factor": dilation[0],
+        "dilation_w_factor": dilation[1],
+        "depth_multiplier": multiplier,
+        "fused_activation_function": activation,
+    }
+    builder.op("DEPTHWISE_CONV_2D", inputs, [y], **{**options, **changes})
+    return builder.build()
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> dict[str, Any]:
+    taps = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    dilation = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    padding = draw(st.sampled_from(["SAME", "VALID"]))
+    least = [(taps - 1) * gap + 1 if padding == "VALID" else 1 for taps, gap in zip(taps, dilation, strict=True)]
+    height, width = (draw(st.integers(size, size + 7)) for size in least)
+    depth, multiplier = draw(st.integers(1, 9)), draw(st.sampled_from([1, 1, 1, 2, 3, 4, 8]))
+    channels = depth * multiplier
+    per_channel = draw(st.booleans())
+    return {
+        "shape": (draw(st.integers(1, 2)), height, width, depth),
+        "filter_size": taps,
+        "multiplier": multiplier,
+        "stride": draw(st.tuples(st.integers(1, 3), st.integers(1, 3))),
+        "dilation": dilation,
+        "padding": padding,
+        "activation": draw(st.sampled_from(ACTIVATIONS)),
+        "input_quantization": draw(quantizations()),
+        "output_quantization": draw(quantizations()),
+        "filter_scale": draw(
+            st.lists(scales(-14, -4), min_size=channels, max_size=channels) if per_channel else scales(-14, -4)
+        ),
+        "bias": draw(st.sampled_from(["constant", None])),
+        "seed": draw(seeds()),
+    }
+
+
+@needs_tflm
+@pytest.mark.slow
+@settings(max_examples=60)
+@given(case=cases())
+def test_anything(case: dict[str, Any]) -> None:
+    assert_equals_tflm(depthwise_model(**case), seed=case["seed"])
+
+
+@needs_tflm
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"shape": (1, 25, 5, 64), "activation": "RELU"},  # keyword spotting
+        {"shape": (1, 49, 40, 1), "filter_size": (10, 8), "multiplier": 8, "stride": (2, 2)},  # micro_speech
+        {"shape": (1, 1, 1, 5)},  # all taps but one in the padding
+        {"shape": (1, 1, 2, 4), "filter_size": (2, 2), "dilation": (2, 3)},  # no tap inside
+        {"shape": (2, 9, 9, 4), "filter_size": (1, 1)},
+        {"shape": (1, 8, 8, 8), "filter_size": (8, 8), "padding": "VALID"},
+        {"filter_scale": 1e-12},  # the multiplier is flushed to zero
+        {"filter_scale": [3.0, 1.0, 1e-4]},  # channels that are scaled up beside others
+        {"bias_offset": 900_000_000, "filter_scale": 1e-8},
+    ],
+)
+def test_corners(case: dict[str, Any]) -> None:
+    assert_equals_tflm(depthwise_model(**case))
+
+
+@needs_tflm
+def test_a_bias_left_out_is_zero_where_tflm_dies_of_it() -> None:
+    """The converter writes the index -1 for a zero bias; TFLM's preparation follows a null pointer there."""
+    absent = depthwise_model(bias="absent")
+    graph = parse_graph(absent, "op.tflite")
+    inferences = varied_inputs(graph)
+    with pytest.raises(TflmRefusalError):
+        run_tflm(absent, inferences)
+    expected = run_tflm(depthwise_model(bias=None), inferences)
+    for outputs in run_generated(graph, inferences).values():
+        assert [mine[0].tolist() for mine in outputs] == [theirs[0].tolist() for theirs in expected]
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_the_distance_asked_for_is_needed(padding: str) -> None:
+    assert breaks_one_byte_closer(depthwise_model((1, 6, 7, 1), padding=padding))
+    assert breaks_one_byte_closer(depthwise_model((1, 6, 7, 5), padding=padding))
+    assert breaks_one_byte_closer(depthwise_model((1, 6, 7, 1), multiplier=3, padding=padding))
+
+
+def test_a_window_of_one_pixel_works_in_place() -> None:
+    assert lower(depthwise_model(filter_size=(1, 1)))[0].lead_of(0) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": 8}, r"op\.tflite: op 0 \(DEPTHWISE_CONV_2D\): version"),
+        ({"depth_multiplier": 2}, r"op 0 \(DEPTHWISE_CONV_2D\): depth_multiplier: is 2, but"),
+        ({"depth_multiplier": 0}, "depth_multiplier: is 0"),
+        ({"filter_shape": (2, 3, 3, 3)}, "input 1: shape"),
+        ({"filter_zero_point": 1}, "input 1: quantization: weights must be symmetric"),
+        ({"stride_h": 0}, "stride_h"),
+        ({"dilation_w_factor": -1}, "dilation_w_factor"),
+        ({"output_shape": (1, 5, 6, 6)}, "output 0: shape"),
+        (
+            {"padding": "VALID", "filter_size": (6, 1), "output_shape": (1, 1, 6, 3)},
+            "height: the filter reaches over 6",
+        ),
+        ({"activation": "TANH"}, "fused_activation_function: TANH"),
+        ({"bias_offset": 2_147_460_000}, "input 2: the accumulator .* overflow"),
+    ],
+)
+def test_what_cannot_be_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        lower(depthwise_model(**changes))

@@ -1,0 +1,123 @@
+"""Generated models as programs of this machine, with the compiler's sanitizers watching every access."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinyml_sdk.codegen import Optimize, generate_model
+from tinyml_sdk.graph import Graph
+from tinyml_sdk.ops import Layer
+from tinyml_sdk.plan import MemoryPlan
+
+Array = npt.NDArray[Any]
+
+FLAGS = (
+    "-std=c99 -O1 -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all "
+    "-Wall -Wextra -Wconversion -Wshadow -Werror"
+).split()
+
+# Reads inference after inference from stdin, runs each on memory full of rubbish that ends where the arena ends, and
+# writes the outputs.
+RUNNER = """
+static int run_{name}(FILE *in, FILE *out) {{
+  static const size_t input_bytes[] = {{{input_bytes}}}, output_bytes[] = {{{output_bytes}}};
+  unsigned char *arena = malloc({upper}_ARENA_BYTES);
+  for (unsigned inference = 0; inference < {inferences}u; ++inference) {{
+    memset(arena, inference % 2 ? 0x5a : 0x85, {upper}_ARENA_BYTES);
+    if ({name}_init(arena, {upper}_ARENA_BYTES) != 0) return 2;
+    for (unsigned i = 0; i < {upper}_INPUT_COUNT; ++i)
+      if (fread({name}_input(i), 1, input_bytes[i], in) != input_bytes[i]) return 3;
+    if ({name}_invoke() != 0) return 4;
+    for (unsigned i = 0; i < {upper}_OUTPUT_COUNT; ++i) fwrite({name}_output(i), 1, output_bytes[i], out);
+  }}
+  free(arena);
+  return 0;
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to generate a model: where its tensors lie, and for what it is optimized."""
+
+    name: str
+    plan: MemoryPlan
+    optimize: Optimize = "speed"
+
+
+def run_variants(
+    graph: Graph, layers: Sequence[Layer], variants: Sequence[Variant], inferences: Sequence[Sequence[Array]]
+) -> dict[str, list[list[Array]]]:
+    """The outputs of each inference, for each variant, from one program.
+
+    Raises AssertionError with the compiler's or the sanitizer's words when either objects.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        program = _build(Path(folder), graph, layers, variants, len(inferences))
+        request = b"".join(array.tobytes() for inputs in inferences for array in inputs)
+        finished = subprocess.run(
+            [program],
+            input=request * len(variants),
+            capture_output=True,
+            env=os.environ | {"ASAN_OPTIONS": "detect_leaks=0"},
+            timeout=120,
+            check=False,
+        )
+    assert finished.returncode == 0, finished.stderr.decode()[:4000]
+    reply = memoryview(finished.stdout)
+    results: dict[str, list[list[Array]]] = {}
+    for variant in variants:
+        results[variant.name] = []
+        for _ in inferences:
+            outputs = []
+            for tensor in graph.output_tensors:
+                outputs.append(np.frombuffer(reply[: tensor.bytes], tensor.dtype.numpy).reshape(tensor.shape))
+                reply = reply[tensor.bytes :]
+            results[variant.name].append(outputs)
+    assert not reply
+    return results
+
+
+def _build(folder: Path, graph: Graph, layers: Sequence[Layer], variants: Sequence[Variant], inferences: int) -> Path:
+    main = ["#include <stdio.h>", "#include <stdlib.h>", "#include <string.h>"]
+    sources = ["main.c"]
+    for variant in variants:
+        named = replace(graph, name=variant.name)
+        model = generate_model(named, layers, variant.plan, variant.optimize)
+        for path, text in model.files.items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_text(text)
+        sources.append(f"{variant.name}.c")
+        main += [f'#include "{variant.name}.h"', f'#include "{variant.name}_weights.c"', _runner(named, inferences)]
+    main.append("int main(void) {")
+    main += [f"  if (run_{variant.name}(stdin, stdout) != 0) return 1;" for variant in variants]
+    main.append("  return 0;\n}\n")
+    (folder / "main.c").write_text("\n".join(main))
+    compilers = [
+        subprocess.Popen(["gcc", *FLAGS, "-c", source], cwd=folder, stderr=subprocess.PIPE) for source in sources
+    ]
+    for compiler in compilers:
+        _, messages = compiler.communicate()
+        assert compiler.returncode == 0, messages.decode()[:4000]
+    objects = [source.replace(".c", ".o") for source in sources]
+    subprocess.run(["gcc", *FLAGS, *objects, "-o", "program"], cwd=folder, check=True)
+    return folder / "program"
+
+
+def _runner(graph: Graph, inferences: int) -> str:
+    return RUNNER.format(
+        name=graph.name,
+        upper=graph.name.upper(),
+        inferences=inferences,
+        input_bytes=", ".join(str(tensor.bytes) for tensor in graph.input_tensors),
+        output_bytes=", ".join(str(tensor.bytes) for tensor in graph.output_tensors),
+    )

@@ -1,0 +1,33 @@
+"""Whether the distance an operator asks for between its input and its output is really needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tinyml_sdk.graph import parse_graph
+from tinyml_sdk.ops import lower_graph
+
+from .host_c import Variant, run_variants
+from .single_op import variants_of, varied_inputs
+
+
+def breaks_one_byte_closer(model: bytes, place: int = 0) -> bool:
+    """Whether some output of a model of one op changes with input `place` a byte nearer to the output than `lead`.
+
+    An operator that asks for too much memory would still pass the comparison with TFLM; this is the other side.
+    """
+    graph = parse_graph(model, "op.tflite")
+    layers = lower_graph(graph)
+    apart, tight = (
+        variant for name in ("apart", f"tight{place}") for variant in variants_of(graph, layers) if variant.name == name
+    )
+    # All tensors go up a byte, so that there is room below for an input of lead 0; then the one goes down.
+    offsets = {index: offset + 1 for index, offset in tight.plan.tensor_offsets.items()}
+    offsets[layers[0].op.inputs[place]] -= 1
+    closer = Variant("closer", replace(tight.plan, tensor_offsets=offsets, arena_bytes=tight.plan.arena_bytes + 1))
+    results = run_variants(graph, layers, [apart, closer], varied_inputs(graph))
+    return any(
+        ours.tobytes() != theirs.tobytes()
+        for right, wrong in zip(results["apart"], results["closer"], strict=True)
+        for ours, theirs in zip(right, wrong, strict=True)
+    )

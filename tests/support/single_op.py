@@ -1,0 +1,143 @@
+"""The judgement on operators: generated C, in every memory layout it allows, equals TFLM byte for byte.
+
+Typical use:
+
+    builder = ModelBuilder()
+    x, y = builder.input((1, 8), 0.1, -3), builder.output((1, 8), 1 / 256, -128)
+    builder.op("LOGISTIC", [x], [y])
+    assert_equals_tflm(builder.build())
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinyml_sdk.graph import ABSENT, DType, Graph, Tensor, parse_graph
+from tinyml_sdk.ops import Layer, lower_graph
+from tinyml_sdk.plan import MemoryPlan, plan_memory
+
+from .host_c import Variant, run_variants
+from .tflm import run_tflm
+
+Array = npt.NDArray[Any]
+
+
+def lower(model: bytes) -> tuple[Layer, ...]:
+    """The layers of a model; what raises ModelError for one that is refused."""
+    return lower_graph(parse_graph(model, "op.tflite"))
+
+
+def assert_equals_tflm(
+    model: bytes, inferences: Sequence[Sequence[Array]] | None = None, *, seed: int = 0
+) -> list[list[Array]]:
+    """Run a model as TFLM does, and as generated C in several variants; all bytes of all outputs must be the same.
+
+    Args:
+        model: The .tflite file.
+        inferences: Inputs; eight of several amplitudes where not given.
+        seed: For those.
+
+    Returns:
+        The outputs of each inference.
+    """
+    graph = parse_graph(model, "op.tflite")
+    inferences = varied_inputs(graph, seed) if inferences is None else inferences
+    expected = run_tflm(model, inferences)
+    for name, outputs in run_generated(graph, inferences).items():
+        for inference, (mine, theirs) in enumerate(zip(outputs, expected, strict=True)):
+            for index, (ours, reference) in enumerate(zip(mine, theirs, strict=True)):
+                _assert_same_bytes(ours, reference, f"variant {name}, inference {inference}, output {index}")
+    return expected
+
+
+def run_generated(graph: Graph, inferences: Sequence[Sequence[Array]]) -> dict[str, list[list[Array]]]:
+    """The outputs of each inference by variant: see `variants_of`."""
+    layers = lower_graph(graph)
+    return run_variants(graph, layers, variants_of(graph, layers), inferences)
+
+
+def variants_of(graph: Graph, layers: Sequence[Layer]) -> list[Variant]:
+    """Optimized for speed as planned, for size with every tensor apart, and with one op also in its tightest overlaps.
+
+    Those are: for each input that allows it, the output exactly `lead` bytes below it, so that one byte less of lead
+    than the kernel needs shows as a wrong result.
+    """
+    variants = [
+        Variant("planned", plan_memory(graph, layers)),
+        Variant("apart", _plan(graph, layers, {}), "size"),
+    ]
+    if len(layers) == 1:
+        layer = layers[0]
+        for place, index in enumerate(layer.op.inputs):
+            lead = layer.lead_of(place)
+            # The same tensor twice: the stricter way of reading it decides, and the planner's variant covers it.
+            if index == ABSENT or graph.tensors[index].is_constant or lead is None or layer.op.inputs.count(index) > 1:
+                continue
+            lead += -lead % graph.tensors[index].dtype.bytes
+            variants.append(Variant(f"tight{place}", _plan(graph, layers, {layer.op.outputs[0]: 0, index: lead})))
+    return variants
+
+
+def varied_inputs(graph: Graph, seed: int = 0) -> list[list[Array]]:
+    """Eight inferences: noise over the whole range, quieter, about the zero point, the extremes, constants, a ramp."""
+    rng = np.random.default_rng(seed)
+    return [[_varied(rng, tensor, kind) for tensor in graph.input_tensors] for kind in range(8)]
+
+
+def _varied(rng: np.random.Generator, tensor: Tensor, kind: int) -> Array:
+    if tensor.dtype is DType.FLOAT32:
+        return rng.normal(0, 10.0 ** (kind - 4), tensor.shape).astype(np.float32)
+    low, high = (0, 255) if tensor.dtype is DType.UINT8 else (-128, 127)
+    zero_point = tensor.zero_point if tensor.quantization else 0
+    size = tensor.elements
+    values = (
+        lambda: rng.integers(low, high + 1, size),
+        lambda: zero_point + np.rint(rng.normal(0, 30, size)),
+        lambda: zero_point + rng.integers(-3, 4, size),
+        lambda: rng.choice([low, high], size),
+        lambda: np.full(size, zero_point),
+        lambda: np.full(size, rng.choice([low, high])),
+        lambda: low + (np.arange(size) + rng.integers(256)) % 256,
+        lambda: rng.integers(low, high + 1, size),
+    )[kind]()
+    return np.clip(values, low, high).astype(tensor.dtype.numpy).reshape(tensor.shape)
+
+
+def _plan(graph: Graph, layers: Sequence[Layer], fixed: dict[int, int]) -> MemoryPlan:
+    """A plan with some tensors at given offsets, and all others behind one another above them."""
+    sizes = {tensor.index: tensor.bytes for tensor in graph.tensors if not tensor.is_constant}
+    offsets = dict(fixed)
+    top = max((offset + sizes[index] for index, offset in fixed.items()), default=0)
+    scratch = {}
+    for index, size in sizes.items():
+        if index not in offsets:
+            offsets[index] = -(-top // 4) * 4
+            top = offsets[index] + size
+    for layer in layers:
+        scratch[layer.op.index] = -(-top // 4) * 4
+        top = scratch[layer.op.index] + layer.scratch_bytes
+    return MemoryPlan(
+        arena_bytes=top,
+        tensor_offsets=offsets,
+        scratch_offsets=scratch,
+        lower_bound=0,
+        live_bytes=0,
+        optimal=False,
+        peak_layer=0,
+        peak=(),
+    )
+
+
+def _assert_same_bytes(ours: Array, reference: Array, what: str) -> None:
+    assert (ours.shape, ours.dtype) == (reference.shape, reference.dtype), what
+    if ours.tobytes() != reference.tobytes():
+        differing = np.flatnonzero(ours.reshape(-1) != reference.reshape(-1))
+        first = differing[0] if len(differing) else 0
+        raise AssertionError(
+            f"{what}: {len(differing)} of {ours.size} elements differ; at {first} "
+            f"ours is {ours.reshape(-1)[first]}, TFLM's {reference.reshape(-1)[first]}"
+        )

@@ -1,0 +1,78 @@
+"""DEPTHWISE_CONV_2D: a sliding filter over one input channel for each output channel.
+
+Semantics: tensorflow/lite/micro/kernels/depthwise_conv_common.cc and reference_integer_ops::DepthwiseConvPerChannel.
+"""
+
+from __future__ import annotations
+
+from ..graph import Tensor
+from .base import Input, Layer, Operator, OpView, Output, Parameters
+from .overlap import window_lead
+from .weights import filter_constants, product_scales, read_filter
+from .window import sliding_window
+
+__all__ = ["DepthwiseConv2D"]
+
+
+class DepthwiseConv2D(Operator):
+    """Inputs: int8 NHWC, int8 1HWC weights, optional int32 bias. Output: int8 NHWC.
+
+    Output channel c reads input channel c // depth multiplier. A bias left out by the index -1, as the converter does,
+    is zero here; TFLM crashes on it (CalculateOpDataDepthwiseConv frees the tensor that is not there).
+    """
+
+    name = "DEPTHWISE_CONV_2D"
+    versions = (1, 7)
+    resolver = "AddDepthwiseConv2D"
+
+    def lower(self, view: OpView) -> Layer:
+        """The input's zero point goes into the bias; the kernel puts it right where a window meets the padding."""
+        view.expect_counts((2, 3))
+        input_ = view.activation(0, rank=4)
+        output = view.output(rank=4)
+        filter_ = read_filter(view, rank=4, channel_axis=3)
+        _, filter_height, filter_width, channels = filter_.shape
+        multiplier = self._depth_multiplier(view, input_, filter_)
+        window = sliding_window(view, input_, filter_height, filter_width, dilated=True)
+        view.expect_shape(output, (window.batches, window.output_height, window.output_width, channels))
+        assert filter_.data is not None
+        constants = filter_constants(
+            view,
+            filter_.data.reshape(-1, channels).T,
+            scales=product_scales(input_, filter_),
+            fold_zero_point=input_.zero_point,
+        )
+        parameters = Parameters(
+            "tinyml_depthwise_conv_2d_params",
+            {
+                "window": window.parameters,
+                "input_channels": input_.shape[3],
+                "depth_multiplier": multiplier,
+                "input_zero_point": input_.zero_point,
+                "stays_inside": int(window.stays_inside),
+                "output": constants.requantization,
+            },
+        )
+        return Layer(
+            op=view.op,
+            kernel="tinyml_depthwise_conv_2d",
+            header="depthwise_conv_2d.h",
+            arguments=(parameters, Input(0), *constants.arguments, Output()),
+            macs=output.elements * filter_height * filter_width,
+            lead=(
+                window_lead(window, input_channels=input_.shape[3], output_channels=channels, channelwise=True),
+                None,
+                None,
+            ),
+        )
+
+    def _depth_multiplier(self, view: OpView, input_: Tensor, filter_: Tensor) -> int:
+        if filter_.shape[0] != 1:
+            raise view.fail("input 1: shape", f"is {list(filter_.shape)}, but the first dimension must be 1")
+        multiplier = view.integer("depth_multiplier", 1, filter_.shape[3])
+        if filter_.shape[3] != input_.shape[3] * multiplier:
+            raise view.fail(
+                "depth_multiplier",
+                f"is {multiplier}, but the input has {input_.shape[3]} channels and the filter {filter_.shape[3]}",
+            )
+        return multiplier

@@ -1,0 +1,73 @@
+"""What AVERAGE_POOL_2D and MAX_POOL_2D share: all but the kernel.
+
+Semantics: tensorflow/lite/micro/kernels/pooling_common.cc and reference_integer_ops::AveragePool, MaxPool.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from ..graph import Tensor
+from .base import Input, Layer, Operator, OpView, Output, Parameters
+from .overlap import window_lead
+from .window import sliding_window
+
+__all__ = ["Pool2D"]
+
+_SIZE_LIMIT = 32_767
+_SUM_LIMIT = 2**31 // 256
+"""Elements of a window whose sum, raised to be positive, fits 32 bits."""
+
+
+class Pool2D(Operator):
+    """Input: int8 NHWC. Output: int8 NHWC of the same channels and quantization.
+
+    Padding does not take part: it counts neither in a maximum nor in an average's number of elements.
+    """
+
+    versions = (1, 3)
+    kernel: ClassVar[str]
+
+    def lower(self, view: OpView) -> Layer:
+        """One kernel for any window, stride and padding."""
+        view.expect_counts(1)
+        input_ = view.activation(0, rank=4)
+        output = view.output(rank=4)
+        self._expect_same_quantization(view, input_, output)
+        filter_height = view.integer("filter_height", 1, _SIZE_LIMIT)
+        filter_width = view.integer("filter_width", 1, _SIZE_LIMIT)
+        window = sliding_window(view, input_, filter_height, filter_width, dilated=False)
+        channels = input_.shape[3]
+        view.expect_shape(output, (window.batches, window.output_height, window.output_width, channels))
+        if min(filter_height, window.input_height) * min(filter_width, window.input_width) >= _SUM_LIMIT:
+            raise view.fail("filter_height", f"a window of {filter_height} x {filter_width} can overflow its sum")
+        low, high = view.activation_range(output)
+        parameters = Parameters(
+            "tinyml_pool_2d_params",
+            {
+                "window": window.parameters,
+                "channels": channels,
+                "stays_inside": int(window.stays_inside),
+                "activation_min": low,
+                "activation_max": high,
+            },
+        )
+        return Layer(
+            op=view.op,
+            kernel=self.kernel,
+            header="pool_2d.h",
+            arguments=(parameters, Input(0), Output()),
+            lead=(window_lead(window, input_channels=channels, output_channels=channels, channelwise=True),),
+        )
+
+    def _expect_same_quantization(self, view: OpView, input_: Tensor, output: Tensor) -> None:
+        # TFLM's own tolerance. Within it, values are passed on as they are.
+        difference = abs(np.float32(input_.scale) - np.float32(output.scale))
+        if difference > 1e-6 or input_.zero_point != output.zero_point:
+            raise view.fail(
+                "output 0: quantization",
+                f"scale {output.scale:g} and zero point {output.zero_point} differ from the input's "
+                f"{input_.scale:g} and {input_.zero_point}; poolings do not rescale",
+            )

@@ -1,0 +1,54 @@
+"""What ADD and SUB share: both inputs are brought to a common scale, combined, and rescaled.
+
+Scales are computed in double precision, here as in RELU and FULLY_CONNECTED: so does TFLM since the autumn of 2026
+(its issue 3271). Older versions took some of them in single precision, and differ in about one output of a million.
+"""
+
+from __future__ import annotations
+
+from ..graph import Tensor
+from .arithmetic import quantize_multiplier
+from .base import Input, Layer, OpView, Output, Parameters, ParameterValue
+from .broadcast import broadcast_inputs
+
+__all__ = ["sum_layer"]
+
+_HEADROOM = 1 << 20
+"""Inputs are scaled up by this before they are combined. A sum of two then has 29 bits."""
+
+
+def sum_layer(view: OpView, *, subtract: bool) -> Layer:
+    """The layer of ADD and SUB. Raises ModelError, also for scales so far apart that TFLM aborts."""
+    view.expect_counts(2)
+    input1, input2 = view.activation(0), view.activation(1)
+    output = view.output()
+    walk = broadcast_inputs(view, input1, input2, output)
+    common = 2 * max(input1.scale, input2.scale)
+    low, high = view.activation_range(output)
+    parameters = Parameters(
+        "tinyml_add_params",
+        {
+            "walk": walk.parameters,
+            "input1": _rescaling(view, input1, input1.scale / common),
+            "input2": _rescaling(view, input2, input2.scale / common),
+            "subtract": int(subtract),
+            "output": _rescaling(view, output, common / (_HEADROOM * output.scale)),
+            "activation_min": low,
+            "activation_max": high,
+        },
+    )
+    return Layer(
+        op=view.op,
+        kernel="tinyml_add",
+        header="add.h",
+        arguments=(parameters, Input(0), Input(1), Output()),
+        lead=walk.lead,
+    )
+
+
+def _rescaling(view: OpView, tensor: Tensor, factor: float) -> dict[str, ParameterValue]:
+    """The fields of the C struct `tinyml_rescaling`. TFLM aborts on factors of 1 and more."""
+    multiplier, shift = quantize_multiplier(factor)
+    if shift > 0:
+        raise view.fail("quantization", "the scales of inputs and output are too far apart")
+    return {"zero_point": tensor.zero_point, "multiplier": multiplier, "shift": shift}
