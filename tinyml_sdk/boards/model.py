@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from .cores import CORES, Core
 
@@ -14,6 +15,12 @@ ProjectKind = Literal["baremetal", "platformio", "esp_idf", "cmake", "arduino"]
 Address = Annotated[int, Field(ge=0, lt=2**32)]
 
 
+def _conflict(key: str, message: str) -> PydanticCustomError:
+    """A fault between keys, to be shown at `key`."""
+    # The message is a format string to pydantic, so it comes as a value.
+    return PydanticCustomError("conflict", "{message}", {"message": message, "key": key})
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -21,13 +28,19 @@ class _Strict(BaseModel):
 class MemoryRegion(_Strict):
     """A span of memory the linker may fill. Bytes."""
 
-    origin: Address
-    size: Annotated[int, Field(gt=0, le=2**32)]
+    origin: Annotated[Address, Field(multiple_of=8)]
+    size: Annotated[int, Field(gt=0, le=2**32, multiple_of=8)]
 
     @property
     def end(self) -> int:
         """The first address behind the region."""
         return self.origin + self.size
+
+    @model_validator(mode="after")
+    def _addressable(self) -> MemoryRegion:
+        if self.end > 2**32:
+            raise _conflict("size", f"the region ends at {self.end:#x}, behind the last address of 32 bit")
+        return self
 
 
 class Console(_Strict):
@@ -79,12 +92,11 @@ class Board(_Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Board:
         if self.core not in CORES:
-            raise ValueError(f"core {self.core!r} is not one of {', '.join(CORES)}")
+            raise _conflict("core", f"{self.core!r} is not one of {', '.join(CORES)}")
         if self.fpu not in self.core_spec.fpus:
-            raise ValueError(f"fpu {self.fpu!r}: {self.core} has {', '.join(self.core_spec.fpus)}")
+            raise _conflict("fpu", f"{self.fpu!r}: a {self.core} has {' or '.join(self.core_spec.fpus)}")
         if self.counter == "dwt" and not self.core_spec.has("dwt"):
-            raise ValueError(f"counter dwt: {self.core} has no DWT cycle counter; use systick or a timer")
+            raise _conflict("counter", f"a {self.core} has no DWT cycle counter; use systick or a timer")
         if self.flash.origin < self.ram.end and self.ram.origin < self.flash.end:
-            raise ValueError("flash and ram overlap")
+            raise _conflict("ram", "overlaps with flash")
         return self
-

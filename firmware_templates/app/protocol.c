@@ -1,0 +1,301 @@
+#include "protocol.h"
+
+#include "app_config.h"
+#include "frame.h"
+#include "little_endian.h"
+
+enum {
+  REQUEST_INFO = 0x01,
+  REQUEST_WRITE_INPUT = 0x02,
+  REQUEST_INVOKE = 0x03,
+  REQUEST_READ_OUTPUT = 0x04,
+  REQUEST_RUN_LAYERS = 0x05,
+  REQUEST_READ_ARENA = 0x06,
+  REQUEST_MEMORY = 0x07,
+  REQUEST_RESET = 0x08,
+  REPLY = 0x80,
+  FAULT = 0xFE,
+  ERROR = 0xFF
+};
+
+#define INVOKE_MAX 16u
+#define LAYERS_MAX (FRAME_BODY_MAX / 8u)
+#define NAME_MAX 40u
+
+/* A handler fills the reply's body and returns its size, or the negative of a protocol_error. */
+#define FAILURE(error) (-(int)(error))
+
+/* The info reply must fit a frame: a negative array size here means too many inputs and outputs. */
+typedef char info_fits_a_frame
+    [56u + 4u * (APP_INPUT_COUNT + APP_OUTPUT_COUNT) + 2u * (1u + NAME_MAX) <= FRAME_BODY_MAX ? 1
+                                                                                              : -1];
+
+static const uint32_t input_bytes[] = APP_INPUT_BYTES;
+static const uint32_t output_bytes[] = APP_OUTPUT_BYTES;
+
+static int32_t arena[(APP_ARENA_BYTES + 3u) / 4u];
+static bool model_ready;
+static uint32_t counter_overhead; /* ticks that reading the counter twice takes by itself */
+
+static struct frame_receiver receiver;
+static uint8_t reply[FRAME_MAX];
+static size_t reply_size;     /* of header and body; 0 before the first request */
+static uint32_t answered_crc; /* of the request it answers */
+
+static const struct port_fault *fault; /* set once the program has crashed */
+
+static void copy(uint8_t *to, const uint8_t *from, size_t size) {
+  for (size_t i = 0; i < size; ++i) {
+    to[i] = from[i];
+  }
+}
+
+static bool within(uint32_t offset, uint32_t size, uint32_t total) {
+  return offset <= total && size <= total - offset;
+}
+
+static void calibrate_counter(void) {
+  uint32_t ticks = 0;
+  for (int i = 0; i < 16; ++i) {
+    const uint64_t start = port_counter();
+    ticks += (uint32_t)(port_counter() - start);
+  }
+  counter_overhead = (ticks + 8u) / 16u;
+}
+
+static uint64_t elapsed(uint64_t start, uint64_t end) {
+  const uint64_t ticks = end - start;
+  return ticks > counter_overhead ? ticks - counter_overhead : 0;
+}
+
+static uint8_t *put_name(uint8_t *to, const char *name, size_t size) {
+  const size_t kept = size < NAME_MAX ? size : NAME_MAX;
+  *to++ = (uint8_t)kept;
+  for (size_t i = 0; i < kept; ++i) {
+    *to++ = (uint8_t)name[i];
+  }
+  return to;
+}
+
+static int info(uint8_t *body) {
+  static const uint8_t sha256[32] = APP_MODEL_SHA256;
+  static const char board[] = APP_BOARD_NAME;
+  static const char model[] = APP_MODEL_NAME;
+  uint8_t *to = body;
+  *to++ = PROTOCOL_VERSION;
+  *to++ = model_ready ? 0 : 1;
+  *to++ = port_counter_kind();
+  *to++ = APP_INPUT_COUNT;
+  *to++ = APP_OUTPUT_COUNT;
+  *to++ = 0;
+  to = put_u16(to, APP_LAYER_COUNT);
+  copy(to, sha256, sizeof sha256);
+  to = put_u32(to + sizeof sha256, port_counter_hz());
+  to = put_u32(to, port_clock_hz());
+  to = put_u32(to, APP_ARENA_BYTES);
+  to = put_u32(to, port_stack_bytes());
+  for (size_t i = 0; i < APP_INPUT_COUNT; ++i) {
+    to = put_u32(to, input_bytes[i]);
+  }
+  for (size_t i = 0; i < APP_OUTPUT_COUNT; ++i) {
+    to = put_u32(to, output_bytes[i]);
+  }
+  to = put_name(to, board, sizeof board - 1u);
+  to = put_name(to, model, sizeof model - 1u);
+  return (int)(to - body);
+}
+
+static int write_input(const uint8_t *request, size_t size) {
+  if (size < 5u) {
+    return FAILURE(PROTOCOL_MALFORMED);
+  }
+  const uint8_t index = request[0];
+  const uint32_t offset = get_u32(request + 1);
+  const uint32_t count = (uint32_t)size - 5u;
+  if (index >= APP_INPUT_COUNT || !within(offset, count, input_bytes[index])) {
+    return FAILURE(PROTOCOL_OUT_OF_RANGE);
+  }
+  if (!model_ready) {
+    return FAILURE(PROTOCOL_MODEL_FAILED);
+  }
+  copy((uint8_t *)APP_MODEL(input)(index) + offset, request + 5, count);
+  return 0;
+}
+
+static int read_output(const uint8_t *request, size_t size, uint8_t *body) {
+  if (size != 7u) {
+    return FAILURE(PROTOCOL_MALFORMED);
+  }
+  const uint8_t index = request[0];
+  const uint32_t offset = get_u32(request + 1);
+  const uint32_t count = get_u16(request + 5);
+  if (index >= APP_OUTPUT_COUNT || count > FRAME_BODY_MAX ||
+      !within(offset, count, output_bytes[index])) {
+    return FAILURE(PROTOCOL_OUT_OF_RANGE);
+  }
+  if (!model_ready) {
+    return FAILURE(PROTOCOL_MODEL_FAILED);
+  }
+  copy(body, (const uint8_t *)APP_MODEL(output)(index) + offset, count);
+  return (int)count;
+}
+
+static int read_arena(const uint8_t *request, size_t size, uint8_t *body) {
+  if (size != 6u) {
+    return FAILURE(PROTOCOL_MALFORMED);
+  }
+  const uint32_t offset = get_u32(request);
+  const uint32_t count = get_u16(request + 4);
+  if (count > FRAME_BODY_MAX || !within(offset, count, APP_ARENA_BYTES)) {
+    return FAILURE(PROTOCOL_OUT_OF_RANGE);
+  }
+  copy(body, (const uint8_t *)arena + offset, count);
+  return (int)count;
+}
+
+/* Inferences behind the first run on what it left in the arena: good for timing, not for results.
+ */
+static int invoke(const uint8_t *request, size_t size, uint8_t *body) {
+  if (size != 2u) {
+    return FAILURE(PROTOCOL_MALFORMED);
+  }
+  const uint32_t count = get_u16(request);
+  if (count == 0 || count > INVOKE_MAX) {
+    return FAILURE(PROTOCOL_OUT_OF_RANGE);
+  }
+  uint8_t *to = body;
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint64_t start = port_counter();
+    const int status = APP_MODEL(invoke)();
+    const uint64_t end = port_counter();
+    if (status != 0) {
+      return FAILURE(PROTOCOL_MODEL_FAILED);
+    }
+    to = put_u64(to, elapsed(start, end));
+  }
+  return (int)(to - body);
+}
+
+static int run_layers(const uint8_t *request, size_t size, uint8_t *body) {
+  if (size != 4u) {
+    return FAILURE(PROTOCOL_MALFORMED);
+  }
+  const uint32_t first = get_u16(request);
+  const uint32_t count = get_u16(request + 2);
+  if (count == 0 || count > LAYERS_MAX || !within(first, count, APP_LAYER_COUNT)) {
+    return FAILURE(PROTOCOL_OUT_OF_RANGE);
+  }
+  uint8_t *to = body;
+  for (uint32_t layer = first; layer < first + count; ++layer) {
+    const uint64_t start = port_counter();
+    const int status = APP_MODEL(invoke_layer)(layer);
+    const uint64_t end = port_counter();
+    if (status != 0) {
+      return FAILURE(PROTOCOL_MODEL_FAILED);
+    }
+    to = put_u64(to, elapsed(start, end));
+  }
+  return (int)(to - body);
+}
+
+static int memory(uint8_t *body) {
+  uint8_t *to = put_u32(body, port_stack_high_water());
+  to = put_u32(to, port_stack_bytes());
+  to = put_u32(to, APP_ARENA_BYTES);
+  return (int)(to - body);
+}
+
+static int handle(uint8_t type, const uint8_t *request, size_t size, uint8_t *body) {
+  switch (type) {
+  case REQUEST_WRITE_INPUT:
+    return write_input(request, size);
+  case REQUEST_INVOKE:
+    return invoke(request, size, body);
+  case REQUEST_READ_OUTPUT:
+    return read_output(request, size, body);
+  case REQUEST_RUN_LAYERS:
+    return run_layers(request, size, body);
+  case REQUEST_READ_ARENA:
+    return read_arena(request, size, body);
+  case REQUEST_INFO:
+  case REQUEST_MEMORY:
+  case REQUEST_RESET:
+    if (size != 0) {
+      return FAILURE(PROTOCOL_MALFORMED);
+    }
+    return type == REQUEST_INFO ? info(body) : type == REQUEST_MEMORY ? memory(body) : 0;
+  default:
+    return FAILURE(PROTOCOL_UNKNOWN_REQUEST);
+  }
+}
+
+/* Does what the request asks and leaves the reply in `reply`. */
+static void execute(const uint8_t *request, size_t size) {
+  const uint8_t type = request[1];
+  uint8_t *const body = reply + FRAME_HEADER_BYTES;
+  int result = handle(type, request + FRAME_HEADER_BYTES, size - FRAME_HEADER_BYTES, body);
+  reply[0] = request[0];
+  reply[1] = (uint8_t)(type | REPLY);
+  if (result < 0) {
+    reply[1] = ERROR;
+    body[0] = (uint8_t)-result;
+    body[1] = type;
+    result = 2;
+  }
+  reply_size = FRAME_HEADER_BYTES + (size_t)result;
+}
+
+static void send_fault(uint8_t sequence) {
+  uint8_t *to = reply;
+  *to++ = sequence;
+  *to++ = FAULT;
+  to = put_u32(to, fault->exception);
+  to = put_u32(to, fault->program_counter);
+  to = put_u32(to, fault->link_register);
+  to = put_u32(to, fault->status);
+  to = put_u32(to, fault->address);
+  to = put_u32(to, fault->stack_pointer);
+  to = put_u32(to, fault->stack_limit);
+  frame_send(reply, (size_t)(to - reply));
+}
+
+static void answer(const uint8_t *request, size_t size) {
+  const uint32_t crc = get_u32(request + size);
+  if (fault != NULL && request[1] != REQUEST_RESET) {
+    send_fault(request[0]);
+    return;
+  }
+  if (reply_size == 0 || crc != answered_crc) {
+    execute(request, size);
+    answered_crc = crc;
+  }
+  frame_send(reply, reply_size);
+  if (reply[1] == (REQUEST_RESET | REPLY)) {
+    port_reset();
+  }
+}
+
+static void serve(void) {
+  for (;;) {
+    const int byte = port_read();
+    if (byte >= 0) {
+      const size_t size = frame_receive(&receiver, (uint8_t)byte);
+      if (size != 0) {
+        answer(receiver.bytes, size);
+      }
+    }
+  }
+}
+
+void protocol_run(void) {
+  calibrate_counter();
+  model_ready = APP_MODEL(init)(arena, sizeof arena) == 0;
+  serve();
+}
+
+void protocol_fault(const struct port_fault *crash) {
+  fault = crash;
+  reply_size = 0;
+  send_fault(0);
+  serve();
+}

@@ -1,0 +1,38 @@
+/* The port interface as far as all Cortex-M are alike. */
+#include "app_config.h"
+#include "cortex_m.h"
+#include "port.h"
+
+static uint32_t clock_hz;
+
+void port_init(void) {
+  const struct chip_clocks clocks = chip_init();
+  clock_hz = clocks.core_hz;
+  console_init(clocks.console_hz);
+  counter_init(clocks.core_hz);
+}
+
+uint32_t port_clock_hz(void) {
+  return clock_hz;
+}
+
+uint32_t port_stack_bytes(void) {
+  return (uint32_t)((uintptr_t)_stack_top - (uintptr_t)_stack_limit);
+}
+
+uint32_t port_stack_high_water(void) {
+  const uint32_t *deepest = _stack_limit;
+  while (deepest < _stack_top && *deepest == STACK_PAINT) {
+    ++deepest;
+  }
+  return (uint32_t)((uintptr_t)_stack_top - (uintptr_t)deepest);
+}
+
+void port_reset(void) {
+  /* A UART that has taken the last byte still needs two characters' time to send it. */
+  for (volatile uint32_t wait = clock_hz / APP_CONSOLE_BAUD * 20u; wait != 0; --wait) {
+  }
+  REGISTER(0xE000ED0C) = 0x05FA0004u; /* AIRCR: key, SYSRESETREQ */
+  for (;;) {
+  }
+}

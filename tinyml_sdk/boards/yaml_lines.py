@@ -1,0 +1,109 @@
+"""YAML as plain values that remember their lines: the small part of YAML that a board file needs.
+
+Maps, lists, text, decimal and hex integers, true and false, null. No anchors and aliases (a few hundred bytes of
+them make gigabytes), no tags, no repeated keys, and none of the integers YAML 1.1 sees in `010` or `1:30`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+__all__ = ["KeyPath", "YamlError", "parse_yaml"]
+
+KeyPath = tuple[str | int, ...]
+"""Where a value is: `("flash", "origin")`, `("quirks", 1)`."""
+
+MAX_DEPTH = 8
+
+_INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F_]{1,20}|0|[1-9][0-9_]{0,20})")
+_TAG = "tag:yaml.org,2002:"
+
+
+class YamlError(ValueError):
+    """What is wrong and in which line, counted from 1."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def parse_yaml(text: str) -> tuple[Any, dict[KeyPath, int]]:
+    """The value of a YAML document, lists as tuples, and the line of each key and item.
+
+    Raises:
+        YamlError: it is not YAML, or uses what this reader refuses.
+    """
+    try:
+        _refuse_bombs(text)
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise YamlError(error.problem or "not YAML", mark.line + 1 if mark else 1) from error
+    except yaml.YAMLError as error:
+        raise YamlError(str(error).splitlines()[0], 1) from error
+    lines: dict[KeyPath, int] = {(): 1}
+    return (None if root is None else _value(root, (), lines)), lines
+
+
+def _refuse_bombs(text: str) -> None:
+    """Aliases and depth, before anything is built from them. The parser's events come one by one, without recursion."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise YamlError("anchors and aliases are not allowed", line)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise YamlError(f"nested more than {MAX_DEPTH} deep", line)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _value(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int]) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, lines)
+    if isinstance(node, yaml.SequenceNode):
+        items: list[Any] = []
+        for index, item in enumerate(node.value):
+            here = (*path, index)
+            lines[here] = item.start_mark.line + 1
+            items.append(_value(item, here, lines))
+        return tuple(items)
+    return _scalar(node)
+
+
+def _mapping(node: yaml.MappingNode, path: KeyPath, lines: dict[KeyPath, int]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise YamlError("a key must be a word", line)
+        key = key_node.value
+        if key in result:
+            raise YamlError(f"{key} is given twice", line)
+        here = (*path, key)
+        lines[here] = line
+        result[key] = _value(value_node, here, lines)
+    return result
+
+
+def _scalar(node: yaml.Node) -> Any:
+    text, kind = str(node.value), node.tag.removeprefix(_TAG)
+    line = node.start_mark.line + 1
+    if kind == "str":
+        return text
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.lower() in ("true", "yes", "on")
+    if kind == "int" and _INTEGER.fullmatch(text):
+        return int(text.replace("_", ""), 0)
+    if kind in ("int", "float"):
+        raise YamlError(f"{text} is not a decimal or 0x… integer; put text that looks like a number in quotes", line)
+    if kind == "timestamp":
+        return text
+    raise YamlError(f"the tag {node.tag} is not allowed", line)

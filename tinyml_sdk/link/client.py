@@ -1,0 +1,227 @@
+"""The host's end of the conversation: every method is one or a few requests, each repeated until it is answered."""
+
+from __future__ import annotations
+
+import struct
+import time
+
+from ..errors import DeviceTimeoutError
+from .frame import MAX_BODY, Frame, FrameDecoder, encode_frame
+from .messages import (
+    MAX_INVOKES,
+    MAX_LAYERS,
+    REPLY,
+    DeviceInfo,
+    DeviceMemory,
+    MessageType,
+    fault_error,
+    parse_ticks,
+    refusal_error,
+    senseless_error,
+)
+from .stream import ByteStream
+
+__all__ = ["Client"]
+
+WRITE_CHUNK = 248
+"""Bytes of input in one request: the most that leaves whole words in a body with its index and offset."""
+
+KEPT_BYTES = 4096
+"""How much of what a silent device said is kept for the error."""
+
+
+class Client:
+    """Asks a device that runs the benchmark application.
+
+    A request is sent, and sent again, until its reply comes. The device answers a repeated
+    request with the reply it has, so nothing happens twice. Everything on the line that is not the awaited reply is
+    skipped. The first exchange is always `info`, which also waits for a device that is still booting.
+
+    Args:
+        stream: The line to the device.
+        retry_after: Seconds before a request is repeated, more than two frames take on the line (0.05 s at 115200
+            baud). Where the model runs each repetition waits twice as long as the one before, so as not to pile up.
+        deadline: Seconds after which a request that takes the device no time counts as unanswered.
+        work_deadline: The same for requests that run the model.
+
+    Raises (every method):
+        DeviceTimeoutError: no reply before the deadline; `received` has the last bytes that did arrive.
+        ProtocolError: the device refuses the request, or its reply makes no sense.
+        TargetError: the program on the device has crashed, or the line is gone.
+    """
+
+    def __init__(
+        self, stream: ByteStream, *, retry_after: float = 0.5, deadline: float = 10.0, work_deadline: float = 120.0
+    ) -> None:
+        self._stream = stream
+        self._retry_after = retry_after
+        self._deadline = deadline
+        self._work_deadline = work_deadline
+        self._decoder = FrameDecoder()
+        self._sequence = 0
+        self._info: DeviceInfo | None = None
+
+    def info(self) -> DeviceInfo:
+        """What the device says of itself; asked once, until a reset."""
+        if self._info is None:
+            self._info = DeviceInfo.parse(self._exchange(MessageType.INFO))
+        return self._info
+
+    def write_input(self, index: int, data: bytes) -> None:
+        """Write a whole input. Inputs share memory with layers: write them again before every inference.
+
+        Raises:
+            ValueError: there is no such input, or it has another size.
+        """
+        sizes = self.info().input_bytes
+        if not 0 <= index < len(sizes) or len(data) != sizes[index]:
+            raise ValueError(f"input {index} with {len(data)} bytes; the model's inputs have {list(sizes)} bytes")
+        for offset in range(0, len(data), WRITE_CHUNK):
+            self._request(
+                MessageType.WRITE_INPUT, struct.pack("<BI", index, offset) + data[offset : offset + WRITE_CHUNK]
+            )
+
+    def invoke(self, count: int = 1) -> list[int]:
+        """Run inferences. Those behind the first run on what it left in the arena: their time is right, no more.
+
+        Args:
+            count: How many, 1 or more.
+
+        Returns:
+            Counter ticks of each.
+        """
+        ticks: list[int] = []
+        while len(ticks) < count:
+            batch = min(count - len(ticks), MAX_INVOKES)
+            ticks += parse_ticks(self._request(MessageType.INVOKE, struct.pack("<H", batch), works=True), batch)
+        return ticks
+
+    def read_output(self, index: int) -> bytes:
+        """Read a whole output.
+
+        Raises:
+            ValueError: there is no such output.
+        """
+        sizes = self.info().output_bytes
+        if not 0 <= index < len(sizes):
+            raise ValueError(f"output {index}; the model has {len(sizes)}")
+        return b"".join(
+            self._read(MessageType.READ_OUTPUT, struct.pack("<BIH", index, offset, size), size)
+            for offset, size in _chunks(0, sizes[index])
+        )
+
+    def profile(self) -> list[int]:
+        """Run one inference layer by layer, on inputs written before.
+
+        Returns:
+            Counter ticks of each layer.
+        """
+        return self.run_layers(0, self.info().layer_count)
+
+    def run_layers(self, first: int, last: int) -> list[int]:
+        """Run layers first to last - 1. In order from 0 to the last they are one inference.
+
+        Returns:
+            Counter ticks of each.
+
+        Raises:
+            ValueError: there are no such layers.
+        """
+        layers = self.info().layer_count
+        if not 0 <= first <= last <= layers:
+            raise ValueError(f"layers {first} to {last}; the model has {layers}")
+        ticks: list[int] = []
+        for start in range(first, last, MAX_LAYERS):
+            count = min(last - start, MAX_LAYERS)
+            body = self._request(MessageType.RUN_LAYERS, struct.pack("<HH", start, count), works=True)
+            ticks += parse_ticks(body, count)
+        return ticks
+
+    def read_arena(self, offset: int, size: int) -> bytes:
+        """Read bytes of the model's arena, where its tensors are.
+
+        Raises:
+            ValueError: the arena has no such bytes.
+        """
+        arena = self.info().arena_bytes
+        if offset < 0 or size < 0 or offset + size > arena:
+            raise ValueError(f"{size} bytes at {offset}; the arena has {arena}")
+        return b"".join(
+            self._read(MessageType.READ_ARENA, struct.pack("<IH", start, count), count)
+            for start, count in _chunks(offset, size)
+        )
+
+    def memory(self) -> DeviceMemory:
+        """Memory marks: how deep the stack ever was."""
+        return DeviceMemory.parse(self._request(MessageType.MEMORY))
+
+    def reset(self) -> None:
+        """Start the firmware again, also a crashed one, and wait until it answers."""
+        self._exchange(MessageType.RESET)
+        self._info = None
+        self.info()
+
+    def _read(self, kind: MessageType, body: bytes, size: int) -> bytes:
+        data = self._request(kind, body)
+        if len(data) != size:
+            raise senseless_error(f"{size} bytes", data)
+        return data
+
+    def _request(self, kind: MessageType, body: bytes = b"", *, works: bool = False) -> bytes:
+        self.info()
+        return self._exchange(kind, body, works=works)
+
+    def _exchange(self, kind: MessageType, body: bytes = b"", *, works: bool = False) -> bytes:
+        """Send one request until it is answered, and return the body of the reply."""
+        request = Frame(self._sequence, kind, body)
+        self._sequence = (self._sequence + 1) % 256
+        encoded = encode_frame(request)
+        received = bytearray()
+        deadline = self._work_deadline if works else self._deadline
+        wait = self._retry_after
+        end = time.monotonic() + deadline
+        while (now := time.monotonic()) < end:
+            self._stream.write(encoded)
+            reply = self._await_reply(request, min(now + wait, end), received)
+            if reply is not None:
+                return reply
+            wait *= 2 if works else 1
+        heard = f"only what is no reply: {bytes(received[-40:])!r}" if received else "not a byte"
+        raise DeviceTimeoutError(
+            f"no answer to {kind.name.lower()} within {deadline:g} s, {heard}",
+            hint="is this the firmware that tinyml built, on this board, at this baud rate? Reset the board and retry",
+            received=bytes(received),
+        )
+
+    def _await_reply(self, request: Frame, until: float, received: bytearray) -> bytes | None:
+        """The body of the reply, or None when it did not come in time."""
+        while True:
+            data = self._stream.read(until)
+            received += data
+            del received[:-KEPT_BYTES]
+            for frame in self._decoder.feed(data):
+                if _answers(frame, request):
+                    return frame.body
+            if time.monotonic() >= until:
+                return None
+
+
+def _answers(frame: Frame, request: Frame) -> bool:
+    """Whether a frame is the reply to a request; raises when it is bad news instead.
+
+    Replies to earlier requests, which were repeated needlessly, are none of our business any more.
+    """
+    kind = MessageType(request.type)
+    if frame.type == MessageType.FAULT and kind != MessageType.RESET:
+        raise fault_error(frame.body)
+    if frame.sequence != request.sequence:
+        return False
+    if frame.type == MessageType.ERROR and len(frame.body) == 2 and frame.body[1] == kind:
+        raise refusal_error(kind, frame.body[0])
+    return frame.type == kind | REPLY
+
+
+def _chunks(offset: int, size: int) -> list[tuple[int, int]]:
+    """A span as (offset, size) of pieces that fit a reply."""
+    end = offset + size
+    return [(start, min(MAX_BODY, end - start)) for start in range(offset, end, MAX_BODY)]
