@@ -1,0 +1,228 @@
+"""The builtin emulator: exact counts at any place, determinism, and faults that say where."""
+
+import re
+import signal
+import struct
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from support.probe import GREETING, Probe, build_probe, running_probe
+from support.tools import require_tool
+
+from tinyml_sdk.boards import load_board
+from tinyml_sdk.errors import BoardError, InputError, MissingToolError, TargetError
+from tinyml_sdk.targets import list_targets, open_target
+from tinyml_sdk.targets.builtin import counting, machine
+from tinyml_sdk.targets.builtin.counting import NativeCounter, PythonCounter
+from tinyml_sdk.targets.builtin.image import read_image
+from tinyml_sdk.targets.builtin.machine import Machine
+
+CORTEX_M3_UP = ("mps2-an385", "mps2-an386", "mps2-an500", "netduinoplus2")
+BOARDS = (*CORTEX_M3_UP, "microbit")
+
+SESSION = b"".join((b"X", b"L" + struct.pack("<I", 5000), b"E\x05hello", b"C"))
+
+
+@pytest.fixture
+def probe() -> Iterator[Probe]:
+    with running_probe("builtin", "mps2-an386") as running:
+        yield running
+
+
+@pytest.fixture(params=["native", "python"])
+def counter_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "python":
+        monkeypatch.setattr(machine, "make_counter", PythonCounter)
+    return str(request.param)
+
+
+def new_machine(board: str) -> Machine:
+    require_tool("unicorn")
+    return Machine(load_board(board), read_image(build_probe(board)))
+
+
+@pytest.mark.parametrize("board", CORTEX_M3_UP)
+def test_counter_reads_within_a_block_are_exact(board: str, counter_kind: str) -> None:
+    with running_probe("builtin", board) as probe:
+        assert probe.target._console.machine.counter.kind == counter_kind
+        assert probe.ask(b"N", 2) == (7, 1)
+        assert probe.ask(b"I", 2) == (4, 2)
+        assert probe.loop("D", 900) - probe.loop("D", 100) == 1600
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_stopping_before_every_block_changes_nothing(board: str) -> None:
+    outcomes = []
+    for instructions in (1, 7, 1_000_000_000):
+        board_machine = new_machine(board)
+        for text in (b"", SESSION):
+            board_machine.received.extend(text)
+            while not board_machine.run(instructions):
+                pass
+        outcomes.append((board_machine.instructions, bytes(board_machine.sent)))
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+def test_both_ways_to_count_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = []
+    for make in (counting.make_counter, PythonCounter):
+        monkeypatch.setattr(machine, "make_counter", make)
+        board_machine = new_machine("microbit")
+        board_machine.received.extend(SESSION)
+        board_machine.run(100_000_000)
+        outcomes.append((board_machine.instructions, bytes(board_machine.sent)))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_run_stops_at_the_block_that_reaches_the_limit() -> None:
+    board_machine = new_machine("mps2-an386")
+    board_machine.received.extend(b"H")
+    board_machine.run(1_000_000)
+    before = board_machine.instructions
+    assert not board_machine.run(12_345)
+    assert 12_345 <= board_machine.instructions - before < 12_345 + 100
+
+
+def test_a_session_is_the_same_however_slow_the_host_is() -> None:
+    counts = []
+    for pause in (0.0, 0.01):
+        with running_probe("builtin", "mps2-an386") as probe:
+            for byte in SESSION:
+                probe.stream.write(bytes([byte]))
+                time.sleep(pause)
+            probe.read(4 + 4 + 5 + 4)
+            counts.append(probe.target.instructions)
+    assert counts[0] == counts[1]
+
+
+def test_read_returns_at_once_when_the_firmware_waits(probe: Probe) -> None:
+    start = time.monotonic()
+    for _ in range(10):
+        assert probe.stream.read(start + 60) == b""
+    assert time.monotonic() - start < 1
+
+
+def test_without_a_compiler_python_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(counting.HostToolchain, "_find", lambda _self: None)
+    assert isinstance(new_machine("mps2-an386").counter, PythonCounter)
+
+
+def test_the_native_counter_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_tool("cc")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for _ in range(2):
+        assert isinstance(new_machine("mps2-an386").counter, NativeCounter)
+        monkeypatch.setattr(counting.HostToolchain, "build", lambda *_: pytest.fail("compiled again"))
+    assert [path.suffix for path in (tmp_path / "tinyml-sdk" / "emulator").iterdir()] == [".so"]
+
+
+FAULTS = (
+    (b"F", r"read memory at 0x30000004, where there is none, at 0x[0-9a-f]{8} \((fail|answer|main)\+0x"),
+    (b"P", r"wrote to flash at 0x00000000, at 0x[0-9a-f]{8} \("),
+    (b"J", r"jumped to code at 0x30000000, where there is none"),
+    (b"B", r"met a breakpoint \(bkpt\), at"),
+    (b"U", r"undefined|[Ii]nvalid instruction"),
+    (b"S", r"wrote memory at 0x1[0-9a-f]{7}, where there is none, at 0x[0-9a-f]{8} \(overflow"),
+    (b"Y", r"SysTick interrupt, and the builtin emulator has no interrupts"),
+)
+
+
+@pytest.mark.parametrize(("command", "message"), FAULTS, ids=lambda value: value[:1])
+def test_a_fault_says_what_and_where_and_a_reset_helps(
+    command: bytes, message: str, counter_kind: str, probe: Probe
+) -> None:
+    probe.stream.write(command)
+    with pytest.raises(TargetError, match=message) as caught:
+        probe.read(1)
+    assert caught.value.hint
+    assert ("stack has run over" in caught.value.hint) == (command == b"S")
+    probe.target.reset()
+    assert probe.read(len(GREETING)) == GREETING
+    assert probe.loop("L", 10) == probe.loop("L", 10)
+
+
+def test_an_exception_of_the_host_passes_through(probe: Probe) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for command in (b"H", b""):  # while it computes; while it polls
+            probe.stream.write(command)
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(KeyboardInterrupt):
+                while True:
+                    probe.read(1, seconds=5)
+            probe.target.reset()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_ticks_are_instructions(probe: Probe) -> None:
+    info = SimpleNamespace(counter_hz=16_000_000)
+    assert probe.target.counts == "instructions"
+    assert probe.target.count(12345, info) == 12345
+    assert probe.target.resolution(info) == 1.0
+    assert re.match(r"unicorn 2\.", probe.target.version())
+
+
+def wrong_machine(data: bytearray) -> None:
+    data[18] = 62  # e_machine: x86-64
+
+
+def elsewhere(data: bytearray) -> None:
+    header = struct.unpack_from("<I", data, 28)[0]
+    struct.pack_into("<I", data, header + 12, 0x7000_0000)  # p_paddr of the first segment
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: data.__delitem__(slice(0, None)), "not an ELF"),
+        (lambda data: data.__delitem__(slice(40, None)), "not an ELF|cannot"),
+        (wrong_machine, "not a firmware for"),
+        (elsewhere, "outside the flash and RAM of mps2-an386"),
+    ],
+)
+def test_a_file_that_cannot_run(damage: Callable[[bytearray], None], message: str, tmp_path: Path) -> None:
+    require_tool("unicorn")
+    data = bytearray(build_probe("mps2-an386").read_bytes())
+    damage(data)
+    (tmp_path / "bad.elf").write_bytes(data)
+    with open_target("builtin", load_board("mps2-an386")) as target, pytest.raises(TargetError, match=message):
+        target.load(tmp_path / "bad.elf")
+
+
+def test_calls_out_of_order() -> None:
+    require_tool("unicorn")
+    target = open_target("builtin", load_board("mps2-an386"))
+    with pytest.raises(TargetError, match="cannot be read"):
+        target.load(Path("nothing.elf"))
+    with pytest.raises(TargetError, match="no firmware is loaded"):
+        target.open()
+    with pytest.raises(TargetError, match="not running"):
+        target.reset()
+    target.close()
+    target.close()
+
+
+def test_a_board_or_target_that_does_not_exist() -> None:
+    board = load_board("mps2-an386")
+    assert list_targets() == ("builtin", "qemu")
+    with pytest.raises(InputError, match="no target 'renode'"):
+        open_target("renode", board)
+    nowhere = board.model_copy(update={"emulators": type(board.emulators)()})
+    for name in list_targets():
+        with pytest.raises(BoardError):
+            open_target(name, nowhere)
+
+
+def test_without_unicorn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "unicorn", None)
+    with pytest.raises(MissingToolError) as caught:
+        open_target("builtin", load_board("mps2-an386"))
+    assert "tinyml-sdk[emulator]" in caught.value.hint

@@ -1,0 +1,107 @@
+"""What is special about QEMU: a process that may be missing, refuse, die, or stay behind."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from support.probe import GREETING, build_probe, running_probe
+from support.tools import require_tool
+
+from tinyml_sdk.boards import load_board
+from tinyml_sdk.boards.model import Emulators, QemuMachine
+from tinyml_sdk.errors import DeviceTimeoutError, MissingToolError, TargetError
+from tinyml_sdk.targets import open_target, qemu
+
+BOARD = load_board("mps2-an386")
+
+
+def test_no_process_stays_behind() -> None:
+    with running_probe("qemu", "mps2-an386") as probe:
+        process = probe.stream._process
+        assert process.poll() is None
+    assert process.returncode == -signal.SIGKILL
+    probe.target.close()
+
+
+def test_a_stream_that_is_dropped_ends_its_process() -> None:
+    require_tool("qemu-system-arm")
+    target = open_target("qemu", BOARD)
+    target.load(build_probe("mps2-an386"))
+    process = target.open()._process
+    del target
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_open_and_load_again() -> None:
+    with running_probe("qemu", "mps2-an386") as probe:
+        first = probe.stream._process
+        stream = probe.target.open()
+        assert first.returncode is not None
+        assert stream.read(time.monotonic() + 10)
+        probe.target.load(build_probe("mps2-an386"))
+        with pytest.raises(TargetError, match="not running"):
+            probe.target.reset()
+
+
+def test_qemu_dies_while_it_is_used() -> None:
+    with running_probe("qemu", "mps2-an386") as probe:
+        os.kill(probe.stream._process.pid, signal.SIGKILL)
+        with pytest.raises(TargetError, match="QEMU has ended: exit status -9"):
+            probe.stream.read(time.monotonic() + 10)
+        with pytest.raises(TargetError, match="QEMU has ended"):
+            probe.target.reset()
+
+
+def test_a_machine_that_qemu_does_not_have_is_reported_in_its_words() -> None:
+    require_tool("qemu-system-arm")
+    board = BOARD.model_copy(update={"emulators": Emulators(qemu=QemuMachine(machine="no-such-machine"))})
+    with open_target("qemu", board) as target:
+        target.load(build_probe("mps2-an386"))
+        with pytest.raises(TargetError, match="QEMU has ended: .*machine"):
+            target.open()
+
+
+def test_a_file_that_is_not_there() -> None:
+    with open_target("qemu", BOARD) as target:
+        with pytest.raises(TargetError, match="no such firmware"):
+            target.load(Path("nothing.elf"))
+        with pytest.raises(TargetError, match="no firmware is loaded"):
+            target.open()
+
+
+def test_a_firmware_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu, "_WRITE_DEADLINE_S", 0.3)
+    with running_probe("qemu", "mps2-an386") as probe:
+        probe.stream.write(b"H")
+        with pytest.raises(DeviceTimeoutError, match="read nothing"):
+            probe.stream.write(bytes(4_000_000))
+
+
+def test_a_reset_drops_what_was_sent_before() -> None:
+    with running_probe("qemu", "mps2-an386") as probe:
+        probe.stream.write(b"E\x03abc")
+        time.sleep(0.2)
+        probe.target.reset()
+        assert probe.read(len(GREETING)) == GREETING
+
+
+def test_ticks_are_nanoseconds_and_so_instructions() -> None:
+    target = open_target("qemu", BOARD)
+    info = SimpleNamespace(counter_hz=168_000_000)
+    assert target.counts == "instructions"
+    assert target.count(168, info) == 1000
+    assert target.resolution(info) == pytest.approx(5.952, abs=1e-3)
+    with pytest.raises(TargetError, match="no counter"):
+        target.count(1, SimpleNamespace(counter_hz=0))
+
+
+def test_without_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elf = build_probe("mps2-an386")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with open_target("qemu", BOARD) as target:
+        target.load(elf)
+        with pytest.raises(MissingToolError, match="qemu-system-arm is not installed"):
+            target.open()

@@ -1,0 +1,215 @@
+"""Exact instruction counts in unicorn: by a native hook where a C compiler is at hand, else in Python."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import platform
+import tempfile
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError, ToolError
+from ...toolchains import BuildJob, HostToolchain
+from ...toolchains.cache import cache_dir
+
+__all__ = ["Counter", "NativeCounter", "PythonCounter", "make_counter"]
+
+_SOURCE = Path(__file__).resolve().with_name("block_counter.c")
+_NEVER = 2**64 - 1
+
+
+class Counter(ABC):
+    """Counts the instructions of one engine. `total` is exact while it is stopped, and `at_access` in a callback.
+
+    Args:
+        engine: The unicorn engine.
+        peripherals: First and last address of each range that is mapped without permissions.
+    """
+
+    kind: str
+    """`native`, or `python`, which counts the same and is ten to twenty times slower."""
+
+    @property
+    @abstractmethod
+    def total(self) -> int:
+        """Instructions executed. In a callback: to the end of the current block."""
+
+    @abstractmethod
+    def at_access(self) -> int:
+        """Instructions executed before the one that accesses a peripheral just now."""
+
+    @abstractmethod
+    def stop_at(self, total: int) -> None:
+        """Stop the engine before the first block that it enters with this many instructions executed."""
+
+    def stop(self) -> None:
+        """Stop the engine before its next block."""
+        self.stop_at(0)
+
+
+def make_counter(engine: Any, peripherals: tuple[tuple[int, int], ...]) -> Counter:
+    """The native counter, or the one in Python where it cannot be compiled or loaded."""
+    try:
+        library = _library()
+    except (ToolError, InputError, OSError):
+        return PythonCounter(engine, peripherals)
+    return NativeCounter(engine, peripherals, library)
+
+
+# -- native -------------------------------------------------------------------------------------------------------
+
+
+class _Block(ctypes.Structure):
+    _fields_ = (("address", ctypes.c_uint32), ("size", ctypes.c_uint32), ("instructions", ctypes.c_uint32))
+
+
+class _State(ctypes.Structure):
+    """`struct block_counter` of block_counter.c."""
+
+    _fields_ = (
+        ("total", ctypes.c_uint64),
+        ("limit", ctypes.c_uint64),
+        ("current", _Block),
+        ("access_pc", ctypes.c_uint32),
+        ("pc_register", ctypes.c_int32),
+        ("read_memory", ctypes.c_void_p),
+        ("read_register", ctypes.c_void_p),
+        ("stop", ctypes.c_void_p),
+        ("cache", _Block * (1 << 14)),
+    )
+
+
+class NativeCounter(Counter):
+    """block_counter.c, which unicorn calls without Python in between."""
+
+    kind = "native"
+
+    def __init__(self, engine: Any, peripherals: tuple[tuple[int, int], ...], library: ctypes.CDLL) -> None:
+        from unicorn import arm_const, unicorn_const
+        from unicorn.unicorn_py3.unicorn import uclib
+
+        if library.block_counter_bytes() != ctypes.sizeof(_State):
+            raise AssertionError("counting.py and block_counter.c disagree about struct block_counter")
+        # The binding calls only Python functions; hooks of other code go to the C interface under it.
+        self._engine = engine._uch
+        self._state = _State(
+            limit=_NEVER,
+            pc_register=arm_const.UC_ARM_REG_PC,
+            read_memory=_address_of(uclib.uc_mem_read),
+            read_register=_address_of(uclib.uc_reg_read),
+            stop=_address_of(uclib.uc_emu_stop),
+        )
+        self._library = library
+        library.count_at_access.restype = ctypes.c_uint64
+        self._hook(uclib, unicorn_const.UC_HOOK_BLOCK, library.on_block, 1, 0)
+        for first, last in peripherals:
+            kinds = unicorn_const.UC_HOOK_MEM_READ_PROT | unicorn_const.UC_HOOK_MEM_WRITE_PROT
+            self._hook(uclib, kinds, library.on_access, first, last)
+
+    def _hook(self, uclib: Any, kinds: int, function: Any, first: int, last: int) -> None:
+        status = uclib.uc_hook_add(
+            self._engine,
+            ctypes.byref(ctypes.c_size_t()),
+            kinds,
+            ctypes.c_void_p(_address_of(function)),
+            ctypes.cast(ctypes.byref(self._state), ctypes.c_void_p),
+            ctypes.c_uint64(first),
+            ctypes.c_uint64(last),
+        )
+        if status != 0:
+            raise AssertionError(f"uc_hook_add returned {status}")
+
+    @property
+    def total(self) -> int:
+        """As in Counter."""
+        return int(self._state.total)
+
+    def at_access(self) -> int:
+        """As in Counter."""
+        return int(self._library.count_at_access(self._engine, ctypes.byref(self._state)))
+
+    def stop_at(self, total: int) -> None:
+        """As in Counter."""
+        self._state.limit = total
+
+
+def _address_of(function: Any) -> int:
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    assert address is not None
+    return address
+
+
+def _library() -> ctypes.CDLL:
+    """block_counter.c for this machine, compiled the first time and kept under a hash of its content."""
+    source = _SOURCE.read_bytes()
+    key = hashlib.sha256(source + platform.platform().encode() + platform.machine().encode()).hexdigest()[:16]
+    path = cache_dir("emulator") / f"block_counter-{key}.so"
+    if not path.is_file():
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / _SOURCE.name).write_bytes(source)
+            # It appears whole or not at all, so two processes may do this at once.
+            HostToolchain("library").build(BuildJob(Path(folder), (_SOURCE.name,), (), None, None, "speed", path))
+    return ctypes.CDLL(str(path))
+
+
+# -- Python -------------------------------------------------------------------------------------------------------
+
+
+class PythonCounter(Counter):
+    """The same in Python, for machines without a C compiler."""
+
+    kind = "python"
+
+    def __init__(self, engine: Any, peripherals: tuple[tuple[int, int], ...]) -> None:
+        from unicorn import arm_const, unicorn_const
+
+        self._engine = engine
+        self._pc_register = arm_const.UC_ARM_REG_PC
+        self._blocks: dict[tuple[int, int], int] = {}
+        self._block_end = 0
+        self._access_pc = 0
+        self._total = 0
+        self._limit = _NEVER
+        engine.hook_add(unicorn_const.UC_HOOK_BLOCK, self._on_block)
+        for first, last in peripherals:
+            kinds = unicorn_const.UC_HOOK_MEM_READ_PROT | unicorn_const.UC_HOOK_MEM_WRITE_PROT
+            engine.hook_add(kinds, self._on_access, begin=first, end=last)
+
+    @property
+    def total(self) -> int:
+        """As in Counter."""
+        return self._total
+
+    def at_access(self) -> int:
+        """As in Counter."""
+        return self._total - self._instructions_between(self._access_pc, self._block_end)
+
+    def stop_at(self, total: int) -> None:
+        """As in Counter."""
+        self._limit = total
+
+    def _on_block(self, engine: Any, address: int, size: int, _user: object) -> None:
+        if self._total >= self._limit:
+            engine.emu_stop()
+            return
+        instructions = self._blocks.get((address, size))
+        if instructions is None:
+            instructions = self._blocks[address, size] = self._instructions_between(address, address + size)
+        self._block_end = address + size
+        self._total += instructions
+
+    def _on_access(self, engine: Any, _kind: int, _address: int, _size: int, _value: int, _user: object) -> bool:
+        self._access_pc = engine.reg_read(self._pc_register)
+        return True
+
+    def _instructions_between(self, address: int, end: int) -> int:
+        """See block_counter.c."""
+        instructions = 0
+        code = self._engine.mem_read(address, max(0, end - address))
+        at = 0
+        while at < len(code):
+            at += 4 if code[at + 1] >> 3 >= 0x1D else 2
+            instructions += 1
+        return instructions

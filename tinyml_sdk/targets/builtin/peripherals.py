@@ -1,0 +1,380 @@
+"""The few peripherals that a benchmark firmware touches, as registers; everything else reads as 0.
+
+Time is instructions: a counter or timer that runs from the core's clock counts one an instruction.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+
+from ...errors import TargetError
+
+__all__ = [
+    "UARTS",
+    "Clock",
+    "CmsdkUart",
+    "Dwt",
+    "Nrf51Clock",
+    "Nrf51Timer",
+    "Nrf51Uart",
+    "Peripheral",
+    "Stm32Usart",
+    "SystemControl",
+    "Uart",
+]
+
+Clock = Callable[[], int]
+"""Instructions executed up to the access that is being served."""
+
+
+class Peripheral(ABC):
+    """A block of registers of 32 bits each. Reset makes it anew: no state is in class variables.
+
+    Attributes:
+        size: Bytes of address space, a multiple of 1 KiB.
+    """
+
+    size = 0x1000
+
+    @abstractmethod
+    def read(self, offset: int) -> int:
+        """The register at an offset that is a multiple of 4."""
+
+    @abstractmethod
+    def write(self, offset: int, value: int) -> None:
+        """Set the register at an offset that is a multiple of 4."""
+
+
+class Stopwatch:
+    """Counts instructions while it runs."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._value = 0
+        self._since: int | None = None
+
+    @property
+    def value(self) -> int:
+        """Instructions counted so far."""
+        return self._value + (self._clock() - self._since if self._since is not None else 0)
+
+    def set(self, value: int) -> None:
+        """Go on from a value."""
+        self._value = value
+        if self._since is not None:
+            self._since = self._clock()
+
+    def run(self, running: bool) -> None:
+        """Start or stop. Starting what runs changes nothing."""
+        if running == (self._since is not None):
+            return
+        if running:
+            self._since = self._clock()
+        else:
+            self._value = self.value
+            self._since = None
+
+
+# -- consoles -----------------------------------------------------------------------------------------------------
+
+IDLE_POLLS = 16
+"""A firmware that has asked so often in a row for a byte and got none, and has sent none either, waits for the host."""
+
+
+class Uart(Peripheral):
+    """What all UARTs have in common: bytes from the host wait until they are taken, and sending takes no time.
+
+    Args:
+        received: What the host has written; bytes are taken from its front.
+        sent: What the firmware writes is appended here.
+        on_idle: Called when the firmware seems to wait for the host.
+    """
+
+    def __init__(self, received: deque[int], sent: bytearray, on_idle: Callable[[], None]) -> None:
+        self._received = received
+        self._sent = sent
+        self._on_idle = on_idle
+        self._empty_polls = 0
+
+    def _poll(self) -> bool:
+        """Whether a byte waits, where the firmware asks for that."""
+        if self._received:
+            self._empty_polls = 0
+            return True
+        self._empty_polls += 1
+        if self._empty_polls >= IDLE_POLLS:
+            self._empty_polls = 0
+            self._on_idle()
+        return False
+
+    def _take(self) -> int:
+        return self._received.popleft() if self._received else 0
+
+    def _send(self, value: int) -> None:
+        self._empty_polls = 0
+        self._sent.append(value & 0xFF)
+
+
+class CmsdkUart(Uart):
+    """UART of Arm's Cortex-M System Design Kit (Arm DDI 0479, 4.3)."""
+
+    DATA, STATE, CTRL, BAUDDIV = 0x00, 0x04, 0x08, 0x10
+    _TX_ENABLE, _RX_ENABLE, _RX_FULL = 1, 2, 2
+
+    def __init__(self, received: deque[int], sent: bytearray, on_idle: Callable[[], None]) -> None:
+        super().__init__(received, sent, on_idle)
+        self._control = 0
+        self._divider = 0
+
+    def read(self, offset: int) -> int:  # noqa: D102 - as in Peripheral, here and below
+        if offset == self.STATE:
+            return self._RX_FULL if self._control & self._RX_ENABLE and self._poll() else 0
+        if offset == self.DATA:
+            return self._take() if self._control & self._RX_ENABLE else 0
+        return {self.CTRL: self._control, self.BAUDDIV: self._divider}.get(offset, 0)
+
+    def write(self, offset: int, value: int) -> None:  # noqa: D102
+        if offset == self.DATA and self._control & self._TX_ENABLE:
+            self._send(value)
+        elif offset == self.CTRL:
+            self._control = value & 0x7F
+        elif offset == self.BAUDDIV:
+            self._divider = value & 0xFFFFF
+
+
+class Stm32Usart(Uart):
+    """USART of STM32 F1, F2 and F4 (ST RM0090, 30.6)."""
+
+    SR, DR, CR1 = 0x00, 0x04, 0x0C
+    size = 0x400
+    _RXNE, _TC, _TXE = 1 << 5, 1 << 6, 1 << 7
+    _RE, _TE, _UE = 1 << 2, 1 << 3, 1 << 13
+
+    def __init__(self, received: deque[int], sent: bytearray, on_idle: Callable[[], None]) -> None:
+        super().__init__(received, sent, on_idle)
+        self._settings: dict[int, int] = {}
+
+    def read(self, offset: int) -> int:  # noqa: D102
+        receiving = self._enabled(self._RE)
+        if offset == self.SR:
+            return self._TXE | self._TC | (self._RXNE if receiving and self._poll() else 0)
+        if offset == self.DR:
+            return self._take() if receiving else 0
+        return self._settings.get(offset, 0)
+
+    def write(self, offset: int, value: int) -> None:  # noqa: D102
+        if offset == self.DR:
+            if self._enabled(self._TE):
+                self._send(value)
+        elif offset != self.SR:
+            self._settings[offset] = value
+
+    def _enabled(self, direction: int) -> bool:
+        needed = self._UE | direction
+        return self._settings.get(self.CR1, 0) & needed == needed
+
+
+class Nrf51Uart(Uart):
+    """UART of the nRF51 (nRF51 Series Reference Manual 3.0, chapter 29). Events are registers that stay set."""
+
+    STARTRX, STOPRX, STARTTX, STOPTX = 0x000, 0x004, 0x008, 0x00C
+    RXDRDY, TXDRDY, ENABLE, RXD, TXD = 0x108, 0x11C, 0x500, 0x518, 0x51C
+    _ENABLED = 4
+
+    def __init__(self, received: deque[int], sent: bytearray, on_idle: Callable[[], None]) -> None:
+        super().__init__(received, sent, on_idle)
+        self._settings: dict[int, int] = {}
+        self._receiving = self._sending = False
+        self._taken = True
+        self._ready = self._sent_event = 0
+
+    def read(self, offset: int) -> int:  # noqa: D102
+        if offset == self.RXDRDY:
+            return self._poll_event()
+        if offset == self.TXDRDY:
+            return self._sent_event
+        if offset == self.RXD:
+            self._taken = True
+            return self._take() if self._receiving else 0
+        return self._settings.get(offset, 0)
+
+    def write(self, offset: int, value: int) -> None:  # noqa: D102
+        enabled = self._settings.get(self.ENABLE, 0) == self._ENABLED
+        if offset in (self.STARTRX, self.STOPRX):
+            self._receiving = enabled and offset == self.STARTRX and value == 1
+        elif offset in (self.STARTTX, self.STOPTX):
+            self._sending = enabled and offset == self.STARTTX and value == 1
+        elif offset == self.TXD:
+            if self._sending:
+                self._send(value)
+                self._sent_event = 1
+        elif offset == self.RXDRDY:
+            self._ready = value & 1
+        elif offset == self.TXDRDY:
+            self._sent_event = value & 1
+        else:
+            self._settings[offset] = value
+
+    def _poll_event(self) -> int:
+        """The event is set once for each byte, when the byte before it has been taken."""
+        if not self._receiving:
+            return self._ready
+        if self._ready == 0 and self._poll() and self._taken:
+            self._ready = 1
+            self._taken = False
+        return self._ready
+
+
+UARTS: dict[str, type[Uart]] = {"cmsdk_uart": CmsdkUart, "stm32_usart": Stm32Usart, "nrf51_uart": Nrf51Uart}
+"""For each console driver of a board file its UART."""
+
+
+# -- the core -----------------------------------------------------------------------------------------------------
+
+
+class Dwt(Peripheral):
+    """The core's cycle counter (Armv7-M ARM, C1.8). It counts once trace is enabled in DEMCR, as on the chip."""
+
+    CTRL, CYCCNT = 0x000, 0x004
+
+    def __init__(self, clock: Clock) -> None:
+        self._cycles = Stopwatch(clock)
+        self._enabled = self._trace = False
+
+    def read(self, offset: int) -> int:  # noqa: D102
+        if offset == self.CYCCNT:
+            return self._cycles.value & 0xFFFFFFFF
+        return int(self._enabled) if offset == self.CTRL else 0
+
+    def write(self, offset: int, value: int) -> None:  # noqa: D102
+        if offset == self.CYCCNT:
+            self._cycles.set(value)
+        elif offset == self.CTRL:
+            self._enabled = bool(value & 1)
+            self._cycles.run(self._enabled and self._trace)
+
+    def trace(self, enabled: bool) -> None:
+        """What DEMCR.TRCENA does."""
+        self._trace = enabled
+        self._cycles.run(self._enabled and self._trace)
+
+
+class SystemControl(Peripheral):
+    """SysTick and the System Control Block (Armv7-M ARM, B3.2 and B3.3). Other registers keep what is written.
+
+    SysTick counts down once an instruction, from the core's clock whatever source is chosen.
+
+    Args:
+        cpuid: What the CPUID register says.
+        on_reset: Called when the firmware asks for a system reset.
+        dwt: The core's DWT, where it has one.
+    """
+
+    SYST_CSR, SYST_RVR, SYST_CVR = 0x010, 0x014, 0x018
+    CPUID, AIRCR, DEMCR = 0xD00, 0xD0C, 0xDFC
+    _ENABLE, _TICKINT, _COUNTFLAG = 1 << 0, 1 << 1, 1 << 16
+    _VECTKEY, _SYSRESETREQ, _TRCENA = 0x05FA, 1 << 2, 1 << 24
+
+    def __init__(self, clock: Clock, cpuid: int, on_reset: Callable[[], None], dwt: Dwt | None) -> None:
+        self._elapsed = Stopwatch(clock)
+        self._on_reset = on_reset
+        self._dwt = dwt
+        self._reload = 0
+        self._control = 0
+        self._turns_seen = 0
+        self._settings = {self.CPUID: cpuid}
+
+    def read(self, offset: int) -> int:  # noqa: D102
+        if offset == self.SYST_CSR:
+            return self._read_control()
+        if offset == self.SYST_RVR:
+            return self._reload
+        if offset == self.SYST_CVR:
+            return -self._elapsed.value % (self._reload + 1)
+        return self._settings.get(offset, 0)
+
+    def write(self, offset: int, value: int) -> None:  # noqa: D102
+        if offset == self.SYST_CSR:
+            self._write_control(value)
+        elif offset == self.SYST_RVR:
+            self._reload = value & 0xFFFFFF
+        elif offset == self.SYST_CVR:
+            # Whatever is written, the value becomes 0 and is loaded anew by the next count.
+            self._elapsed.set(0)
+            self._turns_seen = 0
+        elif offset == self.AIRCR:
+            if value >> 16 == self._VECTKEY and value & self._SYSRESETREQ:
+                self._on_reset()
+        elif offset != self.CPUID:
+            self._settings[offset] = value
+            if offset == self.DEMCR and self._dwt is not None:
+                self._dwt.trace(bool(value & self._TRCENA))
+
+    def _read_control(self) -> int:
+        turns = self._elapsed.value // (self._reload + 1)
+        turned, self._turns_seen = turns > self._turns_seen, turns
+        return self._control | (self._COUNTFLAG if turned else 0)
+
+    def _write_control(self, value: int) -> None:
+        if value & self._ENABLE and value & self._TICKINT:
+            raise TargetError(
+                "the firmware enables the SysTick interrupt, and the builtin emulator has no interrupts",
+                where="SYST_CSR",
+                hint="use --target qemu, or a board whose counter needs no interrupt",
+            )
+        self._control = value & 0x7
+        self._elapsed.run(bool(value & self._ENABLE) and self._reload != 0)
+
+
+# -- nRF51 --------------------------------------------------------------------------------------------------------
+
+
+class Nrf51Timer(Peripheral):
+    """TIMER0 of the nRF51 in timer mode (nRF51 Series Reference Manual 3.0, chapter 18): 16 MHz, as the core."""
+
+    START, STOP, CLEAR, CAPTURE, BITMODE, PRESCALER, CC = 0x000, 0x004, 0x00C, 0x040, 0x508, 0x510, 0x540
+    _BITS = (16, 8, 24, 32)
+
+    def __init__(self, clock: Clock) -> None:
+        self._cycles = Stopwatch(clock)
+        self._settings: dict[int, int] = {}
+
+    def read(self, offset: int) -> int:  # noqa: D102
+        return self._settings.get(offset, 0)
+
+    def write(self, offset: int, value: int) -> None:  # noqa: D102
+        if offset in (self.START, self.STOP):
+            self._cycles.run(offset == self.START)
+        elif offset == self.CLEAR:
+            self._cycles.set(0)
+        elif self.CAPTURE <= offset < self.CAPTURE + 16:
+            self._settings[self.CC + offset - self.CAPTURE] = self._ticks()
+        else:
+            self._settings[offset] = value
+
+    def _ticks(self) -> int:
+        bits = self._BITS[self._settings.get(self.BITMODE, 0) & 3]
+        return (self._cycles.value >> (self._settings.get(self.PRESCALER, 0) & 0xF)) & ((1 << bits) - 1)
+
+
+class Nrf51Clock(Peripheral):
+    """CLOCK of the nRF51 (nRF51 Series Reference Manual 3.0, chapter 13). An oscillator is ready at once."""
+
+    HFCLKSTART, LFCLKSTART = 0x000, 0x008
+    HFCLKSTARTED, LFCLKSTARTED = 0x100, 0x104
+
+    def __init__(self) -> None:
+        self._settings: dict[int, int] = {}
+
+    def read(self, offset: int) -> int:  # noqa: D102
+        return self._settings.get(offset, 0)
+
+    def write(self, offset: int, value: int) -> None:  # noqa: D102
+        if offset == self.HFCLKSTART:
+            self._settings[self.HFCLKSTARTED] = 1
+        elif offset == self.LFCLKSTART:
+            self._settings[self.LFCLKSTARTED] = 1
+        else:
+            self._settings[offset] = value

@@ -1,0 +1,31 @@
+"""Where the package keeps what it can make again: the compiler's cache, the native helper of the emulator."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..errors import InputError
+
+__all__ = ["cache_dir"]
+
+
+def cache_dir(name: str) -> Path:
+    """A folder of the user's cache, made if need be: `$XDG_CACHE_HOME/tinyml-sdk/NAME`, or below `~/.cache`.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification says to ignore a relative path.
+    root = Path(base) if Path(base).is_absolute() else Path("~/.cache").expanduser()
+    folder = root / "tinyml-sdk" / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot make the cache folder: {error.strerror}",
+            where=str(folder),
+            hint="set XDG_CACHE_HOME to a folder that can be written",
+        ) from error
+    return folder

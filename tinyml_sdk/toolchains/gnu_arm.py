@@ -1,0 +1,99 @@
+"""Arm's GNU toolchain, `arm-none-eabi-gcc`, from the PATH."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+
+from ..boards.model import Board
+from ..errors import BuildError, MissingToolError
+from .base import (
+    BuildJob,
+    BuildResult,
+    Toolchain,
+    common_flags,
+    missing_tool,
+    require_board,
+    search_flags,
+    staged_output,
+)
+from .process import run_program
+
+__all__ = ["GnuArmToolchain"]
+
+_GCC = "arm-none-eabi-gcc"
+_GCC_REMEDY = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi, or use --toolchain zig"
+
+_CODE = ("-ffreestanding", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fomit-frame-pointer")
+
+# Start-up code is the port's own. Of newlib only what the compiler calls by itself is wanted: memcpy and its kin.
+_LINK = ("-nostartfiles", "-nodefaultlibs", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-e,Reset_Handler")
+_LIBRARIES = ("-Wl,--start-group", "-lc", "-lgcc", "-Wl,--end-group")
+
+_NO_NEWLIB = re.compile(r"cannot find -lc\b")
+
+
+class GnuArmToolchain(Toolchain):
+    """One gcc per source file, as many at a time as there are processors, then one link."""
+
+    name = "gnu_arm"
+
+    def available(self) -> bool:  # noqa: D102 - as in Toolchain
+        return shutil.which(_GCC) is not None
+
+    def version(self) -> str:  # noqa: D102
+        return _version(_require_gcc())
+
+    def build(self, job: BuildJob) -> BuildResult:  # noqa: D102
+        gcc = _require_gcc()
+        cpu = _cpu_flags(require_board(job))
+        compile_flags = (*cpu, *common_flags(job), *_CODE)
+        with staged_output(job) as staged:
+            warnings = self._compile_all(gcc, compile_flags, job, staged.parent)
+            # By number and not by name: two folders may hold files of one name.
+            objects = [str(staged.parent / f"{index}.o") for index in range(len(job.sources))]
+            link = [gcc, *cpu, *_LINK, "-T", str(job.linker_script), *objects, *_LIBRARIES, "-o", str(staged)]
+            try:
+                warnings += self._run(link, job)
+            except BuildError as error:
+                if _NO_NEWLIB.search(error.output):
+                    raise missing_tool("newlib for arm-none-eabi-gcc", _GCC_REMEDY) from error
+                raise
+        return BuildResult(job.output, self.name, _version(gcc), (*compile_flags, *_LINK, *_LIBRARIES), warnings)
+
+    def _compile_all(self, gcc: str, flags: Sequence[str], job: BuildJob, folder: Path) -> str:
+        """Compile every source to `folder/N.o`. Of several errors, that of the first file in order is raised."""
+
+        def compile_one(index: int) -> str:
+            command = [gcc, *flags, *search_flags(job), "-c", job.sources[index], "-o", str(folder / f"{index}.o")]
+            return self._run(command, job)
+
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            return "".join(list(pool.map(compile_one, range(len(job.sources)))))
+
+
+def _cpu_flags(board: Board) -> tuple[str, ...]:
+    fpu = ("-mfloat-abi=soft",) if board.fpu == "none" else (f"-mfpu={board.fpu}", "-mfloat-abi=hard")
+    return f"-mcpu={board.core}", "-mthumb", *fpu
+
+
+def _require_gcc() -> str:
+    gcc = shutil.which(_GCC)
+    if gcc is None:
+        raise missing_tool(_GCC, _GCC_REMEDY)
+    return gcc
+
+
+@lru_cache
+def _version(gcc: str) -> str:
+    done = run_program([gcc, "-dumpfullversion"], deadline=30.0)
+    if done.returncode != 0:
+        raise MissingToolError(
+            f"{_GCC} does not start: {done.stderr.strip() or 'no message'}", where=gcc, hint=_GCC_REMEDY
+        )
+    return done.stdout.strip()

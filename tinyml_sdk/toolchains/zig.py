@@ -1,0 +1,119 @@
+"""Zig's C compiler, a wheel with clang, LLD and run-time libraries for every core: the default toolchain."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import lru_cache
+from pathlib import Path
+
+from ..boards.model import Board
+from ..errors import MissingToolError
+from .base import (
+    BuildJob,
+    BuildResult,
+    Toolchain,
+    common_flags,
+    missing_tool,
+    require_board,
+    search_flags,
+    staged_output,
+)
+from .cache import cache_dir
+from .process import run_program
+
+__all__ = ["ZigToolchain", "find_zig", "zig_environment"]
+
+# Zig's own spelling of core and FPU. It turns a core's FPU and DSP extension off unless they are named.
+_CPU = {
+    ("cortex-m0", "none"): "cortex_m0",
+    ("cortex-m0plus", "none"): "cortex_m0plus",
+    ("cortex-m3", "none"): "cortex_m3",
+    ("cortex-m4", "none"): "cortex_m4",
+    ("cortex-m4", "fpv4-sp-d16"): "cortex_m4+vfp4d16sp",
+    ("cortex-m7", "none"): "cortex_m7",
+    ("cortex-m7", "fpv5-sp-d16"): "cortex_m7+fp_armv8d16sp",
+    ("cortex-m7", "fpv5-d16"): "cortex_m7+fp_armv8d16",
+    ("cortex-m33", "none"): "cortex_m33+dsp",
+    ("cortex-m33", "fpv5-sp-d16"): "cortex_m33+fp_armv8d16sp+dsp",
+}
+
+_CODE = (
+    "-ffreestanding",
+    "-fno-unwind-tables",
+    "-fno-asynchronous-unwind-tables",
+    # Zig turns the undefined-behaviour sanitizer on by itself, and keeps frame pointers.
+    "-fno-sanitize=undefined",
+    "-fomit-frame-pointer",
+)
+
+# Without -nostdlib: zig would leave its run-time library out, and with it memcpy and division.
+_LINK = ("-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-e,Reset_Handler")
+
+# Zig's run-time library comes with debug information, a hundred kilobytes and more that name folders of this machine.
+# Its --strip-debug takes the symbol table too, so the linker script that is really used discards it.
+_SCRIPT = """INCLUDE "{script}"
+SECTIONS {{ /DISCARD/ : {{ *(.debug_*) }} }}
+"""
+
+
+class ZigToolchain(Toolchain):
+    """`zig cc` of the ziglang wheel. All files go into one command: zig compiles them in parallel and caches each."""
+
+    name = "zig"
+
+    def available(self) -> bool:  # noqa: D102 - as in Toolchain
+        return find_zig() is not None
+
+    def version(self) -> str:  # noqa: D102
+        return _version(_require_zig())
+
+    def build(self, job: BuildJob) -> BuildResult:  # noqa: D102
+        zig = _require_zig()
+        target = _target_flags(require_board(job))
+        compile_flags = (*target, *common_flags(job), *_CODE)
+        with staged_output(job) as staged:
+            script = staged.with_name("link.ld")
+            script.write_text(_SCRIPT.format(script=job.linker_script))
+            command = [zig, "cc", *compile_flags, *_LINK, *search_flags(job)]
+            command += ["-T", str(script), *job.sources, "-o", str(staged)]
+            warnings = self._run(command, job, zig_environment())
+        return BuildResult(job.output, self.name, _version(zig), (*compile_flags, *_LINK), warnings)
+
+
+def _target_flags(board: Board) -> tuple[str, ...]:
+    abi = "eabi" if board.fpu == "none" else "eabihf"
+    return "-target", f"thumb-freestanding-{abi}", f"-mcpu={_CPU[board.core, board.fpu]}"
+
+
+def find_zig() -> str | None:
+    """The compiler inside the ziglang wheel. Called directly, as `python -m ziglang` only adds its own start."""
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or spec.origin is None:
+        return None
+    program = Path(spec.origin).with_name("zig")
+    return str(program) if program.is_file() else None
+
+
+def _require_zig() -> str:
+    program = find_zig()
+    if program is None:
+        raise missing_tool("zig (the ziglang wheel)", 'pip install "tinyml-sdk[zig]", or use --toolchain gnu_arm')
+    return program
+
+
+def zig_environment() -> dict[str, str]:
+    """Both of zig's caches in the user's cache folder; left to itself it makes one in the project."""
+    folder = str(cache_dir("zig"))
+    return {"ZIG_GLOBAL_CACHE_DIR": folder, "ZIG_LOCAL_CACHE_DIR": folder}
+
+
+@lru_cache
+def _version(zig: str) -> str:
+    done = run_program([zig, "version"], deadline=30.0)
+    if done.returncode != 0:
+        raise MissingToolError(
+            f"zig does not start: {done.stderr.strip() or 'no message'}",
+            where=zig,
+            hint="pip install --force-reinstall ziglang",
+        )
+    return done.stdout.strip()
