@@ -1,4 +1,103 @@
-"""TinyML SDK: int8 neural networks on microcontrollers, compiled to C, verified byte for byte and measured."""
+"""TinyML SDK: int8 neural networks on microcontrollers, compiled to C, verified byte for byte and measured.
+
+Each command of `tinyml` is one function here:
+
+- `inspect_model`: layers, cost and memory plan of a model; whether it fits a board
+- `generate`: the model as C, alone or as a firmware project
+- `build_firmware`: the project compiled
+- `benchmark`: run, compared with the reference and measured
+- `list_boards`, `load_board`, `diagnose`: what there is to run on and with
+
+Everything is imported when it is first used, so `import tinyml_sdk` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .bench.benchmark import benchmark
+    from .bench.result import BenchResult
+    from .boards import Board, list_boards, load_board
+    from .doctor import Finding, diagnose
+    from .errors import (
+        BoardError,
+        BuildError,
+        CheckError,
+        DeviceTimeoutError,
+        FitError,
+        InputError,
+        MismatchError,
+        MissingToolError,
+        ModelError,
+        ProtocolError,
+        TargetError,
+        TinymlError,
+        ToolError,
+    )
+    from .firmware import Firmware, Inspection, build_firmware, generate, inspect_model
+    from .graph import Graph, read_graph
 
 __version__ = "0.1.0"
-__all__ = ["__version__"]
+
+__all__ = [
+    "BenchResult",
+    "Board",
+    "BoardError",
+    "BuildError",
+    "CheckError",
+    "DeviceTimeoutError",
+    "Finding",
+    "Firmware",
+    "FitError",
+    "Graph",
+    "InputError",
+    "Inspection",
+    "MismatchError",
+    "MissingToolError",
+    "ModelError",
+    "ProtocolError",
+    "TargetError",
+    "TinymlError",
+    "ToolError",
+    "__version__",
+    "benchmark",
+    "build_firmware",
+    "diagnose",
+    "generate",
+    "inspect_model",
+    "list_boards",
+    "load_board",
+    "read_graph",
+]
+
+_HOMES = {
+    "BenchResult": "bench.result",
+    "Board": "boards",
+    "Finding": "doctor",
+    "Firmware": "firmware",
+    "Graph": "graph",
+    "Inspection": "firmware",
+    "benchmark": "bench.benchmark",
+    "build_firmware": "firmware",
+    "diagnose": "doctor",
+    "generate": "firmware",
+    "inspect_model": "firmware",
+    "list_boards": "boards",
+    "load_board": "boards",
+    "read_graph": "graph",
+}
+"""The module of each public name; those not listed are errors."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOMES.get(name, 'errors')}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

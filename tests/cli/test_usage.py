@@ -1,0 +1,79 @@
+"""Help, version, wrong usage: what `tinyml` says before it does anything."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tinyml_sdk import __version__
+from tinyml_sdk.cli import main
+
+HEAVY = {"numpy", "jinja2", "pydantic", "yaml", "unicorn", "elftools", "serial", "rich"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], []], ids=str)
+def test_help_lists_the_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    listed = [line.split()[0] for line in out.partition("Commands:\n")[2].splitlines()]
+    assert sorted(listed) == ["bench", "boards", "build", "doctor", "generate", "inspect"]
+    assert "..." not in out.partition("Commands:\n")[2], "a summary is too long for 80 columns"
+    assert err == ""
+
+
+@pytest.mark.parametrize("command", ["bench", "boards", "build", "doctor", "generate", "inspect"])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert f"tinyml {command}" in out
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"tinyml {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (["--help"], HEAVY),
+        (["--version"], HEAVY),
+        (["bench", "--help"], HEAVY - {"pydantic"}),  # which newer versions of typer use themselves
+    ],
+    ids=str,
+)
+def test_help_imports_nothing_heavy(arguments: list[str], heavy: set[str]) -> None:
+    code = f"import sys; from tinyml_sdk.cli import main; main({arguments}); print(*sys.modules, file=sys.stderr)"
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not heavy & set(finished.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["bench"], "tinyml bench: missing argument 'MODEL'"),
+        (["bench", "m.tflite"], "missing option '--board'"),
+        (["bench", "m.tflite", "--board", "b", "--runs", "0"], "invalid value for '--runs'"),
+        (["bench", "m.tflite", "--board", "b", "--runs", "many"], "invalid value for '--runs'"),
+        (["bench", "m.tflite", "--board", "b", "--optimize", "sped"], "did you mean speed?"),
+        (["bench", "m.tflite", "--board", "b", "--target", "builtn"], "did you mean builtin?"),
+        (["build", "m.tflite", "--board", "b", "-o", "d", "--toolchain", "gcc"], "not one of zig, gnu_arm"),
+        (["inspect", "m.tflite", "--bord", "b"], "no such option: --bord"),
+        (["inspect", "m.tflite", "n.tflite"], "n.tflite"),
+        (["generate", "m.tflite"], "missing option '--output'"),
+        (["benhc"], "no such command 'benhc'"),
+        (["boards", "shw"], "no such command 'shw'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_wrong_usage_is_a_line_a_hint_and_exit_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    error, hint = err.splitlines()
+    assert error.startswith("error: tinyml")
+    assert said in error
+    assert hint.startswith("hint: ")

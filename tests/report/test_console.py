@@ -1,0 +1,264 @@
+"""Reports as plain text of 80 columns: nothing cut that is a figure, no colour in a pipe, no names that steer."""
+
+import io
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import RenderableType
+
+from tinyml_sdk.bench.result import (
+    Accuracy,
+    BenchResult,
+    Check,
+    FlashUse,
+    LayerCost,
+    ModelFacts,
+    PerInference,
+    RamUse,
+    TargetFacts,
+    ToolchainFacts,
+)
+from tinyml_sdk.bench.samples import Samples
+from tinyml_sdk.boards import list_boards, load_board
+from tinyml_sdk.doctor import Finding
+from tinyml_sdk.firmware import Inspection, inspect_model
+from tinyml_sdk.report.boards import board_report, board_table
+from tinyml_sdk.report.console import render, shorten, sized
+from tinyml_sdk.report.findings import findings_report
+from tinyml_sdk.report.inspection import inspection_json, inspection_report
+from tinyml_sdk.report.measurement import measurement_line, measurement_report
+from tinyml_sdk.report.samples import samples_report
+
+DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits" / "digits.tflite"
+
+
+def text_of(report: RenderableType) -> str:
+    text = render(report, io.StringIO())
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert "\x1b" not in text
+    return text
+
+
+@pytest.fixture(scope="module")
+def inspection() -> Inspection:
+    return inspect_model(DIGITS, "microbit")
+
+
+@pytest.fixture
+def result(inspection: Inspection) -> BenchResult:
+    """A made-up result for the real layers."""
+    layers = tuple(
+        LayerCost(
+            index=layer.op.index,
+            op=layer.op.name,
+            name=inspection.graph.tensors[layer.op.outputs[0]].name,
+            macs=layer.macs,
+            count=1_000 * (place + 1),
+            share=(place + 1) / 36,
+        )
+        for place, layer in enumerate(inspection.layers)
+    )
+    graph = inspection.graph
+    return BenchResult(
+        model=ModelFacts(graph.source, graph.sha256, graph.name, inspection.macs, len(layers)),
+        board="mps2-an386",
+        core="cortex-m4",
+        runtime="aot",
+        optimize="speed",
+        toolchain=ToolchainFacts("zig", "0.15.2", ("-O2",)),
+        target=TargetFacts("builtin", "unicorn 2.1.4"),
+        counter="instructions",
+        counter_resolution=1.0,
+        clock_hz=25_000_000,
+        per_inference=PerInference(36_100, 36_100, 36_100, 8),
+        latency_us=None,
+        flash=FlashUse(15_546, 10_000, 5_546),
+        ram=RamUse(3_000, 1_544, 1_000, 456),
+        check=Check("tflite-micro", 8, True, 0, 0, None),
+        accuracy=None,
+        layers=layers,
+    )
+
+
+# -- inspect ------------------------------------------------------------------------------------------------------
+
+
+def test_inspection_shows_every_layer_with_its_figures(inspection: Inspection) -> None:
+    lines = text_of(inspection_report(inspection)).splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith("0  CONV_2D"))
+    assert lines[first].split() == ["0", "CONV_2D", "1x8x8x8", "int8", "0.01529", "@", "-128", "4,608", "144"]
+    assert lines[first + 1].split() == ["conv_2d", "…_1/re_lu_4_1/Relu", "8", "weight", "scales"]
+    total = next(line for line in lines if line.split()[:1] == ["total"])
+    assert total.split() == ["total", f"{inspection.macs:,}", f"{inspection.weight_bytes:,}"]
+
+
+def test_inspection_shows_the_plan_and_the_fit(inspection: Inspection) -> None:
+    text = text_of(inspection_report(inspection))
+    plan = inspection.plan
+    assert f"{plan.arena_bytes:,} bytes  optimal" in text
+    assert f"{plan.live_bytes:,} bytes" in text
+    assert f"layer {plan.peak_layer}" in text
+    assert "On microbit" in text
+    assert "does not fit" not in text
+
+
+def test_a_gap_and_a_misfit_are_told_in_bytes(inspection: Inspection) -> None:
+    assert inspection.fit is not None
+    plan = replace(inspection.plan, optimal=False, arena_bytes=inspection.plan.lower_bound + 100)
+    fit = replace(inspection.fit, ram_needed=20_000)
+    text = text_of(inspection_report(replace(inspection, plan=plan, fit=fit)))
+    assert "100 bytes (6.5 %) over the lower bound" in text
+    assert "does not fit: 3,616 bytes missing" in text
+
+
+def test_names_from_the_file_cannot_steer_the_terminal(inspection: Inspection) -> None:
+    graph = inspection.graph
+    tensors = tuple(replace(tensor, name="\x1b]0\x07[bold]x[/nope]") for tensor in graph.tensors)
+    text = text_of(inspection_report(replace(inspection, graph=replace(graph, tensors=tensors))))
+    assert "\x07" not in text
+    assert "[/nope]" in text
+
+
+def test_inspection_json_adds_up(inspection: Inspection) -> None:
+    facts = json.loads(inspection_json(inspection))
+    assert facts["schema"] == 1
+    assert sum(layer["macs"] for layer in facts["layers"]) == facts["model"]["macs"] == inspection.macs
+    assert sum(layer["weight_bytes"] for layer in facts["layers"]) == facts["model"]["weights"]
+    assert facts["arena"]["bytes"] == inspection.plan.arena_bytes
+    assert facts["fit"]["ok"] is True
+    assert facts["layers"][0]["shape"] == [1, 8, 8, 8]
+
+
+# -- bench --------------------------------------------------------------------------------------------------------
+
+
+def test_measurement_headline_and_costs(result: BenchResult) -> None:
+    text = text_of(measurement_report(replace(result, accuracy=Accuracy(0.98888, 0.98888, 360))))
+    assert text.splitlines()[0] == "digits.tflite on mps2-an386 (cortex-m4)"
+    assert "bit exact with tflite-micro over 8 inputs\n" in text
+    for words in (
+        "per inference 36,100 instructions the same in 8 runs",
+        "per MAC 1.00 instructions 35,968 MACs",
+        "code 10,000",
+        "weights 5,546",
+        "RAM 3,000 bytes",
+        "stack 456 the most that was used",
+        "accuracy 98.89 % reference 98.89 %, 360 labelled inputs",
+    ):
+        assert any(line.split() == words.split() for line in text.splitlines()), words
+    assert "time" not in text, "an emulator has no time"
+
+
+def test_measurement_layers(result: BenchResult) -> None:
+    lines = [line for line in text_of(measurement_report(result)).splitlines() if line[:1].isdigit()]
+    assert [line.split()[0] for line in lines] == [str(layer.index) for layer in result.layers]
+    assert lines[-1].split()[:5] == ["7", "SOFTMAX", "8,000", "22.2", "%"]
+    assert lines[-1].count("█") == 10
+
+
+def test_measurement_that_is_wrong_says_so(result: BenchResult) -> None:
+    wrong = replace(result, check=Check("host", 8, False, 1_234, 255, 3))
+    said = "NOT bit exact with the same C on this host: 1,234 elements differ over 8 inputs"
+    assert f"{said}\n" in text_of(measurement_report(wrong))
+    assert said in measurement_line(wrong)
+
+
+def test_large_figures_are_never_cut(result: BenchResult) -> None:
+    large = 1_234_567_890
+    layers = tuple(replace(layer, count=large, macs=large) for layer in result.layers)
+    inference = PerInference(large, large - 1, large + 1, 100_000)
+    text = text_of(measurement_report(replace(result, layers=layers, per_inference=inference, counter_resolution=40.0)))
+    assert text.count("1,234,567,890") >= len(layers) + 1
+    assert "counter step" in text
+
+
+def test_cycles_have_a_time(result: BenchResult) -> None:
+    text = text_of(measurement_report(replace(result, counter="cycles", latency_us=1_444.0)))
+    assert any(line.split() == ["time", "1.444", "ms", "at", "25", "MHz"] for line in text.splitlines())
+
+
+def test_ascii_terminals_get_ascii_bars(result: BenchResult) -> None:
+    class Ascii(io.StringIO):
+        encoding = "ascii"  # type: ignore[assignment]
+
+    assert "##########" in render(measurement_report(result), Ascii())
+
+
+# -- samples ------------------------------------------------------------------------------------------------------
+
+
+def samples(labels: list[int] | None, shape: tuple[int, ...] = (1, 8, 8, 1)) -> Samples:
+    """Eight inputs that are all taken for a 3."""
+    scores = np.zeros((1, 10), np.int8)
+    scores[0, 3] = 9
+    inputs = [[np.zeros(shape, np.int8)]] * 8
+    return Samples(inputs, [[scores]] * 8, None if labels is None else np.array(labels))
+
+
+def test_pictures_show_a_wrong_one_if_there_is_any() -> None:
+    report = samples_report(samples([3, 3, 3, 3, 3, 3, 3, 5]))
+    assert report is not None
+    text = text_of(report)
+    assert "of 8 inputs, 7 are right; here are 6\n" in text
+    assert text.count("3 ✓") == 5
+    assert text.count("3 ✗ (5)") == 1
+
+
+def test_pictures_without_labels() -> None:
+    report = samples_report(samples(None))
+    assert report is not None
+    assert "of 8 inputs; here are 6\n" in text_of(report)
+
+
+def test_what_is_no_image_gets_no_pictures() -> None:
+    assert samples_report(samples(None, shape=(1, 640))) is None
+
+
+# -- the others ---------------------------------------------------------------------------------------------------
+
+
+def test_boards(capsys: pytest.CaptureFixture[str]) -> None:
+    text = text_of(board_table(list_boards()))
+    assert any(line.split()[:2] == ["mps2-an386", "cortex-m4"] for line in text.splitlines())
+    assert "16 KB at 0x20000000" in text_of(board_report(load_board("microbit")))
+    assert capsys.readouterr() == ("", ""), "the library prints nothing"
+
+
+def test_findings_say_what_to_do() -> None:
+    findings = (
+        Finding("python", "ok", "3.11", "everything"),
+        Finding("zig", "missing", "not installed", "building", "pip install it", required=True),
+    )
+    text = text_of(findings_report(findings))
+    assert "-> pip install it" in text
+    assert "for building" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("short", "short"),
+        ("model/conv;model/bn", "model/conv"),
+        ("a" * 5 + "/tail", "…aa/tail"),
+        ("\x1bx", "?x"),
+        ("", ""),
+    ],
+)
+def test_shorten(name: str, short: str) -> None:
+    assert shorten(name, 8 if len(name) == 10 else 20) == short
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(16_384, "16 KB"), (1_000, "1,000 bytes"), (4 << 20, "4 MB"), (1_536 << 10, "1,536 KB")]
+)
+def test_sized(size: int, text: str) -> None:
+    assert sized(size) == text
+
+
+def test_render_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert render("text", sys.stdout) == "text\n"
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,24 @@
+"""The public face: what `tinyml_sdk` exports, and that importing it costs nothing."""
+
+import subprocess
+import sys
+
+import tinyml_sdk
+
+
+def test_all_is_sorted_and_complete() -> None:
+    assert tinyml_sdk.__all__ == sorted(set(tinyml_sdk.__all__))
+    for name in tinyml_sdk.__all__:
+        assert getattr(tinyml_sdk, name) is not None
+    assert set(tinyml_sdk.__all__) <= set(dir(tinyml_sdk))
+
+
+def test_every_error_is_exported() -> None:
+    from tinyml_sdk import errors
+
+    assert set(errors.__all__) <= set(tinyml_sdk.__all__)
+
+
+def test_import_is_lazy() -> None:
+    code = "import sys, tinyml_sdk; print(*(name for name in sys.modules if name.startswith('tinyml_sdk')))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["tinyml_sdk"]

@@ -1,0 +1,104 @@
+"""`tinyml bench`: build, run, compare, measure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from ..errors import MismatchError
+from .options import BoardOption, JsonOption, ModelArgument, OptimizeOption, ToolchainOption, one_of
+from .output import STDOUT, check_destination, emit, note, show, write_text
+from .progress import StageProgress
+
+if TYPE_CHECKING:
+    from ..bench.result import BenchResult
+    from ..bench.samples import Samples
+    from ..codegen import Optimize
+
+__all__ = ["bench"]
+
+
+def bench(
+    model: ModelArgument,
+    board: BoardOption,
+    target: Annotated[
+        str,
+        typer.Option(
+            metavar="builtin|qemu",
+            callback=one_of("builtin", "qemu"),
+            help="Where to run: the builtin emulator, or an installed QEMU.",
+        ),
+    ] = "builtin",
+    toolchain: ToolchainOption = "zig",
+    optimize: OptimizeOption = "speed",
+    runs: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Inferences to count at the least.")] = 5,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="An .npz file with inputs, and labels for accuracy.  [default: made-up inputs]"
+        ),
+    ] = None,
+    json: JsonOption = None,
+    project_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the generated project and the ELF here.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="One line of result, no progress.")] = False,
+) -> None:
+    """Run a model on a board, check its outputs, measure it.
+
+    The board may be an emulated one. Every output byte is compared with TensorFlow Lite Micro's. Exits 1 when one
+    differs.
+    """
+    from ..bench.benchmark import benchmark
+    from ..report.measurement import measurement_line, measurement_report
+    from ..report.samples import samples_report
+
+    check_destination(json)
+    kept: list[Samples] = []
+    with StageProgress(quiet=quiet) as progress:
+        result = benchmark(
+            model,
+            board=board,
+            target=target,
+            toolchain=toolchain,
+            optimize=cast("Optimize", optimize),
+            runs=runs,
+            inputs=inputs,
+            project_dir=project_dir,
+            progress=progress,
+            on_samples=kept.append,
+        )
+    if json is not None:
+        write_text(json, result.to_json())
+    if json != STDOUT:
+        if quiet:
+            emit(measurement_line(result) + "\n")
+        else:
+            show(measurement_report(result))
+            pictures = samples_report(kept[0]) if inputs is not None else None
+            if pictures is not None:
+                emit("\n")
+                show(pictures)
+    if not quiet:
+        for what, path in (("project", project_dir), ("result", json)):
+            if path is not None and path != STDOUT:
+                note(f"{what}: {path}")
+    if not result.check.bit_exact:
+        raise _mismatch(result)
+
+
+def _mismatch(result: BenchResult) -> MismatchError:
+    """Names the first layer that goes wrong, where that could be told."""
+    check = result.check
+    first = ""
+    if check.first_divergent_layer is not None:
+        layer = result.layers[check.first_divergent_layer]
+        first = f", first in layer {layer.index} ({layer.op})"
+    return MismatchError(
+        f"{check.differing:,} output elements over {check.inputs:,} inputs differ from {check.reference}'s, "
+        f"by at most {check.max_abs_diff:,}{first}",
+        where=result.model.file,
+        hint="this is a bug: try the other --toolchain to tell the compiler from the kernels, and report the model",
+    )

@@ -1,0 +1,38 @@
+"""`tinyml inspect`: what a model is made of and what it needs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .options import JsonOption, ModelArgument
+from .output import STDOUT, check_destination, show, write_text
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    model: ModelArgument,
+    board: Annotated[
+        str | None,
+        typer.Option("--board", "-b", metavar="BOARD", help="Name or file of a board: does the model fit it?"),
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Show a model's layers, cost and memory plan.
+
+    Builds nothing. With --board it chooses that core's kernels, and exits 1 when the model does not fit.
+    """
+    from ..firmware import inspect_model
+    from ..plan import check_fit
+    from ..report.inspection import inspection_json, inspection_report
+
+    check_destination(json)
+    inspection = inspect_model(model, board)
+    if json is not None:
+        write_text(json, inspection_json(inspection))
+    if json != STDOUT:
+        show(inspection_report(inspection))
+    if inspection.board is not None:
+        check_fit(inspection.board, inspection.plan.arena_bytes, inspection.weight_bytes)

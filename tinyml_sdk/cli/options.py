@@ -1,0 +1,54 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["BoardOption", "JsonOption", "ModelArgument", "OptimizeOption", "ToolchainOption", "one_of"]
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """A callback that accepts the choices only, and for another value names them and the one that was meant."""
+
+    def check(value: str) -> str:
+        if value in choices:
+            return value
+        close = difflib.get_close_matches(value.lower(), choices, n=1, cutoff=0.5)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}{meant}")
+
+    return check
+
+
+ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="An int8 .tflite file.", show_default=False)]
+BoardOption = Annotated[
+    str,
+    typer.Option(
+        "--board", "-b", metavar="BOARD", help="Name of a board (see `tinyml boards`) or path of a board file."
+    ),
+]
+ToolchainOption = Annotated[
+    str,
+    typer.Option(
+        metavar="zig|gnu_arm",
+        callback=one_of("zig", "gnu_arm"),
+        help="Compiler: zig, a wheel, or gnu_arm, an installed arm-none-eabi-gcc.",
+    ),
+]
+OptimizeOption = Annotated[
+    str,
+    typer.Option(
+        metavar="speed|size",
+        callback=one_of("speed", "size"),
+        help="Kernels specialised for each layer, or shared between layers.",
+    ),
+]
+JsonOption = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="Write the result as JSON; - writes it to stdout, and nothing else."),
+]

@@ -1,0 +1,1 @@
+"""Results for people (rich renderables) and for programs (JSON). Nothing here prints."""

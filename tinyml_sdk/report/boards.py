@@ -1,0 +1,69 @@
+"""The reports of `tinyml boards`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..boards import Board
+from .console import add_column, plain_table, significant, sized
+
+__all__ = ["board_report", "board_table"]
+
+
+def board_table(boards: Sequence[Board]) -> Table:
+    """One line a board."""
+    table = plain_table()
+    add_column(table, "board")
+    add_column(table, "core")
+    for title in ("clock", "flash", "RAM"):
+        add_column(table, title, "right")
+    add_column(table, "runs in")
+    for board in boards:
+        table.add_row(
+            Text(board.name, "bold"),
+            board.core,
+            _megahertz(board),
+            sized(board.flash.size),
+            sized(board.ram.size),
+            ", ".join(name for name, _ in _emulators(board)) or "-",
+        )
+    return table
+
+
+def board_report(board: Board) -> RenderableType:
+    """All that is known of one board."""
+    table = plain_table(header=False)
+    add_column(table)
+    table.add_column()
+    rows = {
+        "vendor": board.vendor,
+        "chip": board.mcu,
+        "core": f"{board.core_spec.title}, {'no FPU' if board.fpu == 'none' else board.fpu}",
+        "clock": _megahertz(board),
+        "flash": f"{sized(board.flash.size)} at {board.flash.origin:#010x}",
+        "RAM": f"{sized(board.ram.size)} at {board.ram.origin:#010x}",
+        "counter": board.counter,
+        "console": f"{board.console.driver} at {board.console.address:#010x}, {board.console.baud:,} baud",
+        "runs in": ", ".join(f"{name} ({how})" if how else name for name, how in _emulators(board)) or "no emulator",
+        "projects": ", ".join(board.projects),
+        "source": board.source,
+    }
+    for key, value in rows.items():
+        table.add_row(Text(key, "dim"), Text(value))
+    for quirk in board.quirks:
+        table.add_row(Text("note", "dim"), Text(quirk))
+    return Group(Text.assemble((board.name, "bold"), f"  {board.title}"), table)
+
+
+def _megahertz(board: Board) -> str:
+    return f"{significant(board.clock_hz / 1e6)} MHz"
+
+
+def _emulators(board: Board) -> list[tuple[str, str]]:
+    """The targets that emulate it, and as which machine."""
+    builtin = [("builtin", "")] if board.emulators.builtin else []
+    return [*builtin, ("qemu", board.emulators.qemu.machine)] if board.emulators.qemu else builtin

@@ -1,0 +1,220 @@
+"""The report of `tinyml inspect`: layers, totals, the memory plan, and whether the model fits a board."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..boards import Board
+from ..firmware import Inspection
+from ..graph import Quantization, Tensor
+from ..plan import Fit, MemoryPlan
+from .console import add_column, bytes_of, figure, heading, name_cell, plain_table, share, shorten, significant, sized
+from .facts import LayerFacts, layer_facts
+
+__all__ = ["inspection_json", "inspection_report"]
+
+SCHEMA = 1
+NAME_WIDTH = 18
+
+
+def inspection_report(inspection: Inspection) -> RenderableType:
+    """Everything known of a model, for a console of 80 columns or more."""
+    graph = inspection.graph
+    parts: list[RenderableType] = [
+        Text.assemble(
+            (shorten(graph.source, 60), "bold"), f"  {bytes_of(graph.file_bytes)}, sha256 {graph.sha256[:12]}…"
+        ),
+        _ports(inspection),
+        Text(),
+        _layer_table(inspection),
+        Text(),
+        _memory(inspection),
+    ]
+    if inspection.board is not None and inspection.fit is not None:
+        parts += [Text(), _fit(inspection.board, inspection.fit)]
+    return Group(*parts)
+
+
+def inspection_json(inspection: Inspection) -> str:
+    """The same as JSON, sizes in bytes. `fit` is null unless a board was named."""
+    graph, plan, fit = inspection.graph, inspection.plan, inspection.fit
+    facts: dict[str, Any] = {
+        "schema": SCHEMA,
+        "model": {
+            "file": graph.source,
+            "sha256": graph.sha256,
+            "name": graph.name,
+            "bytes": graph.file_bytes,
+            "macs": inspection.macs,
+            "ops": len(inspection.layers),
+            "weights": inspection.weight_bytes,
+        },
+        "inputs": [_port_facts(tensor) for tensor in graph.input_tensors],
+        "outputs": [_port_facts(tensor) for tensor in graph.output_tensors],
+        "layers": [asdict(layer) for layer in layer_facts(inspection)],
+        "arena": {
+            "bytes": plan.arena_bytes,
+            "lower_bound": plan.lower_bound,
+            "live_bytes": plan.live_bytes,
+            "optimal": plan.optimal,
+            "peak_layer": plan.peak_layer,
+            "peak": [asdict(buffer) for buffer in plan.peak],
+        },
+        "board": inspection.board.name if inspection.board else None,
+        "fit": {"ok": fit.ok, **asdict(fit)} if fit else None,
+    }
+    return json.dumps(facts, indent=2) + "\n"
+
+
+def _port_facts(tensor: Tensor) -> dict[str, Any]:
+    single = tensor.quantization is not None and not tensor.quantization.per_channel
+    return {
+        "name": tensor.name,
+        "shape": tensor.shape,
+        "dtype": tensor.dtype.value,
+        "scale": tensor.scale if single else None,
+        "zero_point": tensor.zero_point if single else None,
+    }
+
+
+# -- inputs and outputs -------------------------------------------------------------------------------------------
+
+
+def _ports(inspection: Inspection) -> Table:
+    table = plain_table(header=False)
+    for _ in range(4):
+        add_column(table)
+    for kind, tensors in (("input", inspection.graph.input_tensors), ("output", inspection.graph.output_tensors)):
+        for tensor in tensors:
+            table.add_row(
+                Text(kind),
+                Text(_shape(tensor.shape, tensor.dtype.value)),
+                Text(_quantization(tensor.quantization)),
+                Text(shorten(tensor.name, 32), "dim"),
+            )
+    return table
+
+
+def _shape(shape: tuple[int, ...], dtype: str) -> str:
+    return f"{'x'.join(map(str, shape)) or 'scalar'} {dtype}"
+
+
+def _quantization(quantization: Quantization | None) -> str:
+    if quantization is None:
+        return "-"
+    if quantization.per_channel:
+        return f"{len(quantization.scale)} scales"
+    return f"{significant(quantization.scale[0])} @ {quantization.zero_point[0]}"
+
+
+# -- layers -------------------------------------------------------------------------------------------------------
+
+
+def _layer_table(inspection: Inspection) -> Table:
+    """Two lines a layer: the operator above its kernel, the output above its name, activations above weights."""
+    table = plain_table()
+    add_column(table, "#", "right")
+    add_column(table, "operator")
+    add_column(table, "output", gives_way=True)
+    add_column(table, "scale @ zero")
+    add_column(table, "MACs", "right")
+    add_column(table, "weights", "right")
+    table.columns[1].footer = Text("total")
+    table.columns[4].footer = Text(figure(inspection.macs))
+    table.columns[5].footer = Text(figure(inspection.weight_bytes))
+    table.show_footer = True
+    table.footer_style = "bold"
+    for facts in layer_facts(inspection):
+        table.add_row(
+            str(facts.index),
+            Text.assemble(facts.op, "\n", (_kernel(facts), "dim")),
+            name_cell(_shape(facts.shape, facts.dtype), "\n", (shorten(facts.name, NAME_WIDTH), "dim")),
+            Text.assemble(_activation_scale(facts), "\n", (_weights_quantization(facts), "dim")),
+            figure(facts.macs) if facts.macs else "-",
+            figure(facts.weight_bytes) if facts.weight_bytes else "-",
+        )
+    return table
+
+
+def _kernel(facts: LayerFacts) -> str:
+    return facts.kernel.removeprefix("tinyml_") if facts.kernel else "nothing to do"
+
+
+def _activation_scale(facts: LayerFacts) -> str:
+    return "-" if facts.scale is None else f"{significant(facts.scale)} @ {facts.zero_point}"
+
+
+def _weights_quantization(facts: LayerFacts) -> str:
+    if not facts.weight_scales:
+        return ""
+    return f"{facts.weight_scales} weight scales" if facts.weight_scales > 1 else "1 weight scale"
+
+
+# -- memory -------------------------------------------------------------------------------------------------------
+
+
+def _memory(inspection: Inspection) -> Group:
+    plan = inspection.plan
+    table = plain_table(header=False)
+    add_column(table)
+    add_column(table, "", "right")
+    add_column(table)
+    table.add_row("arena", bytes_of(plan.arena_bytes), Text(_verdict(plan), "green" if plan.optimal else ""))
+    table.add_row("lower bound", bytes_of(plan.lower_bound), "for any placement of these layers in this order")
+    table.add_row("live at the peak", bytes_of(plan.live_bytes), "what a planner without overlaps needs")
+    table.add_row("weights", bytes_of(inspection.weight_bytes), "in flash")
+    layer = inspection.layers[plan.peak_layer].op
+    return Group(
+        heading("Memory"),
+        table,
+        Text(),
+        heading("Alive at the peak", f"layer {layer.index}, {layer.name}"),
+        _peak(plan),
+    )
+
+
+def _verdict(plan: MemoryPlan) -> str:
+    if plan.optimal:
+        return "optimal: no smaller arena exists"
+    gap = plan.arena_bytes - plan.lower_bound
+    return f"{bytes_of(gap)} ({share(gap, plan.lower_bound)}) over the lower bound"
+
+
+def _peak(plan: MemoryPlan) -> Table:
+    table = plain_table()
+    add_column(table, "offset", "right")
+    add_column(table, "bytes", "right")
+    add_column(table, "tensor")
+    for buffer in plan.peak:
+        table.add_row(figure(buffer.offset), figure(buffer.bytes), Text(shorten(buffer.name, 56)))
+    return table
+
+
+# -- board --------------------------------------------------------------------------------------------------------
+
+
+def _fit(board: Board, fit: Fit) -> Group:
+    table = plain_table(header=False)
+    add_column(table)
+    add_column(table, "", "right")
+    add_column(table)
+    add_column(table)
+    for kind, needed, available in (
+        ("RAM", fit.ram_needed, fit.ram_available),
+        ("flash", fit.flash_needed, fit.flash_available),
+    ):
+        fits = needed <= available
+        verdict = share(needed, available) if fits else f"does not fit: {bytes_of(needed - available)} missing"
+        table.add_row(
+            kind,
+            bytes_of(needed),
+            Text(f"of {sized(available)}"),
+            Text(verdict, "green" if fits else "bold red"),
+        )
+    return Group(heading(f"On {board.name}", "at the least, with the benchmark application"), table)
