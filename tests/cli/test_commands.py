@@ -4,12 +4,14 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from tinyml_sdk.bench.result import result_schema
+from tinyml_sdk.bench.benchmark import benchmark
+from tinyml_sdk.bench.result import Check, result_schema
 from tinyml_sdk.boards import load_board
 from tinyml_sdk.cli import main
 from tinyml_sdk.resources import boards_dir
@@ -164,6 +166,22 @@ def test_bench_quiet_is_one_line() -> None:
     finished = tinyml("bench", DIGITS, "--board", "mps2-an386", "-q")
     assert re.fullmatch(r"digits on mps2-an386: bit exact with .*, [\d,]+ instructions, .*\n", finished.stdout)
     assert finished.stderr == ""
+
+
+@pytest.mark.slow
+def test_bench_that_is_not_bit_exact_prints_all_and_exits_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = Check("tflite-micro", 8, bit_exact=False, differing=13, max_abs_diff=2, first_divergent_layer=3)
+    monkeypatch.setattr(
+        "tinyml_sdk.bench.benchmark.benchmark",
+        lambda *args, **options: replace(benchmark(*args, **options), check=wrong),
+    )
+    assert main(["bench", DIGITS, "--board", "mps2-an386"]) == 1
+    out, err = capsys.readouterr()
+    assert "NOT bit exact with tflite-micro: 13 elements differ over 8 inputs" in out
+    assert "error: digits.tflite: 13 output elements" in err
+    assert "first in layer 3 (MAX_POOL_2D)" in err
 
 
 # -- boards, doctor -----------------------------------------------------------------------------------------------

@@ -30,6 +30,9 @@ _GRANULE = 0x400
 _NOWHERE = 0xFFFF_FFFE
 """Unicorn stops at an address that it must be given; nothing is there."""
 
+_IT_STATE = 0x0600_FC00
+"""The bits of XPSR that tell which instructions of an IT block are left and their condition (Armv7-M ARM, B1.4.2)."""
+
 _CPUID = {
     "cortex-m0": 0x410C_C200,
     "cortex-m0plus": 0x410C_C601,
@@ -202,6 +205,7 @@ class Machine:
 
     def _read(self, _engine: Any, offset: int, size: int, origin: int) -> int:
         try:
+            self._leave_it_block()
             address = origin + offset
             found = self._peripherals.get(address // _GRANULE)
             if found is None:
@@ -214,11 +218,19 @@ class Machine:
 
     def _write(self, _engine: Any, offset: int, size: int, value: int, origin: int) -> None:
         try:
+            self._leave_it_block()
             found = self._peripherals.get((origin + offset) // _GRANULE)
             if found is not None:
                 found[1].write((origin + offset - found[0]) & ~3, value & ((1 << 8 * size) - 1))
         except BaseException as error:
             self._abandon(error)
+
+    def _leave_it_block(self) -> None:
+        """Unicorn writes back the state of the IT block around an access, and would apply it to the next block too."""
+        arm = self._unicorn.arm_const
+        xpsr = self._engine.reg_read(arm.UC_ARM_REG_XPSR)
+        if xpsr & _IT_STATE:
+            self._engine.reg_write(arm.UC_ARM_REG_XPSR, xpsr & ~_IT_STATE)
 
     def _abandon(self, error: BaseException) -> None:
         self._problem = error

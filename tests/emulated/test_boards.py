@@ -1,0 +1,57 @@
+"""Every board runs the digits example, in every emulator, built by every toolchain, with equal results and counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.corpus import corpus_model, without_corpus
+from support.tools import TARGET_TOOLS, TOOLCHAIN_TOOLS, require_tool
+
+from tinyml_sdk import FitError, benchmark, list_boards
+
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
+BOARDS = [board.name for board in list_boards()]
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_boards_to_begin_with_are_there():
+    assert {"mps2-an385", "mps2-an386", "mps2-an500", "netduinoplus2", "microbit"} <= set(BOARDS)
+
+
+@pytest.mark.parametrize("toolchain", ["zig", "gnu_arm"])
+@pytest.mark.parametrize("board", BOARDS)
+def test_board_in_both_emulators(board, toolchain):
+    require_tool(TOOLCHAIN_TOOLS[toolchain])
+    require_tool(TARGET_TOOLS["builtin"])
+    require_tool(TARGET_TOOLS["qemu"])
+    builtin, qemu = (
+        benchmark(DIGITS / "digits.tflite", board=board, target=target, toolchain=toolchain)
+        for target in ("builtin", "qemu")
+    )
+    assert builtin.check.bit_exact
+    assert qemu.check.bit_exact
+    assert builtin.ram == qemu.ram
+    assert abs(builtin.per_inference.median - qemu.per_inference.median) <= qemu.counter_resolution
+    for ours, theirs in zip(builtin.layers, qemu.layers, strict=True):
+        assert abs(ours.count - theirs.count) <= 2 * qemu.counter_resolution, ours
+
+
+@without_corpus
+def test_a_model_that_does_not_fit_is_refused_before_building(tmp_path):
+    with pytest.raises(FitError) as caught:
+        benchmark(corpus_model("mlperf_tiny/vww"), board="microbit", project_dir=tmp_path / "vww")
+    assert "missing" in str(caught.value)
+    assert "RAM" in str(caught.value)
+    assert caught.value.exit_code == 1
+    assert not (tmp_path / "vww").exists()
+
+
+def test_labelled_inputs_give_accuracy_on_the_device():
+    require_tool("unicorn")
+    result = benchmark(DIGITS / "digits.tflite", board="mps2-an386", inputs=DIGITS / "digits_test.npz")
+    assert result.check.bit_exact
+    assert result.accuracy is not None
+    assert result.accuracy.device == result.accuracy.reference > 0.97
+    assert result.accuracy.samples == result.check.inputs == result.per_inference.runs
