@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from ..errors import BuildError, DeviceTimeoutError, TinymlError
+from .interrupt import interruptible
 from .output import note, silence
 
 __all__ = ["describe", "run_guarded"]
@@ -34,7 +35,8 @@ def run_guarded(command: Callable[[], object], debug: Callable[[], bool]) -> int
         debug: Whether to show tracebacks. Asked when it is needed, as the command's own options decide it.
     """
     try:
-        result = command()
+        with interruptible():
+            result = command()
         code = result if isinstance(result, int) else 0
     except TinymlError as error:
         _show_traceback(debug())

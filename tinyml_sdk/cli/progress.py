@@ -7,6 +7,7 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from .interrupt import raise_if_interrupted
 from .output import note
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class StageProgress:
         self._task: TaskID | None = None
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """`done` of `total` steps of `stage` are over."""
+        """`done` of `total` steps of `stage` are over. Raises KeyboardInterrupt after a Ctrl-C that was lost."""
+        raise_if_interrupted()
         if self._quiet:
             return
         with self._lock:

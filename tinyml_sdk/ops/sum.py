@@ -1,7 +1,7 @@
 """What ADD and SUB share: both inputs are brought to a common scale, combined, and rescaled.
 
-Scales are computed in double precision, here as in RELU and FULLY_CONNECTED: so does TFLM since the autumn of 2026
-(its issue 3271). Older versions took some of them in single precision, and differ in about one output of a million.
+Scales are computed in double precision, here as in RELU and FULLY_CONNECTED: so does the TFLM of October 2026 (see its
+issue 3271). Before, it took some of them in single precision, and one output in a million differs.
 """
 
 from __future__ import annotations

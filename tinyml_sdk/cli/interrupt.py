@@ -1,0 +1,61 @@
+"""Ctrl-C, also where Python would lose it.
+
+While an emulator runs, Python code runs only in callbacks from C, so that is where KeyboardInterrupt is raised: and
+ctypes prints and forgets what leaves a callback. So the request is kept, and raised again at the next step of progress.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["interruptible", "raise_if_interrupted"]
+
+_requested = threading.Event()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Remember Ctrl-C while the block runs, and let KeyboardInterrupt end it, whatever else Ctrl-C broke.
+
+    Where somebody handles or ignores Ctrl-C already, nothing changes.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    previous_hook = sys.unraisablehook
+
+    def forget_quietly(unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_type is not KeyboardInterrupt:
+            previous_hook(unraisable)
+
+    _requested.clear()
+    signal.signal(signal.SIGINT, _request)
+    sys.unraisablehook = forget_quietly
+    try:
+        yield
+        raise_if_interrupted()
+    except Exception as error:
+        if _requested.is_set():
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.unraisablehook = previous_hook
+        _requested.clear()
+
+
+def raise_if_interrupted() -> None:
+    """Raise KeyboardInterrupt if one was asked for since `interruptible` began."""
+    if _requested.is_set():
+        raise KeyboardInterrupt
+
+
+def _request(_number: int, _frame: FrameType | None) -> None:
+    _requested.set()
+    raise KeyboardInterrupt
