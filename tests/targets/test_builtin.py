@@ -55,10 +55,11 @@ def test_counter_reads_within_a_block_are_exact(board: str, counter_kind: str) -
 
 @pytest.mark.parametrize("board", BOARDS)
 def test_stopping_before_every_block_changes_nothing(board: str) -> None:
+    session = b"".join((b"E\x05hello", b"L" + struct.pack("<I", 500), b"" if board == "microbit" else b"IND\x20\0\0\0"))
     outcomes = []
     for instructions in (1, 7, 1_000_000_000):
         board_machine = new_machine(board)
-        for text in (b"", SESSION):
+        for text in (b"", session):
             board_machine.received.extend(text)
             while not board_machine.run(instructions):
                 pass
@@ -145,6 +146,9 @@ def test_a_fault_says_what_and_where_and_a_reset_helps(
     assert probe.loop("L", 10) == probe.loop("L", 10)
 
 
+# Where the signal arrives in unicorn's own Python code, that stores the exception, returns None from a callback, and
+# ctypes complains; the exception is raised all the same.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_exception_of_the_host_passes_through(probe: Probe) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

@@ -9,7 +9,7 @@ CLOCK_HZ = {"mps2-an385": 25e6, "mps2-an386": 25e6, "mps2-an500": 25e6, "netduin
 ALL = [(target, board) for target in ("builtin", "qemu") for board in BOARDS]
 
 
-@pytest.fixture(params=ALL, ids=lambda pair: "-".join(pair))
+@pytest.fixture(params=ALL, ids="-".join)
 def probe(request: pytest.FixtureRequest) -> Probe:
     with running_probe(*request.param) as running:
         yield running

@@ -189,10 +189,10 @@ class _QemuProcess:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=2.0)
         self._stderr.seek(0)
-        said = self._stderr.read().decode(errors="replace").strip().splitlines()
-        reason = said[-1] if said else f"exit status {self._process.returncode}, and no message"
+        lines = self._stderr.read().decode(errors="replace").splitlines()
+        said = [line.strip() for line in lines if line.strip() and "warning:" not in line]
         return TargetError(
-            f"QEMU has ended: {reason}",
+            f"QEMU has ended with status {self._process.returncode}: {said[-1] if said else 'no message'}",
             where=self._machine,
             hint="`qemu-system-arm -M help` lists the machines this QEMU has; the firmware must fit the board",
         )

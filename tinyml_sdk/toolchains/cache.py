@@ -17,15 +17,14 @@ def cache_dir(name: str) -> Path:
         InputError: it cannot be made.
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification says to ignore a relative path.
-    root = Path(base) if Path(base).is_absolute() else Path("~/.cache").expanduser()
-    folder = root / "tinyml-sdk" / name
     try:
+        # The XDG specification says to ignore a relative path.
+        root = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
+        folder = root / "tinyml-sdk" / name
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
         raise InputError(
-            f"cannot make the cache folder: {error.strerror}",
-            where=str(folder),
+            f"cannot make the cache folder: {error}",
             hint="set XDG_CACHE_HOME to a folder that can be written",
         ) from error
     return folder
