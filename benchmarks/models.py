@@ -60,6 +60,15 @@ def row(result: BenchResult, baseline: dict[str, Any]) -> list[str]:
     ]
 
 
+def measured(results: list[BenchResult]) -> dict[str, list[int]]:
+    return {
+        "instructions": [result.per_inference.median for result in results],
+        "flash": [result.flash.total for result in results],
+        "arena": [result.ram.arena for result in results],
+        "ram": [result.ram.total for result in results],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--board", default="mps2-an386")
@@ -89,14 +98,9 @@ def main() -> None:
         table.add_row(*row(result, baselines[result.model.name]))
     console = Console(width=140)
     console.print(table)
-    for what, ours in (
-        ("instructions", lambda result: result.per_inference.median),
-        ("flash", lambda result: result.flash.total),
-        ("arena", lambda result: result.ram.arena),
-        ("ram", lambda result: result.ram.total),
-    ):
-        mean = geometric_mean([ours(result) / baselines[result.model.name][what] for result in results])
-        console.print(f"geometric mean, {what}: {mean:.2f}")
+    for what, ours in measured(results).items():
+        ratios = [value / baselines[result.model.name][what] for result, value in zip(results, ours, strict=True)]
+        console.print(f"geometric mean, {what}: {geometric_mean(ratios):.2f}")
     if arguments.json:
         arguments.json.write_text(json.dumps([result.to_dict() for result in results], indent=2) + "\n")
 

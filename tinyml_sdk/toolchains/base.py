@@ -164,7 +164,7 @@ def staged_output(job: BuildJob) -> Iterator[Path]:
         raise InputError("no such source file", where=str(job.root / missing[0]), hint="generate the project again")
     try:
         job.output.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the output, not in /tmp: a move within one file system is atomic.
+        # Beside the output, as only a move within one file system is atomic.
         stage = tempfile.TemporaryDirectory(prefix=".building-", dir=job.output.parent)
     except OSError as error:
         raise InputError(

@@ -212,7 +212,7 @@ class Machine:
                 return 0
             value = found[1].read((address - found[0]) & ~3)
             return value >> 8 * (address & 3) & ((1 << 8 * size) - 1)
-        except BaseException as error:  # KeyboardInterrupt too: ctypes would print and forget it
+        except BaseException as error:  # left to unicorn's binding, ctypes would complain that no value came
             self._abandon(error)
             return 0
 
