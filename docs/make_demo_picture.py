@@ -1,6 +1,6 @@
 """Makes demo.svg: what `make demo` prints, as a picture for the README.
 
-    python docs/make_demo_picture.py
+python docs/make_demo_picture.py
 """
 
 from __future__ import annotations

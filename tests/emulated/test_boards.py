@@ -8,7 +8,7 @@ import pytest
 from support.corpus import corpus_model, without_corpus
 from support.tools import TARGET_TOOLS, TOOLCHAIN_TOOLS, require_tool
 
-from tinyml_sdk import FitError, benchmark, list_boards
+from tinyml_sdk import FitError, benchmark, inspect_model, list_boards
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 BOARDS = [board.name for board in list_boards()]
@@ -33,6 +33,8 @@ def test_board_in_both_emulators(board, toolchain):
     assert builtin.check.bit_exact
     assert qemu.check.bit_exact
     assert builtin.ram == qemu.ram
+    assert builtin.flash == qemu.flash
+    assert builtin.flash.weights == inspect_model(DIGITS / "digits.tflite", board).weight_bytes
     assert abs(builtin.per_inference.median - qemu.per_inference.median) <= qemu.counter_resolution
     for ours, theirs in zip(builtin.layers, qemu.layers, strict=True):
         assert abs(ours.count - theirs.count) <= 2 * qemu.counter_resolution, ours

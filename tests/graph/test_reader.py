@@ -82,7 +82,9 @@ def test_oversized_file_is_not_read(tmp_path):
 
 def test_empty_and_foreign_files():
     refuse(b"", "too few")
-    refuse(b"\x7fELF" + bytes(100), "identifier")
+    refuse(b"\x7fELF" + bytes(100), "an ELF file")
+    refuse(b"PK\x03\x04" + bytes(100), ".keras")
+    refuse(bytes(100), "identifier")
 
 
 def test_wrong_schema_version():

@@ -23,6 +23,12 @@ MAX_RANK = 6
 MAX_TENSOR_BYTES = 1 << 30
 
 _DAMAGED = "the file is damaged or not a .tflite model; convert it again, or compare its size with the original"
+_CONVERT = "convert it to a full-int8 .tflite file first, with TFLite's converter"
+_OTHER_FORMATS = {
+    b"PK\x03\x04": "a zip archive (Keras' .keras is one)",
+    b"\x89HDF": "an HDF5 file (Keras' .h5 is one)",
+    b"\x7fELF": "an ELF file",
+}
 _INTEGER_RANGE = {
     DType.INT8: (-128, 127),
     DType.UINT8: (0, 255),
@@ -58,6 +64,9 @@ def read_graph(path: str | Path) -> Graph:
 
 def parse_graph(data: bytes, source: str = "model.tflite") -> Graph:
     """Like `read_graph`, from bytes; `source` names them in errors and gives the model its name."""
+    for start, kind in _OTHER_FORMATS.items():
+        if data.startswith(start):
+            raise ModelError(f"this is {kind}, not a .tflite model", where=source, hint=_CONVERT)
     try:
         return _GraphReader(data, source).read()
     except FlatBufferError as error:
