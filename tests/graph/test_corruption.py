@@ -1,4 +1,4 @@
-"""Two thousand damaged copies of a real model: an error, or a model that is generated and computes what TFLM computes."""
+"""Two thousand damaged copies of a real model: an error, or a model that computes what TFLM computes."""
 
 from __future__ import annotations
 
