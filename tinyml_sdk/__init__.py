@@ -6,6 +6,7 @@ Each command of `tinyml` is one function here:
 - `generate`: the model as C, alone or as a firmware project
 - `build_firmware`: the project compiled
 - `benchmark`: run, compared with the reference and measured
+- `load_result`, `compare_results`: two measurements side by side
 - `list_boards`, `load_board`, `diagnose`: what there is to run on and with
 
 Everything is imported when it is first used, so `import tinyml_sdk` costs nothing.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .bench.benchmark import benchmark
+    from .bench.comparison import Comparison, compare_results, load_result
     from .bench.result import BenchResult
     from .boards import Board, list_boards, load_board
     from .doctor import Finding, diagnose
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         MissingToolError,
         ModelError,
         ProtocolError,
+        RegressionError,
         TargetError,
         TinymlError,
         ToolError,
@@ -47,6 +50,7 @@ __all__ = [
     "BoardError",
     "BuildError",
     "CheckError",
+    "Comparison",
     "DeviceTimeoutError",
     "Finding",
     "Firmware",
@@ -58,34 +62,40 @@ __all__ = [
     "MissingToolError",
     "ModelError",
     "ProtocolError",
+    "RegressionError",
     "TargetError",
     "TinymlError",
     "ToolError",
     "__version__",
     "benchmark",
     "build_firmware",
+    "compare_results",
     "diagnose",
     "generate",
     "inspect_model",
     "list_boards",
     "load_board",
+    "load_result",
     "read_graph",
 ]
 
 _HOMES = {
     "BenchResult": "bench.result",
     "Board": "boards",
+    "Comparison": "bench.comparison",
     "Finding": "doctor",
     "Firmware": "firmware",
     "Graph": "graph",
     "Inspection": "firmware",
     "benchmark": "bench.benchmark",
     "build_firmware": "firmware",
+    "compare_results": "bench.comparison",
     "diagnose": "doctor",
     "generate": "firmware",
     "inspect_model": "firmware",
     "list_boards": "boards",
     "load_board": "boards",
+    "load_result": "bench.comparison",
     "read_graph": "graph",
 }
 """The module of each public name; those not listed are errors."""

@@ -7,7 +7,8 @@ TinymlError                   a message, where it happened, and a hint: what to 
 │   └── BoardError            a board file: names the file, the line and the key
 ├── CheckError        exit 1  the thing checked does not hold
 │   ├── FitError              the model does not fit the board
-│   └── MismatchError         the device's outputs differ from the reference
+│   ├── MismatchError         the device's outputs differ from the reference
+│   └── RegressionError       a newer result costs more than allowed
 └── ToolError         exit 3  a tool or a device failed
     ├── MissingToolError      something is not installed
     ├── BuildError            the compiler failed: its command and last lines
@@ -32,6 +33,7 @@ __all__ = [
     "MissingToolError",
     "ModelError",
     "ProtocolError",
+    "RegressionError",
     "TargetError",
     "TinymlError",
     "ToolError",
@@ -79,6 +81,10 @@ class FitError(CheckError):
 
 class MismatchError(CheckError):
     """Outputs on the device differ from the reference."""
+
+
+class RegressionError(CheckError):
+    """A newer result costs more than the limit allows, or is wrong."""
 
 
 class ToolError(TinymlError):

@@ -16,12 +16,12 @@ def test_help_lists_the_commands(arguments: list[str], capsys: pytest.CaptureFix
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     listed = [line.split()[0] for line in out.partition("Commands:\n")[2].splitlines()]
-    assert sorted(listed) == ["bench", "boards", "build", "doctor", "generate", "inspect"]
+    assert sorted(listed) == ["bench", "boards", "build", "compare", "doctor", "generate", "inspect"]
     assert "..." not in out.partition("Commands:\n")[2], "a summary is too long for 80 columns"
     assert err == ""
 
 
-@pytest.mark.parametrize("command", ["bench", "boards", "build", "doctor", "generate", "inspect"])
+@pytest.mark.parametrize("command", ["bench", "boards", "build", "compare", "doctor", "generate", "inspect"])
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     out = capsys.readouterr().out

@@ -9,24 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import RenderableType
+from support.results import made_up_result
 
-from tinyml_sdk.bench.result import (
-    Accuracy,
-    BenchResult,
-    Check,
-    FlashUse,
-    LayerCost,
-    ModelFacts,
-    PerInference,
-    RamUse,
-    TargetFacts,
-    ToolchainFacts,
-)
+from tinyml_sdk.bench.comparison import compare_results
+from tinyml_sdk.bench.result import Accuracy, BenchResult, Check, PerInference
 from tinyml_sdk.bench.samples import Samples
 from tinyml_sdk.boards import list_boards, load_board
 from tinyml_sdk.doctor import Finding
 from tinyml_sdk.firmware import Inspection, inspect_model
 from tinyml_sdk.report.boards import board_report, board_table
+from tinyml_sdk.report.comparison import comparison_report
 from tinyml_sdk.report.console import render, shorten, sized
 from tinyml_sdk.report.findings import findings_report
 from tinyml_sdk.report.inspection import inspection_json, inspection_report
@@ -49,39 +41,8 @@ def inspection() -> Inspection:
 
 
 @pytest.fixture
-def result(inspection: Inspection) -> BenchResult:
-    """A made-up result for the real layers."""
-    layers = tuple(
-        LayerCost(
-            index=layer.op.index,
-            op=layer.op.name,
-            name=inspection.graph.tensors[layer.op.outputs[0]].name,
-            macs=layer.macs,
-            count=1_000 * (place + 1),
-            share=(place + 1) / 36,
-        )
-        for place, layer in enumerate(inspection.layers)
-    )
-    graph = inspection.graph
-    return BenchResult(
-        model=ModelFacts(graph.source, graph.sha256, graph.name, inspection.macs, len(layers)),
-        board="mps2-an386",
-        core="cortex-m4",
-        runtime="aot",
-        optimize="speed",
-        toolchain=ToolchainFacts("zig", "0.15.2", ("-O2",)),
-        target=TargetFacts("builtin", "unicorn 2.1.4"),
-        counter="instructions",
-        counter_resolution=1.0,
-        clock_hz=25_000_000,
-        per_inference=PerInference(36_100, 36_100, 36_100, 8),
-        latency_us=None,
-        flash=FlashUse(15_546, 10_000, 5_546),
-        ram=RamUse(3_000, 1_544, 1_000, 456),
-        check=Check("tflite-micro", 8, True, 0, 0, None),
-        accuracy=None,
-        layers=layers,
-    )
+def result() -> BenchResult:
+    return made_up_result()
 
 
 # -- inspect ------------------------------------------------------------------------------------------------------
@@ -262,3 +223,17 @@ def test_sized(size: int, text: str) -> None:
 def test_render_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert render("text", sys.stdout) == "text\n"
     assert capsys.readouterr().out == ""
+
+
+# -- compare ------------------------------------------------------------------------------------------------------
+
+
+def test_comparison_shows_both_and_the_change(result: BenchResult) -> None:
+    faster = replace(result, board="microbit", per_inference=replace(result.per_inference, median=18_050))
+    lines = text_of(comparison_report(compare_results(result, faster))).splitlines()
+    assert "not the same in both: board" in lines
+    (instructions,) = [line for line in lines if line.startswith("instructions")]
+    assert instructions.split() == ["instructions", "36,100", "18,050", "-18,050", "-50.0", "%"]
+    (flash,) = [line for line in lines if line.startswith("flash")]
+    assert flash.split() == ["flash", "15,546", "15,546", "same"]
+    assert any(line.startswith("layer 0 CONV_2D") for line in lines)

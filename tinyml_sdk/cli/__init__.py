@@ -16,6 +16,7 @@ from .. import __version__
 from .bench import bench
 from .boards import boards_app
 from .build import build
+from .compare import compare
 from .doctor import doctor
 from .errors import run_guarded
 from .generate import generate
@@ -83,5 +84,6 @@ app.command()(inspect)
 app.command()(generate)
 app.command()(build)
 app.command()(bench)
+app.command()(compare)
 app.add_typer(boards_app, name="boards")
 app.command()(doctor)
