@@ -8,7 +8,7 @@ import pytest
 from support.corpus import corpus_model, without_corpus
 from support.tools import TARGET_TOOLS, TOOLCHAIN_TOOLS, require_tool
 
-from tinyml_sdk import FitError, benchmark, inspect_model, list_boards
+from tinyml_sdk import FitError, benchmark, build_firmware, inspect_model, list_boards
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 BOARDS = [board.name for board in list_boards()]
@@ -48,6 +48,17 @@ def test_a_model_that_does_not_fit_is_refused_before_building(tmp_path):
     assert "RAM" in str(caught.value)
     assert caught.value.exit_code == 1
     assert not (tmp_path / "vww").exists()
+
+
+@pytest.mark.parametrize("optimize", ["speed", "size"])
+@pytest.mark.parametrize("toolchain", ["zig", "gnu_arm"])
+def test_flash_is_split_whatever_builds_it(tmp_path, toolchain, optimize):
+    require_tool(TOOLCHAIN_TOOLS[toolchain])
+    firmware = build_firmware(
+        DIGITS / "digits.tflite", tmp_path / "p", board="mps2-an386", toolchain=toolchain, optimize=optimize
+    )
+    assert firmware.memory.weights == inspect_model(DIGITS / "digits.tflite", "mps2-an386").weight_bytes
+    assert 1_000 < firmware.memory.code < 20_000
 
 
 def test_labelled_inputs_give_accuracy_on_the_device():

@@ -49,6 +49,9 @@ _CODE = (
 # Without -nostdlib: zig would leave its run-time library out, and with it memcpy and division.
 _LINK = ("-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-e,Reset_Handler")
 
+# Without -g zig strips the symbols, by which weights are told from code, wherever it optimizes for size.
+_SYMBOLS = ("-g",)
+
 # Zig's run-time library comes with debug information, a hundred kilobytes and more that name folders of this machine.
 # Its --strip-debug takes the symbol table too, so the linker script that is really used discards it.
 _SCRIPT = """INCLUDE "{script}"
@@ -70,7 +73,7 @@ class ZigToolchain(Toolchain):
     def build(self, job: BuildJob) -> BuildResult:  # noqa: D102
         zig = _require_zig()
         target = _target_flags(require_board(job))
-        compile_flags = (*target, *common_flags(job), *_CODE)
+        compile_flags = (*target, *common_flags(job), *_CODE, *_SYMBOLS)
         with staged_output(job) as staged:
             script = staged.with_name("link.ld")
             script.write_text(_SCRIPT.format(script=job.linker_script))
