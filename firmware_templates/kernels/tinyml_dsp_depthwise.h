@@ -53,9 +53,11 @@ typedef struct {
   int32_t multiplier;
   int32_t offset; /* the output's zero point and the half that rounds, before the shift */
   int32_t shift;
-  int32_t below; /* from an output to the one below it */
-  int32_t step;  /* from an output to the next */
-  const uint32_t *end;
+  int32_t below;       /* from an output to the one below it */
+  int32_t step;        /* from an output to the next */
+  const uint32_t *end; /* of the walk along the upper line; for the assembler to note */
+  int32_t span;        /* words that the walk along a line makes */
+  int32_t next;        /* words to the lines of the next channel, 0 after the last */
 } tinyml_dsp_depthwise_filter;
 
 /* The layer's constants, in flash. */
@@ -91,6 +93,8 @@ tinyml_dsp_depthwise_unpack(const tinyml_dsp_depthwise_params *p,
   filter.below = p->output_width * p->channels;
   filter.step = p->channels;
   filter.end = 0;
+  filter.span = 0; /* the caller's to set, and `next` */
+  filter.next = 0;
   return filter;
 }
 
@@ -102,31 +106,52 @@ TINYML_INLINE uint32_t tinyml_dsp_load_channels(const int8_t *pixel) {
   return channels;
 }
 
-/* Widens two channels of two rows. Rows in the padding have steps of 0. */
-TINYML_INLINE void tinyml_dsp_depthwise_fill(const int8_t *upper, int32_t upper_step,
-                                             const int8_t *lower, int32_t lower_step,
-                                             int32_t columns, uint32_t *line0, uint32_t *line1) {
+/* Where the lines of two channels come from. */
+typedef struct {
+  const int8_t *input; /* the first row, at the first of the channels */
+  int32_t rows;
+  int32_t row_bytes;
+  int32_t step;    /* from a pixel to the next */
+  int32_t columns; /* pixels of a row that the windows reach */
+  int32_t next;    /* words from the first channel's lines to the second's */
+  int8_t padding[4];
+} tinyml_dsp_depthwise_source;
+
+/* Widens rows `row` and `row` + 1 into `line`. A row outside is a pixel of padding again and again.
+ */
+TINYML_SHARED void tinyml_dsp_depthwise_fill(const tinyml_dsp_depthwise_source *source, int32_t row,
+                                             uint32_t *line) {
+  const int8_t *upper = source->padding, *lower = source->padding;
+  int32_t upper_step = 0, lower_step = 0;
+  if ((uint32_t)row < (uint32_t)source->rows) {
+    upper = source->input + row * source->row_bytes;
+    upper_step = source->step;
+  }
+  if (row + 1 < source->rows) {
+    lower = source->input + (row + 1) * source->row_bytes;
+    lower_step = source->step;
+  }
+  uint32_t *next = line + source->next;
+  int32_t columns = source->columns;
   for (; columns >= 2; columns -= 2) {
-    const uint32_t bytes0 =
+    const uint32_t left =
         tinyml_pair(tinyml_dsp_load_channels(upper), tinyml_dsp_load_channels(lower));
-    upper += upper_step;
-    lower += lower_step;
-    const uint32_t bytes1 =
-        tinyml_pair(tinyml_dsp_load_channels(upper), tinyml_dsp_load_channels(lower));
-    upper += upper_step;
-    lower += lower_step;
-    line0[0] = tinyml_widen_even(bytes0);
-    line0[1] = tinyml_widen_even(bytes1);
-    line1[0] = tinyml_widen_odd(bytes0);
-    line1[1] = tinyml_widen_odd(bytes1);
-    line0 += 2;
-    line1 += 2;
+    const uint32_t right = tinyml_pair(tinyml_dsp_load_channels(upper + upper_step),
+                                       tinyml_dsp_load_channels(lower + lower_step));
+    upper += 2 * upper_step;
+    lower += 2 * lower_step;
+    line[0] = tinyml_widen_even(left);
+    line[1] = tinyml_widen_even(right);
+    next[0] = tinyml_widen_odd(left);
+    next[1] = tinyml_widen_odd(right);
+    line += 2;
+    next += 2;
   }
   if (columns > 0) {
-    const uint32_t bytes =
+    const uint32_t last =
         tinyml_pair(tinyml_dsp_load_channels(upper), tinyml_dsp_load_channels(lower));
-    *line0 = tinyml_widen_even(bytes);
-    *line1 = tinyml_widen_odd(bytes);
+    *line = tinyml_widen_even(last);
+    *next = tinyml_widen_odd(last);
   }
 }
 
@@ -150,93 +175,185 @@ TINYML_INLINE void tinyml_dsp_depthwise_stride1(const tinyml_dsp_depthwise_param
                                                 const tinyml_dsp_depthwise_filter *f, int32_t form,
                                                 const uint32_t *upper, const uint32_t *lower,
                                                 int8_t *output) {
-  for (; upper != f->end; ++upper, ++lower) {
+  for (int32_t column = 0; column < f->span; ++column) {
     int32_t sum = f->bias, below = f->bias;
     for (int32_t tap = 0; tap < 3; ++tap) {
-      sum = tinyml_dot(upper[tap], f->upper[tap], sum);
-      below = tinyml_high_by_low(upper[tap], f->upper[tap], below);
-      sum = tinyml_low_by_high(lower[tap], f->lower[tap], sum);
-      below = tinyml_dot(lower[tap], f->lower[tap], below);
+      sum = tinyml_dot(upper[column + tap], f->upper[tap], sum);
+      below = tinyml_high_by_low(upper[column + tap], f->upper[tap], below);
+      sum = tinyml_low_by_high(lower[column + tap], f->lower[tap], sum);
+      below = tinyml_dot(lower[column + tap], f->lower[tap], below);
     }
-    output[f->below] = tinyml_dsp_depthwise_output(p, f, form, below);
-    output[0] = tinyml_dsp_depthwise_output(p, f, form, sum);
-    output += f->step;
+    output[column * f->step + f->below] = tinyml_dsp_depthwise_output(p, f, form, below);
+    output[column * f->step] = tinyml_dsp_depthwise_output(p, f, form, sum);
   }
 }
 
-/* Stride 2: one output row of one channel, two columns at a time. */
+/* Stride 2: one output row of one channel. */
 TINYML_INLINE void tinyml_dsp_depthwise_stride2(const tinyml_dsp_depthwise_params *p,
                                                 const tinyml_dsp_depthwise_filter *f, int32_t form,
                                                 const uint32_t *upper, const uint32_t *lower,
                                                 int8_t *output) {
-  for (; upper != f->end; upper += 4, lower += 4) {
-    int32_t sum = f->bias, next = f->bias;
+  for (int32_t column = 0; column < f->span; column += 2) {
+    int32_t sum = f->bias;
     for (int32_t tap = 0; tap < 3; ++tap) {
-      sum = tinyml_dot(upper[tap], f->upper[tap], sum);
-      next = tinyml_dot(upper[tap + 2], f->upper[tap], next);
-      sum = tinyml_low_by_high(lower[tap], f->lower[tap], sum);
-      next = tinyml_low_by_high(lower[tap + 2], f->lower[tap], next);
+      sum = tinyml_dot(upper[column + tap], f->upper[tap], sum);
+      sum = tinyml_low_by_high(lower[column + tap], f->lower[tap], sum);
     }
-    output[0] = tinyml_dsp_depthwise_output(p, f, form, sum);
-    output[f->step] = tinyml_dsp_depthwise_output(p, f, form, next);
-    output += 2 * f->step;
+    *output = tinyml_dsp_depthwise_output(p, f, form, sum);
+    output += f->step;
+  }
+}
+
+/* The same, of each channel from `f` on. */
+TINYML_INLINE void tinyml_dsp_depthwise_lanes(const tinyml_dsp_depthwise_params *p,
+                                              const tinyml_dsp_depthwise_filter *f, int32_t stride,
+                                              int32_t form, const uint32_t *upper,
+                                              const uint32_t *lower, int8_t *output) {
+  for (int32_t next = -1; next != 0; ++f, ++output) {
+    if (stride == 1) {
+      tinyml_dsp_depthwise_stride1(p, f, form, upper, lower, output);
+    } else {
+      tinyml_dsp_depthwise_stride2(p, f, form, upper, lower, output);
+    }
+    next = f->next;
+    upper += next;
+    lower += next;
   }
 }
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
-/* The same two functions for TINYML_DSP_RELU. Both compilers run out of registers here and take
- * half as many instructions again: six words of weights, two sums, two words of input and the
- * pointers are all there are.
+/* The same for TINYML_DSP_RELU. Compilers run out of registers here, and take half as many
+ * instructions again.
  *
- * r0: upper, r1: lower, r2: output, r3: filter; r4-r9: its weights; r10, r11: sums. */
-__attribute__((naked, noinline, unused)) static void tinyml_dsp_depthwise_stride1_relu_row(
-    const uint32_t *upper __attribute__((unused)), const uint32_t *lower __attribute__((unused)),
-    int8_t *output __attribute__((unused)),
-    const tinyml_dsp_depthwise_filter *f __attribute__((unused))) {
-  __asm__("push {r4-r11, lr}\n"
-          "ldm r3, {r4-r9}\n"
-          "1:\n"
+ * r0: upper, r1: lower, r2: output, r3: filter; r12, lr: words of input, then constants.
+ *
+ * Stride 1: 2 x 2 outputs at a time, then 2 x 1. r4-r6: weights, r7-r10: sums, r11: bias. */
+TINYML_ASSEMBLER void tinyml_dsp_depthwise_stride1_relu_rows(
+    const uint32_t *upper TINYML_UNUSED, const uint32_t *lower TINYML_UNUSED,
+    int8_t *output TINYML_UNUSED, const tinyml_dsp_depthwise_filter *f TINYML_UNUSED) {
+  __asm__("push {r2, r4-r11, lr}\n"
+          "0:\n"
+          "ldr r4, [r3, #52]\n"  /* span */
           "ldr r11, [r3, #24]\n" /* bias */
-          "ldrd r12, lr, [r0], #4\n"
-          "smlad r10, r12, r4, r11\n"
-          "smlatb r11, r12, r4, r11\n"
-          "smlad r10, lr, r5, r10\n"
-          "smlatb r11, lr, r5, r11\n"
-          "ldr r12, [r0, #4]\n"
-          "ldr lr, [r1], #4\n"
-          "smlad r10, r12, r6, r10\n"
-          "smlatb r11, r12, r6, r11\n"
-          "smlabt r10, lr, r7, r10\n"
-          "smlad r11, lr, r7, r11\n"
+          "bics r4, r4, #1\n"
+          "beq 2f\n"
+          "add r4, r0, r4, lsl #2\n"
+          "str r4, [r3, #48]\n" /* end */
+          "1:\n"
+          "ldm r3, {r4-r6}\n" /* upper */
+          "ldrd r12, lr, [r0], #8\n"
+          "smlad r7, r12, r4, r11\n"
+          "smlatb r8, r12, r4, r11\n"
+          "smlad r7, lr, r5, r7\n"
+          "smlatb r8, lr, r5, r8\n"
+          "smlad r9, lr, r4, r11\n"
+          "smlatb r10, lr, r4, r11\n"
+          "ldrd r12, lr, [r0]\n"
+          "smlad r7, r12, r6, r7\n"
+          "smlatb r8, r12, r6, r8\n"
+          "smlad r9, r12, r5, r9\n"
+          "smlatb r10, r12, r5, r10\n"
+          "smlad r9, lr, r6, r9\n"
+          "smlatb r10, lr, r6, r10\n"
+          "ldrd r4, r5, [r3, #12]\n" /* lower */
+          "ldr r6, [r3, #20]\n"
+          "ldrd r12, lr, [r1], #8\n"
+          "smlabt r7, r12, r4, r7\n"
+          "smlad r8, r12, r4, r8\n"
+          "smlabt r7, lr, r5, r7\n"
+          "smlad r8, lr, r5, r8\n"
+          "smlabt r9, lr, r4, r9\n"
+          "smlad r10, lr, r4, r10\n"
           "ldrd r12, lr, [r1]\n"
-          "smlabt r10, r12, r8, r10\n"
-          "smlad r11, r12, r8, r11\n"
-          "smlabt r10, lr, r9, r10\n"
-          "smlad r11, lr, r9, r11\n"
+          "smlabt r7, r12, r6, r7\n"
+          "smlad r8, r12, r6, r8\n"
+          "smlabt r9, r12, r5, r9\n"
+          "smlad r10, r12, r5, r10\n"
+          "smlabt r9, lr, r6, r9\n"
+          "smlad r10, lr, r6, r10\n"
           "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */
+          "smmlar r7, r7, r12, lr\n"
+          "smmlar r8, r8, r12, lr\n"
+          "smmlar r9, r9, r12, lr\n"
           "smmlar r10, r10, r12, lr\n"
-          "smmlar r11, r11, r12, lr\n"
           "ldrd r12, lr, [r3, #36]\n" /* shift, below */
+          "asr r7, r7, r12\n"
+          "asr r8, r8, r12\n"
+          "asr r9, r9, r12\n"
           "asr r10, r10, r12\n"
-          "asr r11, r11, r12\n"
+          "ldrd r4, r5, [r3, #44]\n" /* step, end */
+          "ssat r7, #8, r7\n"
+          "ssat r8, #8, r8\n"
+          "ssat r9, #8, r9\n"
           "ssat r10, #8, r10\n"
-          "ssat r11, #8, r11\n"
-          "strb r11, [r2, lr]\n"
-          "strb r10, [r2]\n"
-          "ldrd r12, lr, [r3, #44]\n" /* step, end */
-          "add r2, r2, r12\n"
-          "cmp r0, lr\n"
+          "strb r8, [r2, lr]\n"
+          "strb r7, [r2]\n"
+          "add r2, r2, r4\n"
+          "strb r10, [r2, lr]\n"
+          "strb r9, [r2]\n"
+          "add r2, r2, r4\n"
+          "cmp r0, r5\n"
           "bne 1b\n"
-          "pop {r4-r11, pc}\n");
+          "2:\n"
+          "ldr r4, [r3, #52]\n" /* span */
+          "lsls r4, r4, #31\n"
+          "beq 3f\n"
+          "ldm r3, {r4-r6}\n" /* upper */
+          "ldrd r12, lr, [r0], #4\n"
+          "smlad r7, r12, r4, r11\n"
+          "smlatb r8, r12, r4, r11\n"
+          "smlad r7, lr, r5, r7\n"
+          "smlatb r8, lr, r5, r8\n"
+          "ldr r12, [r0, #4]\n"
+          "smlad r7, r12, r6, r7\n"
+          "smlatb r8, r12, r6, r8\n"
+          "ldrd r4, r5, [r3, #12]\n" /* lower */
+          "ldr r6, [r3, #20]\n"
+          "ldrd r12, lr, [r1], #4\n"
+          "smlabt r7, r12, r4, r7\n"
+          "smlad r8, r12, r4, r8\n"
+          "smlabt r7, lr, r5, r7\n"
+          "smlad r8, lr, r5, r8\n"
+          "ldr r12, [r1, #4]\n"
+          "smlabt r7, r12, r6, r7\n"
+          "smlad r8, r12, r6, r8\n"
+          "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */
+          "smmlar r7, r7, r12, lr\n"
+          "smmlar r8, r8, r12, lr\n"
+          "ldrd r12, lr, [r3, #36]\n" /* shift, below */
+          "asr r7, r7, r12\n"
+          "asr r8, r8, r12\n"
+          "ssat r7, #8, r7\n"
+          "ssat r8, #8, r8\n"
+          "strb r8, [r2, lr]\n"
+          "strb r7, [r2]\n"
+          "3:\n"
+          "ldrd r4, r5, [r3, #52]\n" /* span, next */
+          "cbz r5, 4f\n"
+          "sub r5, r5, r4\n"
+          "add r0, r0, r5, lsl #2\n"
+          "add r1, r1, r5, lsl #2\n"
+          "ldr r2, [sp]\n"
+          "add r2, r2, #1\n"
+          "add r3, r3, #60\n"
+          "b 0b\n"
+          "4:\n"
+          "pop {r2, r4-r11, pc}\n");
 }
 
-__attribute__((naked, noinline, unused)) static void tinyml_dsp_depthwise_stride2_relu_row(
-    const uint32_t *upper __attribute__((unused)), const uint32_t *lower __attribute__((unused)),
-    int8_t *output __attribute__((unused)),
-    const tinyml_dsp_depthwise_filter *f __attribute__((unused))) {
-  __asm__("push {r4-r11, lr}\n"
+/* Stride 2: 2 outputs of a row at a time, then 1. r4-r9: weights, r10, r11: sums. */
+TINYML_ASSEMBLER void tinyml_dsp_depthwise_stride2_relu_rows(
+    const uint32_t *upper TINYML_UNUSED, const uint32_t *lower TINYML_UNUSED,
+    int8_t *output TINYML_UNUSED, const tinyml_dsp_depthwise_filter *f TINYML_UNUSED) {
+  __asm__("push {r2, r4-r11, lr}\n"
+          "0:\n"
+          "ldr r12, [r3, #52]\n" /* span */
           "ldm r3, {r4-r9}\n"
+          "bics r12, r12, #3\n"
+          "beq 2f\n"
+          "add r12, r0, r12, lsl #2\n"
+          "str r12, [r3, #48]\n" /* end */
           "1:\n"
           "ldr r11, [r3, #24]\n" /* bias */
           "ldrd r12, lr, [r0], #8\n"
@@ -271,51 +388,68 @@ __attribute__((naked, noinline, unused)) static void tinyml_dsp_depthwise_stride
           "add r2, r2, r12, lsl #1\n"
           "cmp r0, lr\n"
           "bne 1b\n"
-          "pop {r4-r11, pc}\n");
+          "2:\n"
+          "ldr r10, [r3, #52]\n" /* span */
+          "lsls r10, r10, #30\n"
+          "beq 3f\n"
+          "ldr r11, [r3, #24]\n" /* bias */
+          "ldrd r12, lr, [r0], #8\n"
+          "smlad r10, r12, r4, r11\n"
+          "smlad r10, lr, r5, r10\n"
+          "ldr r12, [r0]\n"
+          "smlad r10, r12, r6, r10\n"
+          "ldrd r12, lr, [r1], #8\n"
+          "smlabt r10, r12, r7, r10\n"
+          "smlabt r10, lr, r8, r10\n"
+          "ldr r12, [r1]\n"
+          "smlabt r10, r12, r9, r10\n"
+          "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */
+          "smmlar r10, r10, r12, lr\n"
+          "ldr r12, [r3, #36]\n" /* shift */
+          "asr r10, r10, r12\n"
+          "ssat r10, #8, r10\n"
+          "strb r10, [r2]\n"
+          "3:\n"
+          "ldrd r4, r5, [r3, #52]\n" /* span, next */
+          "cbz r5, 4f\n"
+          "sub r5, r5, r4\n"
+          "add r0, r0, r5, lsl #2\n"
+          "add r1, r1, r5, lsl #2\n"
+          "ldr r2, [sp]\n"
+          "add r2, r2, #1\n"
+          "add r3, r3, #60\n"
+          "b 0b\n"
+          "4:\n"
+          "pop {r2, r4-r11, pc}\n");
 }
 
 #else
 
-TINYML_SHARED void tinyml_dsp_depthwise_stride1_relu_row(const uint32_t *upper,
-                                                         const uint32_t *lower, int8_t *output,
-                                                         const tinyml_dsp_depthwise_filter *f) {
-  tinyml_dsp_depthwise_stride1(0, f, TINYML_DSP_RELU, upper, lower, output);
+TINYML_SHARED void tinyml_dsp_depthwise_stride1_relu_rows(const uint32_t *upper,
+                                                          const uint32_t *lower, int8_t *output,
+                                                          const tinyml_dsp_depthwise_filter *f) {
+  tinyml_dsp_depthwise_lanes(0, f, 1, TINYML_DSP_RELU, upper, lower, output);
 }
 
-TINYML_SHARED void tinyml_dsp_depthwise_stride2_relu_row(const uint32_t *upper,
-                                                         const uint32_t *lower, int8_t *output,
-                                                         const tinyml_dsp_depthwise_filter *f) {
-  tinyml_dsp_depthwise_stride2(0, f, TINYML_DSP_RELU, upper, lower, output);
+TINYML_SHARED void tinyml_dsp_depthwise_stride2_relu_rows(const uint32_t *upper,
+                                                          const uint32_t *lower, int8_t *output,
+                                                          const tinyml_dsp_depthwise_filter *f) {
+  tinyml_dsp_depthwise_lanes(0, f, 2, TINYML_DSP_RELU, upper, lower, output);
 }
 
 #endif
 
-/* The output row or rows of one channel that two lines give. */
+/* The output row or rows of the channels from `f` on that two lines give. */
 TINYML_INLINE void tinyml_dsp_depthwise_rows(const tinyml_dsp_depthwise_params *p,
-                                             tinyml_dsp_depthwise_filter *f, int32_t stride,
+                                             const tinyml_dsp_depthwise_filter *f, int32_t stride,
                                              int32_t form, const uint32_t *upper,
                                              const uint32_t *lower, int8_t *output) {
-  const int32_t odd = p->output_width & 1;
-  if (stride == 1) {
-    f->end = upper + p->output_width;
-    if (form == TINYML_DSP_RELU) {
-      tinyml_dsp_depthwise_stride1_relu_row(upper, lower, output, f);
-    } else {
-      tinyml_dsp_depthwise_stride1(p, f, form, upper, lower, output);
-    }
-    return;
-  }
-  for (int32_t pass = 0; pass <= odd; ++pass) {
-    /* Of an odd width, the last column comes with the one before it, once more. */
-    const int32_t first = pass * (p->output_width - 2);
-    f->end = upper + 2 * (pass ? p->output_width : p->output_width - odd);
-    if (form == TINYML_DSP_RELU) {
-      tinyml_dsp_depthwise_stride2_relu_row(upper + 2 * first, lower + 2 * first,
-                                            output + first * p->channels, f);
-    } else {
-      tinyml_dsp_depthwise_stride2(p, f, form, upper + 2 * first, lower + 2 * first,
-                                   output + first * p->channels);
-    }
+  if (form == TINYML_DSP_CLAMP) {
+    tinyml_dsp_depthwise_lanes(p, f, stride, form, upper, lower, output);
+  } else if (stride == 1) {
+    tinyml_dsp_depthwise_stride1_relu_rows(upper, lower, output, f);
+  } else {
+    tinyml_dsp_depthwise_stride2_relu_rows(upper, lower, output, f);
   }
 }
 
@@ -328,39 +462,38 @@ TINYML_INLINE int32_t tinyml_dsp_depthwise_columns(const tinyml_dsp_depthwise_pa
 }
 
 /* Two neighbouring channels of an image; of these, those from `first_lane` on are computed. The
- * lines are [lane][parity][column], with their padding on the left and right already filled. */
+ * lines are [channel][parity][column], with their padding on the left and right already filled. */
 TINYML_INLINE void tinyml_dsp_depthwise_channels(const tinyml_dsp_depthwise_params *p,
                                                  tinyml_dsp_depthwise_filter filters[2],
                                                  int32_t stride, int32_t form, int32_t first_lane,
                                                  tinyml_dsp_depthwise_image image,
                                                  uint32_t *lines) {
-  const int8_t padding[2] = {(int8_t)p->input_zero_point, (int8_t)p->input_zero_point};
   const int32_t width = tinyml_dsp_depthwise_columns(p, stride);
-  const int32_t columns = tinyml_min(p->input_width, width - p->padding_left);
-  const int32_t input_row = p->input_width * p->channels;
-  const int32_t output_row = p->output_width * p->channels;
+  const int8_t zero = (int8_t)p->input_zero_point;
+  const tinyml_dsp_depthwise_source source = {
+      .input = image.input,
+      .rows = p->input_height,
+      .row_bytes = p->input_width * p->channels,
+      .step = p->channels,
+      .columns = tinyml_min(p->input_width, width - p->padding_left),
+      .next = 2 * width,
+      .padding = {zero, zero, zero, zero}};
   const int32_t rows = 3 - stride; /* output rows of two lines */
-  int8_t *output = image.output;
+  const int32_t output_bytes = rows * p->output_width * p->channels;
+  const int32_t lane = first_lane * 2 * width;
+  int8_t *output = image.output + first_lane;
   uint32_t *upper = lines, *lower = lines + width;
-  for (int32_t y = -rows; y < p->output_height; y += rows) {
-    const int32_t source = (y + rows) * stride - p->padding_top;
-    const int32_t has_row0 = source >= 0 && source < p->input_height;
-    const int32_t has_row1 = source + 1 < p->input_height;
-    const int8_t *row0 = has_row0 ? image.input + source * input_row : padding;
-    const int8_t *row1 = has_row1 ? image.input + (source + 1) * input_row : padding;
-    tinyml_dsp_depthwise_fill(row0, has_row0 ? p->channels : 0, row1, has_row1 ? p->channels : 0,
-                              columns, lower + p->padding_left,
-                              lower + 2 * width + p->padding_left);
-    if (y >= 0) {
-      for (int32_t lane = first_lane; lane < 2; ++lane) {
-        if (y + 1 == p->output_height) {
-          filters[lane].below = 0;
-        }
-        tinyml_dsp_depthwise_rows(p, &filters[lane], stride, form, upper + lane * 2 * width,
-                                  lower + lane * 2 * width, output + lane);
-      }
-      output += rows * output_row;
+  int32_t row = -p->padding_top;
+  tinyml_dsp_depthwise_fill(&source, row, upper + p->padding_left);
+  for (int32_t left = p->output_height; left > 0; left -= rows) {
+    row += 2;
+    tinyml_dsp_depthwise_fill(&source, row, lower + p->padding_left);
+    if (left == 1) {
+      filters[0].below = filters[1].below = 0;
     }
+    tinyml_dsp_depthwise_rows(p, filters + first_lane, stride, form, upper + lane, lower + lane,
+                              output);
+    output += output_bytes;
     uint32_t *swapped = upper;
     upper = lower;
     lower = swapped;
@@ -377,6 +510,8 @@ TINYML_INLINE void tinyml_dsp_depthwise_batch(const tinyml_dsp_depthwise_params 
     const int32_t base = tinyml_min(channel, p->channels - 2);
     tinyml_dsp_depthwise_filter filters[2] = {tinyml_dsp_depthwise_unpack(p, constants, base),
                                               tinyml_dsp_depthwise_unpack(p, constants, base + 1)};
+    filters[0].span = filters[1].span = p->output_width * stride;
+    filters[0].next = 2 * tinyml_dsp_depthwise_columns(p, stride);
     const tinyml_dsp_depthwise_image pair = {image.input + base, image.output + base};
     tinyml_dsp_depthwise_channels(p, filters, stride, form, channel - base, pair, lines);
   }

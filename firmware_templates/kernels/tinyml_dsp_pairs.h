@@ -13,6 +13,10 @@
  * saves instructions. */
 #define TINYML_SHARED static __attribute__((noinline, unused))
 
+/* A function whose body is one assembler statement: arguments and result as the ABI has them. */
+#define TINYML_ASSEMBLER static __attribute__((naked, noinline, unused))
+#define TINYML_UNUSED __attribute__((unused))
+
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
 /* low.low | high.low << 16 */

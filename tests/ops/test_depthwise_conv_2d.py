@@ -177,6 +177,7 @@ RELU = {"output_quantization": (0.1, -128), "activation": "RELU"}
         ("stride1_clamp", {"shape": (2, 4, 5, 5)}),
         ("stride2_clamp", {"shape": (2, 7, 6, 3), "stride": (2, 2), "activation": "RELU6"}),
         ("stride2_relu", {"shape": (1, 6, 6, 7), "stride": (2, 2), "padding": "VALID", **RELU}),
+        ("stride2_relu", {"shape": (1, 30, 2, 4), "stride": (2, 2), **RELU}),  # one column
         ("stride1_relu", {"shape": (1, 1, 8, 10), **RELU}),  # all rows but one in the padding
         ("stride1_relu", {"shape": (1, 3, 12, 12), "padding": "VALID", **RELU}),  # one row
         ("stride1_relu", {"filter_scale": [1e-10, 0.01, 1e-4], **RELU}),  # a filter that training switched off
@@ -196,7 +197,6 @@ def test_corners_with_dsp(kernel: str, case: dict[str, Any]) -> None:
         {"filter_size": (3, 5)},
         {"stride": (1, 2)},
         {"dilation": (2, 2)},
-        {"shape": (1, 8, 2, 4), "stride": (2, 2)},  # one output column
         {"filter_scale": [3.0, 1.0, 1e-4]},  # scaled up
         {"filter_scale": 1e-9, "bias_offset": 3_000_000},  # a large sum that is shifted far
     ],
