@@ -40,8 +40,9 @@ typedef struct {
 
 /* How sums become outputs: the host names the cheapest form that is exact. */
 enum {
-  TINYML_DSP_RELU, /* [zero point, 127] with zero point -128: below it, rounding shows nowhere */
-  TINYML_DSP_CLAMP /* any */
+  TINYML_DSP_RELU,   /* zero point -128, no other clamp: below it, rounding shows nowhere */
+  TINYML_DSP_SIGNED, /* any zero point, no other clamp */
+  TINYML_DSP_CLAMP   /* any */
 };
 
 /* One channel's constants, and where a row of it ends, as the inner loops want them. The assembler
@@ -166,6 +167,9 @@ TINYML_INLINE int8_t tinyml_dsp_depthwise_output(const tinyml_dsp_depthwise_para
   /* The sign rounds ties away from zero. */
   const int32_t high = tinyml_add_high_product(sum, f->multiplier, 0);
   const int32_t scaled = (high + (high >> 31) + f->offset) >> f->shift;
+  if (form == TINYML_DSP_SIGNED) {
+    return tinyml_saturate(scaled);
+  }
   return (int8_t)tinyml_clamp(scaled, p->activation_min, p->activation_max);
 }
 
@@ -223,221 +227,238 @@ TINYML_INLINE void tinyml_dsp_depthwise_lanes(const tinyml_dsp_depthwise_params 
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
-/* The same for TINYML_DSP_RELU. Compilers run out of registers here, and take half as many
- * instructions again.
+/* The same for the forms without a clamp. Compilers run out of registers here, and take half as
+ * many instructions again.
  *
- * r0: upper, r1: lower, r2: output, r3: filter; r12, lr: words of input, then constants.
- *
- * Stride 1: 2 x 2 outputs at a time, then 2 x 1. r4-r6: weights, r7-r10: sums, r11: bias. */
-TINYML_ASSEMBLER void tinyml_dsp_depthwise_stride1_relu_rows(
-    const uint32_t *upper TINYML_UNUSED, const uint32_t *lower TINYML_UNUSED,
-    int8_t *output TINYML_UNUSED, const tinyml_dsp_depthwise_filter *f TINYML_UNUSED) {
-  __asm__("push {r2, r4-r11, lr}\n"
-          "0:\n"
-          "ldr r4, [r3, #52]\n"  /* span */
-          "ldr r11, [r3, #24]\n" /* bias */
-          "bics r4, r4, #1\n"
-          "beq 2f\n"
-          "add r4, r0, r4, lsl #2\n"
-          "str r4, [r3, #48]\n" /* end */
-          "1:\n"
-          "ldm r3, {r4-r6}\n" /* upper */
-          "ldrd r12, lr, [r0], #8\n"
-          "smlad r7, r12, r4, r11\n"
-          "smlatb r8, r12, r4, r11\n"
-          "smlad r7, lr, r5, r7\n"
-          "smlatb r8, lr, r5, r8\n"
-          "smlad r9, lr, r4, r11\n"
-          "smlatb r10, lr, r4, r11\n"
-          "ldrd r12, lr, [r0]\n"
-          "smlad r7, r12, r6, r7\n"
-          "smlatb r8, r12, r6, r8\n"
-          "smlad r9, r12, r5, r9\n"
-          "smlatb r10, r12, r5, r10\n"
-          "smlad r9, lr, r6, r9\n"
-          "smlatb r10, lr, r6, r10\n"
-          "ldrd r4, r5, [r3, #12]\n" /* lower */
-          "ldr r6, [r3, #20]\n"
-          "ldrd r12, lr, [r1], #8\n"
-          "smlabt r7, r12, r4, r7\n"
-          "smlad r8, r12, r4, r8\n"
-          "smlabt r7, lr, r5, r7\n"
-          "smlad r8, lr, r5, r8\n"
-          "smlabt r9, lr, r4, r9\n"
-          "smlad r10, lr, r4, r10\n"
-          "ldrd r12, lr, [r1]\n"
-          "smlabt r7, r12, r6, r7\n"
-          "smlad r8, r12, r6, r8\n"
-          "smlabt r9, r12, r5, r9\n"
-          "smlad r10, r12, r5, r10\n"
-          "smlabt r9, lr, r6, r9\n"
-          "smlad r10, lr, r6, r10\n"
-          "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */
-          "smmlar r7, r7, r12, lr\n"
-          "smmlar r8, r8, r12, lr\n"
-          "smmlar r9, r9, r12, lr\n"
-          "smmlar r10, r10, r12, lr\n"
-          "ldrd r12, lr, [r3, #36]\n" /* shift, below */
-          "asr r7, r7, r12\n"
-          "asr r8, r8, r12\n"
-          "asr r9, r9, r12\n"
-          "asr r10, r10, r12\n"
-          "ldrd r4, r5, [r3, #44]\n" /* step, end */
-          "ssat r7, #8, r7\n"
-          "ssat r8, #8, r8\n"
-          "ssat r9, #8, r9\n"
-          "ssat r10, #8, r10\n"
-          "strb r8, [r2, lr]\n"
-          "strb r7, [r2]\n"
-          "add r2, r2, r4\n"
-          "strb r10, [r2, lr]\n"
-          "strb r9, [r2]\n"
-          "add r2, r2, r4\n"
-          "cmp r0, r5\n"
-          "bne 1b\n"
-          "2:\n"
-          "ldr r4, [r3, #52]\n" /* span */
-          "lsls r4, r4, #31\n"
-          "beq 3f\n"
-          "ldm r3, {r4-r6}\n" /* upper */
-          "ldrd r12, lr, [r0], #4\n"
-          "smlad r7, r12, r4, r11\n"
-          "smlatb r8, r12, r4, r11\n"
-          "smlad r7, lr, r5, r7\n"
-          "smlatb r8, lr, r5, r8\n"
-          "ldr r12, [r0, #4]\n"
-          "smlad r7, r12, r6, r7\n"
-          "smlatb r8, r12, r6, r8\n"
-          "ldrd r4, r5, [r3, #12]\n" /* lower */
-          "ldr r6, [r3, #20]\n"
-          "ldrd r12, lr, [r1], #4\n"
-          "smlabt r7, r12, r4, r7\n"
-          "smlad r8, r12, r4, r8\n"
-          "smlabt r7, lr, r5, r7\n"
-          "smlad r8, lr, r5, r8\n"
-          "ldr r12, [r1, #4]\n"
-          "smlabt r7, r12, r6, r7\n"
-          "smlad r8, r12, r6, r8\n"
-          "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */
-          "smmlar r7, r7, r12, lr\n"
-          "smmlar r8, r8, r12, lr\n"
-          "ldrd r12, lr, [r3, #36]\n" /* shift, below */
-          "asr r7, r7, r12\n"
-          "asr r8, r8, r12\n"
-          "ssat r7, #8, r7\n"
-          "ssat r8, #8, r8\n"
-          "strb r8, [r2, lr]\n"
-          "strb r7, [r2]\n"
-          "3:\n"
-          "ldrd r4, r5, [r3, #52]\n" /* span, next */
-          "cbz r5, 4f\n"
-          "sub r5, r5, r4\n"
-          "add r0, r0, r5, lsl #2\n"
-          "add r1, r1, r5, lsl #2\n"
-          "ldr r2, [sp]\n"
-          "add r2, r2, #1\n"
-          "add r3, r3, #60\n"
-          "b 0b\n"
-          "4:\n"
-          "pop {r2, r4-r11, pc}\n");
-}
+ * r0: upper, r1: lower, r2: output, r3: filter; r12, lr: words of input, then constants. */
 
-/* Stride 2: 2 outputs of a row at a time, then 1. r4-r9: weights, r10, r11: sums. */
-TINYML_ASSEMBLER void tinyml_dsp_depthwise_stride2_relu_rows(
-    const uint32_t *upper TINYML_UNUSED, const uint32_t *lower TINYML_UNUSED,
-    int8_t *output TINYML_UNUSED, const tinyml_dsp_depthwise_filter *f TINYML_UNUSED) {
-  __asm__("push {r2, r4-r11, lr}\n"
-          "0:\n"
-          "ldr r12, [r3, #52]\n" /* span */
-          "ldm r3, {r4-r9}\n"
-          "bics r12, r12, #3\n"
-          "beq 2f\n"
-          "add r12, r0, r12, lsl #2\n"
-          "str r12, [r3, #48]\n" /* end */
-          "1:\n"
-          "ldr r11, [r3, #24]\n" /* bias */
-          "ldrd r12, lr, [r0], #8\n"
-          "smlad r10, r12, r4, r11\n"
-          "smlad r10, lr, r5, r10\n"
-          "ldrd r12, lr, [r0], #8\n"
-          "smlad r10, r12, r6, r10\n"
-          "smlad r11, r12, r4, r11\n"
-          "smlad r11, lr, r5, r11\n"
-          "ldr r12, [r0]\n"
-          "ldr lr, [r1, #16]\n"
-          "smlad r11, r12, r6, r11\n"
-          "smlabt r11, lr, r9, r11\n"
-          "ldrd r12, lr, [r1], #8\n"
-          "smlabt r10, r12, r7, r10\n"
-          "smlabt r10, lr, r8, r10\n"
-          "ldrd r12, lr, [r1], #8\n"
-          "smlabt r10, r12, r9, r10\n"
-          "smlabt r11, r12, r7, r11\n"
-          "smlabt r11, lr, r8, r11\n"
-          "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */
-          "smmlar r10, r10, r12, lr\n"
-          "smmlar r11, r11, r12, lr\n"
-          "ldr r12, [r3, #36]\n" /* shift */
-          "asr r10, r10, r12\n"
-          "asr r11, r11, r12\n"
-          "ldrd r12, lr, [r3, #44]\n" /* step, end */
-          "ssat r10, #8, r10\n"
-          "ssat r11, #8, r11\n"
-          "strb r10, [r2]\n"
-          "strb r11, [r2, r12]\n"
-          "add r2, r2, r12, lsl #1\n"
-          "cmp r0, lr\n"
-          "bne 1b\n"
-          "2:\n"
-          "ldr r10, [r3, #52]\n" /* span */
-          "lsls r10, r10, #30\n"
-          "beq 3f\n"
-          "ldr r11, [r3, #24]\n" /* bias */
-          "ldrd r12, lr, [r0], #8\n"
-          "smlad r10, r12, r4, r11\n"
-          "smlad r10, lr, r5, r10\n"
-          "ldr r12, [r0]\n"
-          "smlad r10, r12, r6, r10\n"
-          "ldrd r12, lr, [r1], #8\n"
-          "smlabt r10, r12, r7, r10\n"
-          "smlabt r10, lr, r8, r10\n"
-          "ldr r12, [r1]\n"
-          "smlabt r10, r12, r9, r10\n"
-          "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */
-          "smmlar r10, r10, r12, lr\n"
-          "ldr r12, [r3, #36]\n" /* shift */
-          "asr r10, r10, r12\n"
-          "ssat r10, #8, r10\n"
-          "strb r10, [r2]\n"
-          "3:\n"
-          "ldrd r4, r5, [r3, #52]\n" /* span, next */
-          "cbz r5, 4f\n"
-          "sub r5, r5, r4\n"
-          "add r0, r0, r5, lsl #2\n"
-          "add r1, r1, r5, lsl #2\n"
-          "ldr r2, [sp]\n"
-          "add r2, r2, #1\n"
-          "add r3, r3, #60\n"
-          "b 0b\n"
-          "4:\n"
-          "pop {r2, r4-r11, pc}\n");
-}
+/* A doubled sum times the multiplier in r12, plus the offset in lr. */
+#define TINYML_DSP_SCALE_RELU(SUM) "smmlar " SUM ", " SUM ", r12, lr\n"
+#define TINYML_DSP_SCALE_SIGNED(SUM)                                                               \
+  "smmulr " SUM ", " SUM ", r12\n"                                                                 \
+  "add " SUM ", " SUM ", " SUM ", asr #31\n"                                                       \
+  "add " SUM ", " SUM ", lr\n"
+
+/* clang-format off */
+
+/* 2 x 2 outputs at a time, then 2 x 1. r4-r6: weights, r7-r10: sums, r11: bias. */
+#define TINYML_DSP_STRIDE1(NAME, SCALE)                                                            \
+  TINYML_ASSEMBLER void NAME(const uint32_t *upper TINYML_UNUSED,                                  \
+                             const uint32_t *lower TINYML_UNUSED, int8_t *output TINYML_UNUSED,    \
+                             const tinyml_dsp_depthwise_filter *f TINYML_UNUSED) {                 \
+    __asm__("push {r2, r4-r11, lr}\n"                                                              \
+            "0:\n"                                                                                 \
+            "ldr r4, [r3, #52]\n" /* span */                                                       \
+            "ldr r11, [r3, #24]\n" /* bias */                                                      \
+            "bics r4, r4, #1\n"                                                                    \
+            "beq 2f\n"                                                                             \
+            "add r4, r0, r4, lsl #2\n"                                                             \
+            "str r4, [r3, #48]\n" /* end */                                                        \
+            "1:\n"                                                                                 \
+            "ldm r3, {r4-r6}\n" /* upper */                                                        \
+            "ldrd r12, lr, [r0], #8\n"                                                             \
+            "smlad r7, r12, r4, r11\n"                                                             \
+            "smlatb r8, r12, r4, r11\n"                                                            \
+            "smlad r7, lr, r5, r7\n"                                                               \
+            "smlatb r8, lr, r5, r8\n"                                                              \
+            "smlad r9, lr, r4, r11\n"                                                              \
+            "smlatb r10, lr, r4, r11\n"                                                            \
+            "ldrd r12, lr, [r0]\n"                                                                 \
+            "smlad r7, r12, r6, r7\n"                                                              \
+            "smlatb r8, r12, r6, r8\n"                                                             \
+            "smlad r9, r12, r5, r9\n"                                                              \
+            "smlatb r10, r12, r5, r10\n"                                                           \
+            "smlad r9, lr, r6, r9\n"                                                               \
+            "smlatb r10, lr, r6, r10\n"                                                            \
+            "ldrd r4, r5, [r3, #12]\n" /* lower */                                                 \
+            "ldr r6, [r3, #20]\n"                                                                  \
+            "ldrd r12, lr, [r1], #8\n"                                                             \
+            "smlabt r7, r12, r4, r7\n"                                                             \
+            "smlad r8, r12, r4, r8\n"                                                              \
+            "smlabt r7, lr, r5, r7\n"                                                              \
+            "smlad r8, lr, r5, r8\n"                                                               \
+            "smlabt r9, lr, r4, r9\n"                                                              \
+            "smlad r10, lr, r4, r10\n"                                                             \
+            "ldrd r12, lr, [r1]\n"                                                                 \
+            "smlabt r7, r12, r6, r7\n"                                                             \
+            "smlad r8, r12, r6, r8\n"                                                              \
+            "smlabt r9, r12, r5, r9\n"                                                             \
+            "smlad r10, r12, r5, r10\n"                                                            \
+            "smlabt r9, lr, r6, r9\n"                                                              \
+            "smlad r10, lr, r6, r10\n"                                                             \
+            "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */                                   \
+            SCALE("r7")                                                                            \
+            SCALE("r8")                                                                            \
+            SCALE("r9")                                                                            \
+            SCALE("r10")                                                                           \
+            "ldrd r12, lr, [r3, #36]\n" /* shift, below */                                         \
+            "asr r7, r7, r12\n"                                                                    \
+            "asr r8, r8, r12\n"                                                                    \
+            "asr r9, r9, r12\n"                                                                    \
+            "asr r10, r10, r12\n"                                                                  \
+            "ldrd r4, r5, [r3, #44]\n" /* step, end */                                             \
+            "ssat r7, #8, r7\n"                                                                    \
+            "ssat r8, #8, r8\n"                                                                    \
+            "ssat r9, #8, r9\n"                                                                    \
+            "ssat r10, #8, r10\n"                                                                  \
+            "strb r8, [r2, lr]\n"                                                                  \
+            "strb r7, [r2]\n"                                                                      \
+            "add r2, r2, r4\n"                                                                     \
+            "strb r10, [r2, lr]\n"                                                                 \
+            "strb r9, [r2]\n"                                                                      \
+            "add r2, r2, r4\n"                                                                     \
+            "cmp r0, r5\n"                                                                         \
+            "bne 1b\n"                                                                             \
+            "2:\n"                                                                                 \
+            "ldr r4, [r3, #52]\n" /* span */                                                       \
+            "lsls r4, r4, #31\n"                                                                   \
+            "beq 3f\n"                                                                             \
+            "ldm r3, {r4-r6}\n" /* upper */                                                        \
+            "ldrd r12, lr, [r0], #4\n"                                                             \
+            "smlad r7, r12, r4, r11\n"                                                             \
+            "smlatb r8, r12, r4, r11\n"                                                            \
+            "smlad r7, lr, r5, r7\n"                                                               \
+            "smlatb r8, lr, r5, r8\n"                                                              \
+            "ldr r12, [r0, #4]\n"                                                                  \
+            "smlad r7, r12, r6, r7\n"                                                              \
+            "smlatb r8, r12, r6, r8\n"                                                             \
+            "ldrd r4, r5, [r3, #12]\n" /* lower */                                                 \
+            "ldr r6, [r3, #20]\n"                                                                  \
+            "ldrd r12, lr, [r1], #4\n"                                                             \
+            "smlabt r7, r12, r4, r7\n"                                                             \
+            "smlad r8, r12, r4, r8\n"                                                              \
+            "smlabt r7, lr, r5, r7\n"                                                              \
+            "smlad r8, lr, r5, r8\n"                                                               \
+            "ldr r12, [r1, #4]\n"                                                                  \
+            "smlabt r7, r12, r6, r7\n"                                                             \
+            "smlad r8, r12, r6, r8\n"                                                              \
+            "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */                                   \
+            SCALE("r7")                                                                            \
+            SCALE("r8")                                                                            \
+            "ldrd r12, lr, [r3, #36]\n" /* shift, below */                                         \
+            "asr r7, r7, r12\n"                                                                    \
+            "asr r8, r8, r12\n"                                                                    \
+            "ssat r7, #8, r7\n"                                                                    \
+            "ssat r8, #8, r8\n"                                                                    \
+            "strb r8, [r2, lr]\n"                                                                  \
+            "strb r7, [r2]\n"                                                                      \
+            "3:\n"                                                                                 \
+            "ldrd r4, r5, [r3, #52]\n" /* span, next */                                            \
+            "cbz r5, 4f\n"                                                                         \
+            "sub r5, r5, r4\n"                                                                     \
+            "add r0, r0, r5, lsl #2\n"                                                             \
+            "add r1, r1, r5, lsl #2\n"                                                             \
+            "ldr r2, [sp]\n"                                                                       \
+            "add r2, r2, #1\n"                                                                     \
+            "add r3, r3, #60\n"                                                                    \
+            "b 0b\n"                                                                               \
+            "4:\n"                                                                                 \
+            "pop {r2, r4-r11, pc}\n");                                                             \
+  }
+
+/* 2 outputs of a row at a time, then 1. r4-r9: weights, r10, r11: sums. */
+#define TINYML_DSP_STRIDE2(NAME, SCALE)                                                            \
+  TINYML_ASSEMBLER void NAME(const uint32_t *upper TINYML_UNUSED,                                  \
+                             const uint32_t *lower TINYML_UNUSED, int8_t *output TINYML_UNUSED,    \
+                             const tinyml_dsp_depthwise_filter *f TINYML_UNUSED) {                 \
+    __asm__("push {r2, r4-r11, lr}\n"                                                              \
+            "0:\n"                                                                                 \
+            "ldr r12, [r3, #52]\n" /* span */                                                      \
+            "ldm r3, {r4-r9}\n"                                                                    \
+            "bics r12, r12, #3\n"                                                                  \
+            "beq 2f\n"                                                                             \
+            "add r12, r0, r12, lsl #2\n"                                                           \
+            "str r12, [r3, #48]\n" /* end */                                                       \
+            "1:\n"                                                                                 \
+            "ldr r11, [r3, #24]\n" /* bias */                                                      \
+            "ldrd r12, lr, [r0], #8\n"                                                             \
+            "smlad r10, r12, r4, r11\n"                                                            \
+            "smlad r10, lr, r5, r10\n"                                                             \
+            "ldrd r12, lr, [r0], #8\n"                                                             \
+            "smlad r10, r12, r6, r10\n"                                                            \
+            "smlad r11, r12, r4, r11\n"                                                            \
+            "smlad r11, lr, r5, r11\n"                                                             \
+            "ldr r12, [r0]\n"                                                                      \
+            "ldr lr, [r1, #16]\n"                                                                  \
+            "smlad r11, r12, r6, r11\n"                                                            \
+            "smlabt r11, lr, r9, r11\n"                                                            \
+            "ldrd r12, lr, [r1], #8\n"                                                             \
+            "smlabt r10, r12, r7, r10\n"                                                           \
+            "smlabt r10, lr, r8, r10\n"                                                            \
+            "ldrd r12, lr, [r1], #8\n"                                                             \
+            "smlabt r10, r12, r9, r10\n"                                                           \
+            "smlabt r11, r12, r7, r11\n"                                                           \
+            "smlabt r11, lr, r8, r11\n"                                                            \
+            "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */                                   \
+            SCALE("r10")                                                                           \
+            SCALE("r11")                                                                           \
+            "ldr r12, [r3, #36]\n" /* shift */                                                     \
+            "asr r10, r10, r12\n"                                                                  \
+            "asr r11, r11, r12\n"                                                                  \
+            "ldrd r12, lr, [r3, #44]\n" /* step, end */                                            \
+            "ssat r10, #8, r10\n"                                                                  \
+            "ssat r11, #8, r11\n"                                                                  \
+            "strb r10, [r2]\n"                                                                     \
+            "strb r11, [r2, r12]\n"                                                                \
+            "add r2, r2, r12, lsl #1\n"                                                            \
+            "cmp r0, lr\n"                                                                         \
+            "bne 1b\n"                                                                             \
+            "2:\n"                                                                                 \
+            "ldr r10, [r3, #52]\n" /* span */                                                      \
+            "lsls r10, r10, #30\n"                                                                 \
+            "beq 3f\n"                                                                             \
+            "ldr r11, [r3, #24]\n" /* bias */                                                      \
+            "ldrd r12, lr, [r0], #8\n"                                                             \
+            "smlad r10, r12, r4, r11\n"                                                            \
+            "smlad r10, lr, r5, r10\n"                                                             \
+            "ldr r12, [r0]\n"                                                                      \
+            "smlad r10, r12, r6, r10\n"                                                            \
+            "ldrd r12, lr, [r1], #8\n"                                                             \
+            "smlabt r10, r12, r7, r10\n"                                                           \
+            "smlabt r10, lr, r8, r10\n"                                                            \
+            "ldr r12, [r1]\n"                                                                      \
+            "smlabt r10, r12, r9, r10\n"                                                           \
+            "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */                                   \
+            SCALE("r10")                                                                           \
+            "ldr r12, [r3, #36]\n" /* shift */                                                     \
+            "asr r10, r10, r12\n"                                                                  \
+            "ssat r10, #8, r10\n"                                                                  \
+            "strb r10, [r2]\n"                                                                     \
+            "3:\n"                                                                                 \
+            "ldrd r4, r5, [r3, #52]\n" /* span, next */                                            \
+            "cbz r5, 4f\n"                                                                         \
+            "sub r5, r5, r4\n"                                                                     \
+            "add r0, r0, r5, lsl #2\n"                                                             \
+            "add r1, r1, r5, lsl #2\n"                                                             \
+            "ldr r2, [sp]\n"                                                                       \
+            "add r2, r2, #1\n"                                                                     \
+            "add r3, r3, #60\n"                                                                    \
+            "b 0b\n"                                                                               \
+            "4:\n"                                                                                 \
+            "pop {r2, r4-r11, pc}\n");                                                             \
+  }
+
+/* clang-format on */
 
 #else
 
-TINYML_SHARED void tinyml_dsp_depthwise_stride1_relu_rows(const uint32_t *upper,
-                                                          const uint32_t *lower, int8_t *output,
-                                                          const tinyml_dsp_depthwise_filter *f) {
-  tinyml_dsp_depthwise_lanes(0, f, 1, TINYML_DSP_RELU, upper, lower, output);
-}
-
-TINYML_SHARED void tinyml_dsp_depthwise_stride2_relu_rows(const uint32_t *upper,
-                                                          const uint32_t *lower, int8_t *output,
-                                                          const tinyml_dsp_depthwise_filter *f) {
-  tinyml_dsp_depthwise_lanes(0, f, 2, TINYML_DSP_RELU, upper, lower, output);
-}
+/* Without the DSP extension the compiler's version serves. */
+#define TINYML_DSP_SCALE_RELU TINYML_DSP_RELU
+#define TINYML_DSP_SCALE_SIGNED TINYML_DSP_SIGNED
+#define TINYML_DSP_ROWS(NAME, STRIDE, FORM)                                                        \
+  TINYML_SHARED void NAME(const uint32_t *upper, const uint32_t *lower, int8_t *output,            \
+                          const tinyml_dsp_depthwise_filter *f) {                                  \
+    tinyml_dsp_depthwise_lanes(0, f, STRIDE, FORM, upper, lower, output);                          \
+  }
+#define TINYML_DSP_STRIDE1(NAME, FORM) TINYML_DSP_ROWS(NAME, 1, FORM)
+#define TINYML_DSP_STRIDE2(NAME, FORM) TINYML_DSP_ROWS(NAME, 2, FORM)
 
 #endif
+
+TINYML_DSP_STRIDE1(tinyml_dsp_depthwise_rows_1_relu, TINYML_DSP_SCALE_RELU)
+TINYML_DSP_STRIDE1(tinyml_dsp_depthwise_rows_1_signed, TINYML_DSP_SCALE_SIGNED)
+TINYML_DSP_STRIDE2(tinyml_dsp_depthwise_rows_2_relu, TINYML_DSP_SCALE_RELU)
+TINYML_DSP_STRIDE2(tinyml_dsp_depthwise_rows_2_signed, TINYML_DSP_SCALE_SIGNED)
 
 /* The output row or rows of the channels from `f` on that two lines give. */
 TINYML_INLINE void tinyml_dsp_depthwise_rows(const tinyml_dsp_depthwise_params *p,
@@ -446,10 +467,12 @@ TINYML_INLINE void tinyml_dsp_depthwise_rows(const tinyml_dsp_depthwise_params *
                                              const uint32_t *lower, int8_t *output) {
   if (form == TINYML_DSP_CLAMP) {
     tinyml_dsp_depthwise_lanes(p, f, stride, form, upper, lower, output);
-  } else if (stride == 1) {
-    tinyml_dsp_depthwise_stride1_relu_rows(upper, lower, output, f);
+  } else if (form == TINYML_DSP_RELU) {
+    (stride == 1 ? tinyml_dsp_depthwise_rows_1_relu
+                 : tinyml_dsp_depthwise_rows_2_relu)(upper, lower, output, f);
   } else {
-    tinyml_dsp_depthwise_stride2_relu_rows(upper, lower, output, f);
+    (stride == 1 ? tinyml_dsp_depthwise_rows_1_signed
+                 : tinyml_dsp_depthwise_rows_2_signed)(upper, lower, output, f);
   }
 }
 
@@ -560,8 +583,10 @@ TINYML_INLINE void tinyml_dsp_depthwise(const tinyml_dsp_depthwise_params *p, in
   }
 
 TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride1_relu, 1, TINYML_DSP_RELU)
+TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride1_signed, 1, TINYML_DSP_SIGNED)
 TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride1_clamp, 1, TINYML_DSP_CLAMP)
 TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride2_relu, 2, TINYML_DSP_RELU)
+TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride2_signed, 2, TINYML_DSP_SIGNED)
 TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride2_clamp, 2, TINYML_DSP_CLAMP)
 
 #endif

@@ -174,7 +174,9 @@ RELU = {"output_quantization": (0.1, -128), "activation": "RELU"}
     [
         ("stride1_relu", {"shape": (1, 25, 5, 64), **RELU}),
         ("stride2_relu", {"shape": (1, 8, 9, 8), "stride": (2, 2), **RELU}),
-        ("stride1_clamp", {"shape": (2, 4, 5, 5)}),
+        ("stride1_signed", {"shape": (2, 4, 5, 5)}),
+        ("stride2_signed", {"shape": (1, 9, 9, 4), "stride": (2, 2)}),
+        ("stride1_clamp", {"shape": (1, 7, 6, 4), "activation": "RELU"}),
         ("stride2_clamp", {"shape": (2, 7, 6, 3), "stride": (2, 2), "activation": "RELU6"}),
         ("stride2_relu", {"shape": (1, 6, 6, 7), "stride": (2, 2), "padding": "VALID", **RELU}),
         ("stride2_relu", {"shape": (1, 30, 2, 4), "stride": (2, 2), **RELU}),  # one column

@@ -95,9 +95,13 @@ def _shifts(constants: FilterConstants) -> npt.NDArray[np.int8] | None:
 
 
 def _form(requantization: Mapping[str, ParameterValue]) -> str:
-    """`relu` where saturation is all the clamp there is and everything below the zero point ends at it."""
-    names = ("output_zero_point", "activation_min", "activation_max")
-    return "relu" if [requantization[name] for name in names] == [-128, -128, 127] else "clamp"
+    """How sums become outputs: `relu` and `signed` where saturation is all the clamp there is.
+
+    With `relu`, everything below the zero point ends at it, so that negative ties may round either way.
+    """
+    if (requantization["activation_min"], requantization["activation_max"]) != (-128, 127):
+        return "clamp"
+    return "relu" if requantization["output_zero_point"] == -128 else "signed"
 
 
 def _parameters(window: Window, constants: FilterConstants, input_: Tensor) -> Parameters:
@@ -129,6 +133,7 @@ def _cost(window: Window, form: str, channels: int) -> float:
         walk = width * {1: 80.0, 2: 40.0}[stride]
     else:
         walk = width // 2 * {1: 54.0, 2: 33.0}[stride] + width % 2 * {1: 32.0, 2: 22.0}[stride]
+        walk += {"relu": 0.0, "signed": 4.0 / stride}[form] * width
     fill = 32.0 + 8.5 * window.input_width
     lines = -(-window.output_height * stride // 2)
     pair_of_channels = 200.0 + fill + lines * (fill + 17.0 + 2.0 * (walk + 16.0))
