@@ -59,7 +59,18 @@ typedef struct {
   const uint32_t *end; /* of the walk along the upper line; for the assembler to note */
   int32_t span;        /* words that the walk along a line makes */
   int32_t next;        /* words to the lines of the next channel, 0 after the last */
+  int32_t activation_min;
+  int32_t activation_max;
 } tinyml_dsp_depthwise_filter;
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+typedef char tinyml_dsp_depthwise_filter_is_as_the_assembler_has_it
+    [__builtin_offsetof(tinyml_dsp_depthwise_filter, multiplier) == 28 &&
+             __builtin_offsetof(tinyml_dsp_depthwise_filter, next) == 56 &&
+             sizeof(tinyml_dsp_depthwise_filter) == 68
+         ? 1
+         : -1];
+#endif
 
 /* The layer's constants, in flash. */
 typedef struct {
@@ -69,34 +80,29 @@ typedef struct {
   const int8_t *shift;
 } tinyml_dsp_depthwise_constants;
 
-/* The image of one batch, at the first channel. */
-typedef struct {
-  const int8_t *input;
-  int8_t *output;
-} tinyml_dsp_depthwise_image;
-
-TINYML_INLINE tinyml_dsp_depthwise_filter
-tinyml_dsp_depthwise_unpack(const tinyml_dsp_depthwise_params *p,
-                            const tinyml_dsp_depthwise_constants *constants, int32_t channel) {
-  tinyml_dsp_depthwise_filter filter;
+TINYML_INLINE void tinyml_dsp_depthwise_unpack(const tinyml_dsp_depthwise_params *p,
+                                               const tinyml_dsp_depthwise_constants *constants,
+                                               int32_t channel, int32_t stride,
+                                               tinyml_dsp_depthwise_filter *filter) {
   const int8_t *weights = constants->weights + channel * 9;
   for (int32_t column = 0; column < 3; ++column) {
     const uint32_t row0 = (uint32_t)(weights[column] * 2);
     const uint32_t row1 = (uint32_t)(weights[3 + column] * 2);
     const uint32_t row2 = (uint32_t)(weights[6 + column] * 2);
-    filter.upper[column] = tinyml_pair(row0, row1);
-    filter.lower[column] = tinyml_pair(row1, row2);
+    filter->upper[column] = tinyml_pair(row0, row1);
+    filter->lower[column] = tinyml_pair(row1, row2);
   }
-  filter.bias = constants->bias[channel] * 2;
-  filter.multiplier = constants->multiplier[channel * p->channel_step];
-  filter.shift = -constants->shift[channel * p->channel_step];
-  filter.offset = (2 * p->output_zero_point + 1) * (INT32_C(1) << (filter.shift - 1));
-  filter.below = p->output_width * p->channels;
-  filter.step = p->channels;
-  filter.end = 0;
-  filter.span = 0; /* the caller's to set, and `next` */
-  filter.next = 0;
-  return filter;
+  const int32_t shift = -constants->shift[channel * p->channel_step];
+  filter->bias = constants->bias[channel] * 2;
+  filter->multiplier = constants->multiplier[channel * p->channel_step];
+  filter->offset = (2 * p->output_zero_point + 1) * (INT32_C(1) << (shift - 1));
+  filter->shift = shift;
+  filter->below = p->output_width * p->channels;
+  filter->step = p->channels;
+  filter->span = p->output_width * stride;
+  filter->next = 0;
+  filter->activation_min = p->activation_min;
+  filter->activation_max = p->activation_max;
 }
 
 /* -- lines of two rows ------------------------------------------------------------------------- */
@@ -115,7 +121,7 @@ typedef struct {
   int32_t step;    /* from a pixel to the next */
   int32_t columns; /* pixels of a row that the windows reach */
   int32_t next;    /* words from the first channel's lines to the second's */
-  int8_t padding[4];
+  int8_t padding[2];
 } tinyml_dsp_depthwise_source;
 
 /* Widens rows `row` and `row` + 1 into `line`. A row outside is a pixel of padding again and again.
@@ -158,8 +164,7 @@ TINYML_SHARED void tinyml_dsp_depthwise_fill(const tinyml_dsp_depthwise_source *
 
 /* -- output rows ------------------------------------------------------------------------------- */
 
-TINYML_INLINE int8_t tinyml_dsp_depthwise_output(const tinyml_dsp_depthwise_params *p,
-                                                 const tinyml_dsp_depthwise_filter *f, int32_t form,
+TINYML_INLINE int8_t tinyml_dsp_depthwise_output(const tinyml_dsp_depthwise_filter *f, int32_t form,
                                                  int32_t sum) {
   if (form == TINYML_DSP_RELU) {
     return tinyml_saturate(tinyml_add_high_product(sum, f->multiplier, f->offset) >> f->shift);
@@ -170,13 +175,12 @@ TINYML_INLINE int8_t tinyml_dsp_depthwise_output(const tinyml_dsp_depthwise_para
   if (form == TINYML_DSP_SIGNED) {
     return tinyml_saturate(scaled);
   }
-  return (int8_t)tinyml_clamp(scaled, p->activation_min, p->activation_max);
+  return (int8_t)tinyml_clamp(scaled, f->activation_min, f->activation_max);
 }
 
 /* Stride 1: two output rows of one channel. The lower one is written first: of an odd height's last
  * row, both are the same. */
-TINYML_INLINE void tinyml_dsp_depthwise_stride1(const tinyml_dsp_depthwise_params *p,
-                                                const tinyml_dsp_depthwise_filter *f, int32_t form,
+TINYML_INLINE void tinyml_dsp_depthwise_stride1(const tinyml_dsp_depthwise_filter *f, int32_t form,
                                                 const uint32_t *upper, const uint32_t *lower,
                                                 int8_t *output) {
   for (int32_t column = 0; column < f->span; ++column) {
@@ -187,14 +191,13 @@ TINYML_INLINE void tinyml_dsp_depthwise_stride1(const tinyml_dsp_depthwise_param
       sum = tinyml_low_by_high(lower[column + tap], f->lower[tap], sum);
       below = tinyml_dot(lower[column + tap], f->lower[tap], below);
     }
-    output[column * f->step + f->below] = tinyml_dsp_depthwise_output(p, f, form, below);
-    output[column * f->step] = tinyml_dsp_depthwise_output(p, f, form, sum);
+    output[column * f->step + f->below] = tinyml_dsp_depthwise_output(f, form, below);
+    output[column * f->step] = tinyml_dsp_depthwise_output(f, form, sum);
   }
 }
 
 /* Stride 2: one output row of one channel. */
-TINYML_INLINE void tinyml_dsp_depthwise_stride2(const tinyml_dsp_depthwise_params *p,
-                                                const tinyml_dsp_depthwise_filter *f, int32_t form,
+TINYML_INLINE void tinyml_dsp_depthwise_stride2(const tinyml_dsp_depthwise_filter *f, int32_t form,
                                                 const uint32_t *upper, const uint32_t *lower,
                                                 int8_t *output) {
   for (int32_t column = 0; column < f->span; column += 2) {
@@ -203,27 +206,35 @@ TINYML_INLINE void tinyml_dsp_depthwise_stride2(const tinyml_dsp_depthwise_param
       sum = tinyml_dot(upper[column + tap], f->upper[tap], sum);
       sum = tinyml_low_by_high(lower[column + tap], f->lower[tap], sum);
     }
-    *output = tinyml_dsp_depthwise_output(p, f, form, sum);
+    *output = tinyml_dsp_depthwise_output(f, form, sum);
     output += f->step;
   }
 }
 
 /* The same, of each channel from `f` on. */
-TINYML_INLINE void tinyml_dsp_depthwise_lanes(const tinyml_dsp_depthwise_params *p,
-                                              const tinyml_dsp_depthwise_filter *f, int32_t stride,
+TINYML_INLINE void tinyml_dsp_depthwise_lanes(const tinyml_dsp_depthwise_filter *f, int32_t stride,
                                               int32_t form, const uint32_t *upper,
                                               const uint32_t *lower, int8_t *output) {
   for (int32_t next = -1; next != 0; ++f, ++output) {
     if (stride == 1) {
-      tinyml_dsp_depthwise_stride1(p, f, form, upper, lower, output);
+      tinyml_dsp_depthwise_stride1(f, form, upper, lower, output);
     } else {
-      tinyml_dsp_depthwise_stride2(p, f, form, upper, lower, output);
+      tinyml_dsp_depthwise_stride2(f, form, upper, lower, output);
     }
     next = f->next;
     upper += next;
     lower += next;
   }
 }
+
+#define TINYML_DSP_ROWS(NAME, STRIDE, FORM)                                                        \
+  TINYML_SHARED void NAME(const uint32_t *upper, const uint32_t *lower, int8_t *output,            \
+                          const tinyml_dsp_depthwise_filter *f) {                                  \
+    tinyml_dsp_depthwise_lanes(f, STRIDE, FORM, upper, lower, output);                             \
+  }
+
+TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_1_clamp, 1, TINYML_DSP_CLAMP)
+TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
@@ -350,7 +361,7 @@ TINYML_INLINE void tinyml_dsp_depthwise_lanes(const tinyml_dsp_depthwise_params 
             "add r1, r1, r5, lsl #2\n"                                                             \
             "ldr r2, [sp]\n"                                                                       \
             "add r2, r2, #1\n"                                                                     \
-            "add r3, r3, #60\n"                                                                    \
+            "add r3, r3, #68\n"                                                                    \
             "b 0b\n"                                                                               \
             "4:\n"                                                                                 \
             "pop {r2, r4-r11, pc}\n");                                                             \
@@ -432,7 +443,7 @@ TINYML_INLINE void tinyml_dsp_depthwise_lanes(const tinyml_dsp_depthwise_params 
             "add r1, r1, r5, lsl #2\n"                                                             \
             "ldr r2, [sp]\n"                                                                       \
             "add r2, r2, #1\n"                                                                     \
-            "add r3, r3, #60\n"                                                                    \
+            "add r3, r3, #68\n"                                                                    \
             "b 0b\n"                                                                               \
             "4:\n"                                                                                 \
             "pop {r2, r4-r11, pc}\n");                                                             \
@@ -445,11 +456,6 @@ TINYML_INLINE void tinyml_dsp_depthwise_lanes(const tinyml_dsp_depthwise_params 
 /* Without the DSP extension the compiler's version serves. */
 #define TINYML_DSP_SCALE_RELU TINYML_DSP_RELU
 #define TINYML_DSP_SCALE_SIGNED TINYML_DSP_SIGNED
-#define TINYML_DSP_ROWS(NAME, STRIDE, FORM)                                                        \
-  TINYML_SHARED void NAME(const uint32_t *upper, const uint32_t *lower, int8_t *output,            \
-                          const tinyml_dsp_depthwise_filter *f) {                                  \
-    tinyml_dsp_depthwise_lanes(0, f, STRIDE, FORM, upper, lower, output);                          \
-  }
 #define TINYML_DSP_STRIDE1(NAME, FORM) TINYML_DSP_ROWS(NAME, 1, FORM)
 #define TINYML_DSP_STRIDE2(NAME, FORM) TINYML_DSP_ROWS(NAME, 2, FORM)
 
@@ -460,23 +466,11 @@ TINYML_DSP_STRIDE1(tinyml_dsp_depthwise_rows_1_signed, TINYML_DSP_SCALE_SIGNED)
 TINYML_DSP_STRIDE2(tinyml_dsp_depthwise_rows_2_relu, TINYML_DSP_SCALE_RELU)
 TINYML_DSP_STRIDE2(tinyml_dsp_depthwise_rows_2_signed, TINYML_DSP_SCALE_SIGNED)
 
-/* The output row or rows of the channels from `f` on that two lines give. */
-TINYML_INLINE void tinyml_dsp_depthwise_rows(const tinyml_dsp_depthwise_params *p,
-                                             const tinyml_dsp_depthwise_filter *f, int32_t stride,
-                                             int32_t form, const uint32_t *upper,
-                                             const uint32_t *lower, int8_t *output) {
-  if (form == TINYML_DSP_CLAMP) {
-    tinyml_dsp_depthwise_lanes(p, f, stride, form, upper, lower, output);
-  } else if (form == TINYML_DSP_RELU) {
-    (stride == 1 ? tinyml_dsp_depthwise_rows_1_relu
-                 : tinyml_dsp_depthwise_rows_2_relu)(upper, lower, output, f);
-  } else {
-    (stride == 1 ? tinyml_dsp_depthwise_rows_1_signed
-                 : tinyml_dsp_depthwise_rows_2_signed)(upper, lower, output, f);
-  }
-}
-
 /* -- the image --------------------------------------------------------------------------------- */
+
+/* The output row or rows of the channels from `f` on that two lines give. */
+typedef void tinyml_dsp_depthwise_rows(const uint32_t *upper, const uint32_t *lower, int8_t *output,
+                                       const tinyml_dsp_depthwise_filter *f);
 
 /* Columns of a line: what the output row's windows span. */
 TINYML_INLINE int32_t tinyml_dsp_depthwise_columns(const tinyml_dsp_depthwise_params *p,
@@ -484,38 +478,26 @@ TINYML_INLINE int32_t tinyml_dsp_depthwise_columns(const tinyml_dsp_depthwise_pa
   return (p->output_width - 1) * stride + 3;
 }
 
-/* Two neighbouring channels of an image; of these, those from `first_lane` on are computed. The
- * lines are [channel][parity][column], with their padding on the left and right already filled. */
+/* Two neighbouring channels of an image; of these, those from `lane` on are computed. The lines are
+ * [channel][parity][column], with their padding on the left and right already filled. */
 TINYML_INLINE void tinyml_dsp_depthwise_channels(const tinyml_dsp_depthwise_params *p,
+                                                 const tinyml_dsp_depthwise_source *source,
                                                  tinyml_dsp_depthwise_filter filters[2],
-                                                 int32_t stride, int32_t form, int32_t first_lane,
-                                                 tinyml_dsp_depthwise_image image,
-                                                 uint32_t *lines) {
-  const int32_t width = tinyml_dsp_depthwise_columns(p, stride);
-  const int8_t zero = (int8_t)p->input_zero_point;
-  const tinyml_dsp_depthwise_source source = {
-      .input = image.input,
-      .rows = p->input_height,
-      .row_bytes = p->input_width * p->channels,
-      .step = p->channels,
-      .columns = tinyml_min(p->input_width, width - p->padding_left),
-      .next = 2 * width,
-      .padding = {zero, zero, zero, zero}};
-  const int32_t rows = 3 - stride; /* output rows of two lines */
-  const int32_t output_bytes = rows * p->output_width * p->channels;
-  const int32_t lane = first_lane * 2 * width;
-  int8_t *output = image.output + first_lane;
-  uint32_t *upper = lines, *lower = lines + width;
+                                                 int32_t stride, tinyml_dsp_depthwise_rows *rows,
+                                                 int32_t lane, int8_t *output, uint32_t *lines) {
+  const int32_t rows_at_once = 3 - stride;
+  const int32_t output_bytes = rows_at_once * p->output_width * p->channels;
+  const int32_t start = lane * source->next;
+  uint32_t *upper = lines, *lower = lines + source->next / 2;
   int32_t row = -p->padding_top;
-  tinyml_dsp_depthwise_fill(&source, row, upper + p->padding_left);
-  for (int32_t left = p->output_height; left > 0; left -= rows) {
+  tinyml_dsp_depthwise_fill(source, row, upper + p->padding_left);
+  for (int32_t left = p->output_height; left > 0; left -= rows_at_once) {
     row += 2;
-    tinyml_dsp_depthwise_fill(&source, row, lower + p->padding_left);
+    tinyml_dsp_depthwise_fill(source, row, lower + p->padding_left);
     if (left == 1) {
       filters[0].below = filters[1].below = 0;
     }
-    tinyml_dsp_depthwise_rows(p, filters + first_lane, stride, form, upper + lane, lower + lane,
-                              output);
+    rows(upper + start, lower + start, output + lane, filters + lane);
     output += output_bytes;
     uint32_t *swapped = upper;
     upper = lower;
@@ -524,19 +506,29 @@ TINYML_INLINE void tinyml_dsp_depthwise_channels(const tinyml_dsp_depthwise_para
 }
 
 TINYML_INLINE void tinyml_dsp_depthwise_batch(const tinyml_dsp_depthwise_params *p, int32_t stride,
-                                              int32_t form, tinyml_dsp_depthwise_image image,
+                                              tinyml_dsp_depthwise_rows *rows, const int8_t *input,
                                               const tinyml_dsp_depthwise_constants *constants,
-                                              uint32_t *lines) {
+                                              int8_t *output, uint32_t *lines) {
+  const int32_t width = tinyml_dsp_depthwise_columns(p, stride);
+  const int8_t zero = (int8_t)p->input_zero_point;
+  tinyml_dsp_depthwise_source source = {.rows = p->input_height,
+                                        .row_bytes = p->input_width * p->channels,
+                                        .step = p->channels,
+                                        .columns =
+                                            tinyml_min(p->input_width, width - p->padding_left),
+                                        .next = 2 * width,
+                                        .padding = {zero, zero}};
   for (int32_t channel = 0; channel < p->channels; channel += 2) {
     /* Of an odd number, the last comes with the one before it, which is not computed again: where
      * the output took its place, its input is gone. */
     const int32_t base = tinyml_min(channel, p->channels - 2);
-    tinyml_dsp_depthwise_filter filters[2] = {tinyml_dsp_depthwise_unpack(p, constants, base),
-                                              tinyml_dsp_depthwise_unpack(p, constants, base + 1)};
-    filters[0].span = filters[1].span = p->output_width * stride;
-    filters[0].next = 2 * tinyml_dsp_depthwise_columns(p, stride);
-    const tinyml_dsp_depthwise_image pair = {image.input + base, image.output + base};
-    tinyml_dsp_depthwise_channels(p, filters, stride, form, channel - base, pair, lines);
+    tinyml_dsp_depthwise_filter filters[2];
+    tinyml_dsp_depthwise_unpack(p, constants, base, stride, &filters[0]);
+    tinyml_dsp_depthwise_unpack(p, constants, base + 1, stride, &filters[1]);
+    filters[0].next = source.next;
+    source.input = input + base;
+    tinyml_dsp_depthwise_channels(p, &source, filters, stride, rows, channel - base, output + base,
+                                  lines);
   }
 }
 
@@ -554,39 +546,40 @@ TINYML_INLINE const int8_t *tinyml_dsp_depthwise_align(const tinyml_dsp_depthwis
   return moved;
 }
 
-TINYML_INLINE void tinyml_dsp_depthwise(const tinyml_dsp_depthwise_params *p, int32_t stride,
-                                        int32_t form, const int8_t *input,
+/* One instance for all layers: what the stride and the form of the outputs decide is in `rows`. */
+TINYML_SHARED void tinyml_dsp_depthwise(const tinyml_dsp_depthwise_params *p, int32_t stride,
+                                        tinyml_dsp_depthwise_rows *rows, const int8_t *input,
                                         const tinyml_dsp_depthwise_constants *constants,
                                         int8_t *output, int8_t *scratch) {
-  tinyml_dsp_depthwise_image image = {tinyml_dsp_depthwise_align(p, input, output), output};
   uint32_t *lines = (uint32_t *)(void *)scratch;
   const int32_t words = 4 * tinyml_dsp_depthwise_columns(p, stride);
   const uint32_t padding = (uint32_t)p->input_zero_point;
   for (int32_t i = 0; i < words; ++i) {
     lines[i] = tinyml_pair(padding, padding);
   }
+  input = tinyml_dsp_depthwise_align(p, input, output);
   for (int32_t batch = 0; batch < p->batches; ++batch) {
-    tinyml_dsp_depthwise_batch(p, stride, form, image, constants, lines);
-    image.input += p->input_height * p->input_width * p->channels;
-    image.output += p->output_height * p->output_width * p->channels;
+    tinyml_dsp_depthwise_batch(p, stride, rows, input, constants, output, lines);
+    input += p->input_height * p->input_width * p->channels;
+    output += p->output_height * p->output_width * p->channels;
   }
 }
 
-/* -- the instances ----------------------------------------------------------------------------- */
+/* -- what layers call -------------------------------------------------------------------------- */
 
-#define TINYML_DSP_DEPTHWISE(NAME, STRIDE, FORM)                                                   \
-  TINYML_SHARED void NAME(const tinyml_dsp_depthwise_params *p, const int8_t *input,               \
+#define TINYML_DSP_DEPTHWISE(NAME, STRIDE, ROWS)                                                   \
+  TINYML_INLINE void NAME(const tinyml_dsp_depthwise_params *p, const int8_t *input,               \
                           const int8_t *weights, const int32_t *bias, const int32_t *multiplier,   \
                           const int8_t *shift, int8_t *output, int8_t *scratch) {                  \
     const tinyml_dsp_depthwise_constants constants = {weights, bias, multiplier, shift};           \
-    tinyml_dsp_depthwise(p, STRIDE, FORM, input, &constants, output, scratch);                     \
+    tinyml_dsp_depthwise(p, STRIDE, ROWS, input, &constants, output, scratch);                     \
   }
 
-TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride1_relu, 1, TINYML_DSP_RELU)
-TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride1_signed, 1, TINYML_DSP_SIGNED)
-TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride1_clamp, 1, TINYML_DSP_CLAMP)
-TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride2_relu, 2, TINYML_DSP_RELU)
-TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride2_signed, 2, TINYML_DSP_SIGNED)
-TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride2_clamp, 2, TINYML_DSP_CLAMP)
+TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride1_relu, 1, tinyml_dsp_depthwise_rows_1_relu)
+TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride1_signed, 1, tinyml_dsp_depthwise_rows_1_signed)
+TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride1_clamp, 1, tinyml_dsp_depthwise_rows_1_clamp)
+TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride2_relu, 2, tinyml_dsp_depthwise_rows_2_relu)
+TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride2_signed, 2, tinyml_dsp_depthwise_rows_2_signed)
+TINYML_DSP_DEPTHWISE(tinyml_dsp_depthwise_stride2_clamp, 2, tinyml_dsp_depthwise_rows_2_clamp)
 
 #endif

@@ -1,5 +1,6 @@
 """DEPTHWISE_CONV_2D against TFLM."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from support.tflm import TflmRefusalError, needs_tflm, run_tflm
 
 from tinyml_sdk.errors import ModelError
 from tinyml_sdk.graph import parse_graph
+from tinyml_sdk.ops import depthwise_conv_2d
 
 
 def depthwise_model(
@@ -132,6 +134,14 @@ def test_a_bias_left_out_is_zero_where_tflm_dies_of_it() -> None:
 
 
 DSP = "cortex-m4"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def portable_kernel_looks_dear() -> Iterator[None]:
+    """So that the cases here can be small and are still given to the kernels for the core, where it has any."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(depthwise_conv_2d, "_PORTABLE_COST", 1e6)
+        yield
 
 
 @st.composite
