@@ -1,12 +1,13 @@
 """DEPTHWISE_CONV_2D against TFLM."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.overlap import breaks_one_byte_closer
+from support.overlap import breaks_one_byte_closer, works_at_distances
 from support.single_op import assert_equals_tflm, lower, run_generated, varied_inputs
 from support.strategies import ACTIVATIONS, quantizations, scales, seeds
 from support.tflite_model import ModelBuilder
@@ -14,6 +15,7 @@ from support.tflm import TflmRefusalError, needs_tflm, run_tflm
 
 from tinyml_sdk.errors import ModelError
 from tinyml_sdk.graph import parse_graph
+from tinyml_sdk.ops import depthwise_conv_2d
 
 
 def depthwise_model(
@@ -129,6 +131,101 @@ def test_a_bias_left_out_is_zero_where_tflm_dies_of_it() -> None:
     expected = run_tflm(depthwise_model(bias=None), inferences)
     for outputs in run_generated(graph, inferences).values():
         assert [mine[0].tolist() for mine in outputs] == [theirs[0].tolist() for theirs in expected]
+
+
+DSP = "cortex-m4"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def portable_kernel_looks_dear() -> Iterator[None]:
+    """So that the cases here can be small and are still given to the kernels for the core, where it has any."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(depthwise_conv_2d, "_PORTABLE_COST", 1e6)
+        yield
+
+
+@st.composite
+def dsp_cases(draw: st.DrawFn) -> dict[str, Any]:
+    """What the kernels for the DSP extension are made for, a little beyond it, and both forms of their outputs."""
+    padding = draw(st.sampled_from(["SAME", "VALID"]))
+    least = 1 if padding == "SAME" else 3
+    stride = draw(st.sampled_from([1, 1, 2]))
+    depth = draw(st.integers(1, 9))
+    relu = draw(st.booleans())
+    factor = draw(st.sampled_from([0.3, 0.01, 1e-4]))
+    return {
+        "shape": (draw(st.integers(1, 2)), draw(st.integers(least, 9)), draw(st.integers(least, 9)), depth),
+        "stride": (stride, stride),
+        "padding": padding,
+        "activation": "RELU" if relu else draw(st.sampled_from(ACTIVATIONS)),
+        "input_quantization": (1.0, draw(quantizations())[1]),
+        "output_quantization": (1.0, -128 if relu else draw(quantizations())[1]),
+        "filter_scale": [factor * 2.0**-exponent for exponent in range(depth)] if draw(st.booleans()) else factor,
+        "bias": draw(st.sampled_from(["constant", None])),
+        "seed": draw(seeds()),
+    }
+
+
+@needs_tflm
+@pytest.mark.slow
+@settings(max_examples=80)
+@given(case=dsp_cases())
+def test_anything_with_dsp(case: dict[str, Any]) -> None:
+    assert_equals_tflm(depthwise_model(**case), seed=case["seed"], core=DSP)
+
+
+RELU = {"output_quantization": (0.1, -128), "activation": "RELU"}
+"""As trained networks have it."""
+
+
+@needs_tflm
+@pytest.mark.parametrize(
+    ("kernel", "case"),
+    [
+        ("stride1_relu", {"shape": (1, 25, 5, 64), **RELU}),
+        ("stride2_relu", {"shape": (1, 8, 9, 8), "stride": (2, 2), **RELU}),
+        ("stride1_signed", {"shape": (2, 4, 5, 5)}),
+        ("stride2_signed", {"shape": (1, 9, 9, 4), "stride": (2, 2)}),
+        ("stride1_clamp", {"shape": (1, 7, 6, 4), "activation": "RELU"}),
+        ("stride2_clamp", {"shape": (2, 7, 6, 3), "stride": (2, 2), "activation": "RELU6"}),
+        ("stride2_relu", {"shape": (1, 6, 6, 7), "stride": (2, 2), "padding": "VALID", **RELU}),
+        ("stride2_relu", {"shape": (1, 30, 2, 4), "stride": (2, 2), **RELU}),  # one column
+        ("stride1_relu", {"shape": (1, 1, 8, 10), **RELU}),  # all rows but one in the padding
+        ("stride1_relu", {"shape": (1, 3, 12, 12), "padding": "VALID", **RELU}),  # one row
+        ("stride1_relu", {"filter_scale": [1e-10, 0.01, 1e-4], **RELU}),  # a filter that training switched off
+    ],
+)
+def test_corners_with_dsp(kernel: str, case: dict[str, Any]) -> None:
+    model = depthwise_model(**case)
+    assert lower(model, DSP)[0].kernel == f"tinyml_dsp_depthwise_{kernel}"
+    assert_equals_tflm(model, core=DSP)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"shape": (1, 5, 6, 1)},  # no pair of channels
+        {"multiplier": 2},
+        {"filter_size": (3, 5)},
+        {"stride": (1, 2)},
+        {"dilation": (2, 2)},
+        {"filter_scale": [3.0, 1.0, 1e-4]},  # scaled up
+        {"filter_scale": 1e-9, "bias_offset": 3_000_000},  # a large sum that is shifted far
+    ],
+)
+def test_what_the_dsp_kernels_leave_to_the_portable_one(case: dict[str, Any]) -> None:
+    assert lower(depthwise_model(**case), DSP)[0].kernel == "tinyml_depthwise_conv_2d"
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("channels", [2, 5])
+def test_dsp_kernels_work_in_place_and_anywhere_above(channels: int, padding: str, stride: int) -> None:
+    model = depthwise_model((2, 6, 7, channels), stride=(stride, stride), padding=padding)
+    assert lower(model, DSP)[0].lead_of(0) == 0
+    assert works_at_distances(model, [0, 1, channels, channels + 1, 4 * channels - 1, 7 * channels], DSP)
+    # Two channels go through the image together; only a third can be in the way of an output too high.
+    assert channels == 2 or breaks_one_byte_closer(model, core=DSP)
 
 
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])

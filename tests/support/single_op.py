@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinyml_sdk.boards.cores import CORES, Core
 from tinyml_sdk.graph import ABSENT, DType, Graph, Tensor, parse_graph
 from tinyml_sdk.ops import Layer, lower_graph
 from tinyml_sdk.plan import MemoryPlan, plan_memory
@@ -26,13 +27,18 @@ from .tflm import run_tflm
 Array = npt.NDArray[Any]
 
 
-def lower(model: bytes) -> tuple[Layer, ...]:
-    """The layers of a model; what raises ModelError for one that is refused."""
-    return lower_graph(parse_graph(model, "op.tflite"))
+def lower(model: bytes, core: str | None = None) -> tuple[Layer, ...]:
+    """The layers of a model with the kernels of a core; what raises ModelError for one that is refused."""
+    return lower_graph(parse_graph(model, "op.tflite"), core_named(core))
+
+
+def core_named(name: str | None) -> Core | None:
+    """The core of which the kernels are tested: their C twins, as they run on this machine. None for portable C."""
+    return None if name is None else CORES[name]
 
 
 def assert_equals_tflm(
-    model: bytes, inferences: Sequence[Sequence[Array]] | None = None, *, seed: int = 0
+    model: bytes, inferences: Sequence[Sequence[Array]] | None = None, *, seed: int = 0, core: str | None = None
 ) -> list[list[Array]]:
     """Run a model as TFLM does, and as generated C in several variants; all bytes of all outputs must be the same.
 
@@ -40,6 +46,7 @@ def assert_equals_tflm(
         model: The .tflite file.
         inferences: Inputs; eight of several amplitudes where not given.
         seed: For those.
+        core: Whose kernels to test.
 
     Returns:
         The outputs of each inference.
@@ -47,16 +54,18 @@ def assert_equals_tflm(
     graph = parse_graph(model, "op.tflite")
     inferences = varied_inputs(graph, seed) if inferences is None else inferences
     expected = run_tflm(model, inferences)
-    for name, outputs in run_generated(graph, inferences).items():
+    for name, outputs in run_generated(graph, inferences, core).items():
         for inference, (mine, theirs) in enumerate(zip(outputs, expected, strict=True)):
             for index, (ours, reference) in enumerate(zip(mine, theirs, strict=True)):
                 _assert_same_bytes(ours, reference, f"variant {name}, inference {inference}, output {index}")
     return expected
 
 
-def run_generated(graph: Graph, inferences: Sequence[Sequence[Array]]) -> dict[str, list[list[Array]]]:
+def run_generated(
+    graph: Graph, inferences: Sequence[Sequence[Array]], core: str | None = None
+) -> dict[str, list[list[Array]]]:
     """The outputs of each inference by variant: see `variants_of`."""
-    layers = lower_graph(graph)
+    layers = lower_graph(graph, core_named(core))
     return run_variants(graph, layers, variants_of(graph, layers), inferences)
 
 
@@ -68,7 +77,7 @@ def variants_of(graph: Graph, layers: Sequence[Layer]) -> list[Variant]:
     """
     variants = [
         Variant("planned", plan_memory(graph, layers)),
-        Variant("apart", _plan(graph, layers, {}), "size"),
+        Variant("apart", plan_with(graph, layers, {}), "size"),
     ]
     if len(layers) == 1:
         layer = layers[0]
@@ -78,7 +87,7 @@ def variants_of(graph: Graph, layers: Sequence[Layer]) -> list[Variant]:
             if index == ABSENT or graph.tensors[index].is_constant or lead is None or layer.op.inputs.count(index) > 1:
                 continue
             lead += -lead % graph.tensors[index].dtype.bytes
-            variants.append(Variant(f"tight{place}", _plan(graph, layers, {layer.op.outputs[0]: 0, index: lead})))
+            variants.append(Variant(f"tight{place}", plan_with(graph, layers, {layer.op.outputs[0]: 0, index: lead})))
     return variants
 
 
@@ -107,7 +116,7 @@ def _varied(rng: np.random.Generator, tensor: Tensor, kind: int) -> Array:
     return np.clip(values, low, high).astype(tensor.dtype.numpy).reshape(tensor.shape)
 
 
-def _plan(graph: Graph, layers: Sequence[Layer], fixed: dict[int, int]) -> MemoryPlan:
+def plan_with(graph: Graph, layers: Sequence[Layer], fixed: dict[int, int]) -> MemoryPlan:
     """A plan with some tensors at given offsets, and all others behind one another above them."""
     sizes = {tensor.index: tensor.bytes for tensor in graph.tensors if not tensor.is_constant}
     offsets = dict(fixed)

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from ..graph import Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters
+from .depthwise_dsp import dsp_depthwise
 from .overlap import window_lead
+from .selection import Candidate, choose_kernel
 from .weights import filter_constants, product_scales, read_filter
 from .window import sliding_window
 
 __all__ = ["DepthwiseConv2D"]
+
+_PORTABLE_COST = 6.5
+"""Instructions per multiply-accumulate of the portable kernel, measured on 3x3 filters."""
 
 
 class DepthwiseConv2D(Operator):
@@ -53,7 +58,7 @@ class DepthwiseConv2D(Operator):
                 "output": constants.requantization,
             },
         )
-        return Layer(
+        portable = Layer(
             op=view.op,
             kernel="tinyml_depthwise_conv_2d",
             header="depthwise_conv_2d.h",
@@ -65,6 +70,10 @@ class DepthwiseConv2D(Operator):
                 None,
             ),
         )
+        candidates = [Candidate(portable, cost=portable.macs * _PORTABLE_COST)]
+        if dsp := dsp_depthwise(view, window, constants, input_, portable):
+            candidates.append(dsp)
+        return choose_kernel(view, candidates)
 
     def _depth_multiplier(self, view: OpView, input_: Tensor, filter_: Tensor) -> int:
         if filter_.shape[0] != 1:
