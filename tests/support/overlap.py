@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tinyml_sdk.boards.cores import Core
 from tinyml_sdk.graph import parse_graph
 from tinyml_sdk.ops import lower_graph
 
@@ -11,13 +12,13 @@ from .host_c import Variant, run_variants
 from .single_op import variants_of, varied_inputs
 
 
-def breaks_one_byte_closer(model: bytes, place: int = 0) -> bool:
+def breaks_one_byte_closer(model: bytes, place: int = 0, core: Core | None = None) -> bool:
     """Whether some output of a model of one op changes with input `place` a byte nearer to the output than `lead`.
 
     An operator that asks for too much memory would still pass the comparison with TFLM; this is the other side.
     """
     graph = parse_graph(model, "op.tflite")
-    layers = lower_graph(graph)
+    layers = lower_graph(graph, core)
     apart, tight = (
         variant for name in ("apart", f"tight{place}") for variant in variants_of(graph, layers) if variant.name == name
     )

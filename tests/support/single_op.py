@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinyml_sdk.boards.cores import CORES, Core
 from tinyml_sdk.graph import ABSENT, DType, Graph, Tensor, parse_graph
 from tinyml_sdk.ops import Layer, lower_graph
 from tinyml_sdk.plan import MemoryPlan, plan_memory
@@ -26,6 +27,10 @@ from .tflm import run_tflm
 Array = npt.NDArray[Any]
 
 
+CORES_WITH_KERNELS = (None, CORES["cortex-m4"])
+"""Kernels differ by the core's features; all of them run on this machine, through their twins in portable C."""
+
+
 def lower(model: bytes) -> tuple[Layer, ...]:
     """The layers of a model; what raises ModelError for one that is refused."""
     return lower_graph(parse_graph(model, "op.tflite"))
@@ -34,7 +39,9 @@ def lower(model: bytes) -> tuple[Layer, ...]:
 def assert_equals_tflm(
     model: bytes, inferences: Sequence[Sequence[Array]] | None = None, *, seed: int = 0
 ) -> list[list[Array]]:
-    """Run a model as TFLM does, and as generated C in several variants; all bytes of all outputs must be the same.
+    """Run a model as TFLM does, and as generated C in several variants, with the kernels of several cores.
+
+    All bytes of all outputs must be the same.
 
     Args:
         model: The .tflite file.
@@ -47,16 +54,25 @@ def assert_equals_tflm(
     graph = parse_graph(model, "op.tflite")
     inferences = varied_inputs(graph, seed) if inferences is None else inferences
     expected = run_tflm(model, inferences)
-    for name, outputs in run_generated(graph, inferences).items():
-        for inference, (mine, theirs) in enumerate(zip(outputs, expected, strict=True)):
-            for index, (ours, reference) in enumerate(zip(mine, theirs, strict=True)):
-                _assert_same_bytes(ours, reference, f"variant {name}, inference {inference}, output {index}")
+    seen: set[tuple[str, ...]] = set()
+    for core in CORES_WITH_KERNELS:
+        kernels = tuple(layer.kernel for layer in lower_graph(graph, core))
+        if kernels in seen:
+            continue
+        seen.add(kernels)
+        for name, outputs in run_generated(graph, inferences, core).items():
+            what = f"{', '.join(kernels)}: variant {name}"
+            for inference, (mine, theirs) in enumerate(zip(outputs, expected, strict=True)):
+                for index, (ours, reference) in enumerate(zip(mine, theirs, strict=True)):
+                    _assert_same_bytes(ours, reference, f"{what}, inference {inference}, output {index}")
     return expected
 
 
-def run_generated(graph: Graph, inferences: Sequence[Sequence[Array]]) -> dict[str, list[list[Array]]]:
+def run_generated(
+    graph: Graph, inferences: Sequence[Sequence[Array]], core: Core | None = None
+) -> dict[str, list[list[Array]]]:
     """The outputs of each inference by variant: see `variants_of`."""
-    layers = lower_graph(graph)
+    layers = lower_graph(graph, core)
     return run_variants(graph, layers, variants_of(graph, layers), inferences)
 
 

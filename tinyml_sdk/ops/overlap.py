@@ -8,9 +8,12 @@ memory optimisation: Blacker et al., 2020, arXiv:2010.01668.)
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from .window import Window
 
-__all__ = ["IN_PLACE", "window_lead"]
+__all__ = ["IN_PLACE", "gathered_lead", "window_lead"]
 
 IN_PLACE = 0
 """Element i of the output is written after element i of the input is read for the last time."""
@@ -42,3 +45,14 @@ def window_lead(window: Window, *, input_channels: int, output_channels: int, ch
     # While the pixel's last channel is computed, all its other channels are written.
     channels = output_channels - (input_channels if channelwise else 1)
     return max(0, batches + rows + columns + channels)
+
+
+def gathered_lead(first_read: npt.NDArray[np.int64], first_written: npt.NDArray[np.int64]) -> int:
+    """The lead of a kernel that gathers all that two output pixels read before it writes them.
+
+    Args:
+        first_read: For each output pixel, in order, the lowest input byte that it reads.
+        first_written: Its first output byte.
+    """
+    still_read = np.minimum.accumulate(first_read[::-1])[::-1]
+    return max(0, int((first_written - still_read)[::2].max()))

@@ -1,0 +1,320 @@
+/* Matrix products for cores with the DSP extension: what convolutions and fully connected layers
+ * share once their inputs are gathered.
+ *
+ * Weights. Each half of a weight word holds 256 * wB + wA, for two output channels A and B. SMLAD
+ * with the word gives 256 * SB + SA, SMLAD with SXTB16 of the word gives SA; so one unpacking
+ * serves four weights, and they take no more flash than plain ones. All of it is exact modulo 2^32;
+ * the host has checked that every half fits and that |SB| < 2^23.
+ *
+ * A stream of weights has, for each block of channels, the biases (A, then A + 256 * B, as the sums
+ * start with them; the input's zero point is folded in), then for every four products k the words
+ * of (k, k + 2) and of (k + 1, k + 3) of each pair of channels. This is the order in which SXTB16
+ * and SXTB16 with ROR #8 take a word of inputs apart. tinyml_sdk/ops/dsp.py writes it.
+ */
+#ifndef TINYML_DSP_MATRIX_H
+#define TINYML_DSP_MATRIX_H
+
+#include "tinyml_dsp.h"
+#include "tinyml_requantize.h"
+
+/* -- sums of products -------------------------------------------------------------------------- */
+
+#if TINYML_HAS_DSP
+
+/* These two need all fourteen registers, with which compilers cannot cope: gcc spills in the loop.
+ * Sums are in r6 to r12 and lr; even ones are SA, odd ones 256 * SB + SA. */
+#define TINYML_ASSEMBLER static __attribute__((naked, noinline, unused))
+
+/* From 256 * SB + SA to SB. */
+#define TINYML_SPLIT_SUMS                                                                          \
+  "sub r7, r7, r6\n asr r7, r7, #8\n"                                                              \
+  "sub r9, r9, r8\n asr r9, r9, #8\n"                                                              \
+  "sub r11, r11, r10\n asr r11, r11, #8\n"                                                         \
+  "sub lr, lr, r12\n asr lr, lr, #8\n"
+
+/* Two pixels x four channels: sums[channel] of the first pixel, sums[4 + channel] of the second.
+ * activations: words of two widened inputs, in turns of the first and the second pixel.
+ * steps: pairs of products, > 0. 12 instructions for 16 products. */
+TINYML_ASSEMBLER void tinyml_dsp_dot_2x4(const uint32_t *activations __attribute__((unused)),
+                                         const int32_t *weights __attribute__((unused)),
+                                         int32_t steps __attribute__((unused)),
+                                         int32_t *sums __attribute__((unused))) {
+  __asm__ volatile("push {r4-r11, lr}\n"
+                   "and r4, r2, #7\n"
+                   "add r2, r0, r2, lsl #3\n"
+                   "push {r2, r3}\n" /* the end of the activations, and where the sums go */
+                   "ldmia r1!, {r6-r9}\n"
+                   "mov r10, r6\n"
+                   "mov r11, r7\n"
+                   "mov r12, r8\n"
+                   "mov lr, r9\n"
+                   /* Eight steps a turn, of 44 bytes each; the first turn enters at steps % 8. */
+                   "tbb [pc, r4]\n"
+                   ".byte 4, 158, 136, 114, 92, 70, 48, 26\n"
+                   "1:\n"
+                   ".rept 8\n"
+                   "ldmia r0!, {r2, r3}\n"
+                   "ldmia r1!, {r4, r5}\n"
+                   "smlad r7, r4, r2, r7\n"
+                   "smlad r11, r4, r3, r11\n"
+                   "smlad r9, r5, r2, r9\n"
+                   "smlad lr, r5, r3, lr\n"
+                   "sxtb16 r4, r4\n"
+                   "sxtb16 r5, r5\n"
+                   "smlad r6, r4, r2, r6\n"
+                   "smlad r10, r4, r3, r10\n"
+                   "smlad r8, r5, r2, r8\n"
+                   "smlad r12, r5, r3, r12\n"
+                   ".endr\n"
+                   "ldr r2, [sp]\n"
+                   "cmp r0, r2\n"
+                   "bne.w 1b\n" TINYML_SPLIT_SUMS "pop {r2, r3}\n"
+                   "stmia r3, {r6-r12, lr}\n"
+                   "pop {r4-r11, pc}\n" ::
+                       : "r0", "r1", "r2", "r3", "r12", "cc", "memory");
+}
+
+/* One row of bytes x eight channels. quads: fours of products, > 0. 31 instructions for 32
+ * products. */
+TINYML_ASSEMBLER void tinyml_dsp_dot_1x8(const int8_t *input __attribute__((unused)),
+                                         const int32_t *weights __attribute__((unused)),
+                                         int32_t quads __attribute__((unused)),
+                                         int32_t *sums __attribute__((unused))) {
+  __asm__ volatile(".macro tinyml_four_channels x, a0, b0, a1, b1\n"
+                   "ldmia r1!, {r4, r5}\n"
+                   "smlad \\b0, r4, \\x, \\b0\n"
+                   "smlad \\b1, r5, \\x, \\b1\n"
+                   "sxtb16 r4, r4\n"
+                   "sxtb16 r5, r5\n"
+                   "smlad \\a0, r4, \\x, \\a0\n"
+                   "smlad \\a1, r5, \\x, \\a1\n"
+                   ".endm\n"
+                   "push {r4-r11, lr}\n"
+                   "lsls r4, r2, #31\n"
+                   "add r2, r0, r2, lsl #2\n"
+                   "push {r2, r3}\n" /* the end of the input, and where the sums go */
+                   "ldmia r1!, {r6-r12, lr}\n"
+                   "bne.w 2f\n" /* an odd number of quads: half a turn first */
+                   "1:\n"
+                   ".rept 2\n"
+                   "2:\n"
+                   "ldr r3, [r0], #4\n"
+                   "sxtb16 r2, r3\n"
+                   "sxtb16 r3, r3, ror #8\n"
+                   "tinyml_four_channels r2, r6, r7, r8, r9\n"
+                   "tinyml_four_channels r2, r10, r11, r12, lr\n"
+                   "tinyml_four_channels r3, r6, r7, r8, r9\n"
+                   "tinyml_four_channels r3, r10, r11, r12, lr\n"
+                   ".endr\n"
+                   "ldr r2, [sp]\n"
+                   "cmp r0, r2\n"
+                   "bne.w 1b\n" TINYML_SPLIT_SUMS "pop {r2, r3}\n"
+                   "stmia r3, {r6-r12, lr}\n"
+                   "pop {r4-r11, pc}\n"
+                   ".purgem tinyml_four_channels\n" ::
+                       : "r0", "r1", "r2", "r3", "r12", "cc", "memory");
+}
+
+#else
+
+/* The same in C. Adds the products of two widened inputs with a word of weights to sum A and to
+ * 256 * sum B + sum A. */
+TINYML_INLINE void tinyml_dsp_accumulate(uint32_t inputs, int32_t weights, int32_t sums[2]) {
+  sums[0] = tinyml_smlad(tinyml_sxtb16((uint32_t)weights), inputs, sums[0]);
+  sums[1] = tinyml_smlad((uint32_t)weights, inputs, sums[1]);
+}
+
+TINYML_INLINE void tinyml_dsp_split(int32_t sums[8]) {
+  for (int32_t i = 0; i < 8; i += 2) {
+    sums[i + 1] = (int32_t)((uint32_t)sums[i + 1] - (uint32_t)sums[i]) >> 8;
+  }
+}
+
+TINYML_SHARED void tinyml_dsp_dot_2x4(const uint32_t *activations, const int32_t *weights,
+                                      int32_t steps, int32_t *sums) {
+  for (int32_t i = 0; i < 8; ++i) {
+    sums[i] = weights[i % 4];
+  }
+  weights += 4;
+  for (; steps > 0; --steps) {
+    for (int32_t pair = 0; pair < 2; ++pair) {
+      tinyml_dsp_accumulate(activations[0], weights[pair], sums + 2 * pair);
+      tinyml_dsp_accumulate(activations[1], weights[pair], sums + 4 + 2 * pair);
+    }
+    activations += 2;
+    weights += 2;
+  }
+  tinyml_dsp_split(sums);
+}
+
+TINYML_SHARED void tinyml_dsp_dot_1x8(const int8_t *input, const int32_t *weights, int32_t quads,
+                                      int32_t *sums) {
+  for (int32_t i = 0; i < 8; ++i) {
+    sums[i] = *weights++;
+  }
+  for (; quads > 0; --quads) {
+    const uint32_t word = tinyml_load_word(input);
+    for (int32_t pair = 0; pair < 4; ++pair) {
+      tinyml_dsp_accumulate(tinyml_sxtb16(word), weights[pair], sums + 2 * pair);
+      tinyml_dsp_accumulate(tinyml_sxtb16_odd(word), weights[4 + pair], sums + 2 * pair);
+    }
+    input += 4;
+    weights += 8;
+  }
+  tinyml_dsp_split(sums);
+}
+
+#endif
+
+/* -- from sums to outputs ---------------------------------------------------------------------- */
+
+/* How a layer's sums become outputs; the host proves which form is exact. */
+enum {
+  TINYML_DSP_CLAMPED, /* the activation is [zero point, 127] with zero point -128: ReLU */
+  TINYML_DSP_SIGNED,  /* no activation: [-128, 127] */
+  TINYML_DSP_GENERAL  /* anything else */
+};
+
+/* For four channels: {multiplier, offset} and the shift of each. */
+typedef struct {
+  const int32_t *scale;
+  const int8_t *shift;
+} tinyml_dsp_scales;
+
+/* With shift k, a = sum * 2^k, and the offset c of ops/dsp.py, both of TFLM's roundings are in
+ * (a * multiplier + c * 2^32) >> (32 + 15), but that ties round up. Below zero they must round
+ * down, which takes 2^(k - 1) less, unless all that is negative is clamped anyway. */
+TINYML_INLINE int8_t tinyml_dsp_requantize(int32_t form, const tinyml_requantization *p,
+                                           tinyml_dsp_scales scales, int32_t channel, int32_t sum) {
+  const int32_t multiplier = scales.scale[2 * channel];
+  const int32_t offset = scales.scale[2 * channel + 1];
+  const int32_t shift = scales.shift[channel];
+  if (form == TINYML_DSP_GENERAL) {
+    return tinyml_requantize_by(p, multiplier, shift, sum);
+  }
+  const int32_t value = (int32_t)((uint32_t)sum << shift);
+  if (form == TINYML_DSP_CLAMPED) {
+    return tinyml_saturate_output(tinyml_smmla(value, multiplier, offset));
+  }
+  const int32_t tie = (int32_t)(UINT32_MAX << shift) >> 1;
+  return tinyml_saturate_output(tinyml_smmla(value, multiplier, offset + ((sum >> 31) & tie)));
+}
+
+/* What a product of a matrix with gathered inputs needs to know. */
+typedef struct tinyml_dsp_matrix tinyml_dsp_matrix;
+
+struct tinyml_dsp_matrix {
+  int32_t depth;      /* products of an output, padded to a multiple of 4 */
+  int32_t channels;   /* outputs */
+  int32_t scale_step; /* 4: scales of their own for each four channels; 0: the same for all */
+  tinyml_requantization output; /* for TINYML_DSP_GENERAL */
+  /* The instance below for the layer's form. Named by the layer, so that no other is linked. */
+  void (*multiply)(const tinyml_dsp_matrix *m, const void *inputs, const int32_t *weights,
+                   tinyml_dsp_scales scales, int8_t *output0, int8_t *output1);
+};
+
+/* One channel of two pixels. Where both outputs are the same, the first pixel's stays. */
+TINYML_INLINE void tinyml_dsp_finish_pair(int32_t form, const tinyml_dsp_matrix *m,
+                                          tinyml_dsp_scales scales, int32_t channel,
+                                          const int32_t *sums, int8_t *output0, int8_t *output1) {
+  const int8_t first = tinyml_dsp_requantize(form, &m->output, scales, channel, sums[channel]);
+  const int8_t second = tinyml_dsp_requantize(form, &m->output, scales, channel, sums[4 + channel]);
+  output1[channel] = second;
+  output0[channel] = first;
+}
+
+/* All channels of two pixels, from widened inputs. */
+TINYML_INLINE void tinyml_dsp_pair(int32_t form, const tinyml_dsp_matrix *m, const void *inputs,
+                                   const int32_t *weights, tinyml_dsp_scales scales,
+                                   int8_t *output0, int8_t *output1) {
+  const uint32_t *activations = (const uint32_t *)inputs;
+  const int32_t depth = m->depth;
+  int32_t sums[8];
+  for (int32_t left = m->channels; left > 0; left -= 4) {
+    tinyml_dsp_dot_2x4(activations, weights, depth / 2, sums);
+    if (left < 4) {
+      for (int32_t channel = 0; channel < left; ++channel) {
+        tinyml_dsp_finish_pair(form, m, scales, channel, sums, output0, output1);
+      }
+      return;
+    }
+    tinyml_dsp_finish_pair(form, m, scales, 0, sums, output0, output1);
+    tinyml_dsp_finish_pair(form, m, scales, 1, sums, output0, output1);
+    tinyml_dsp_finish_pair(form, m, scales, 2, sums, output0, output1);
+    tinyml_dsp_finish_pair(form, m, scales, 3, sums, output0, output1);
+    weights += 4 + depth;
+    scales.scale += 2 * m->scale_step;
+    scales.shift += m->scale_step;
+    output0 += 4;
+    output1 += 4;
+  }
+}
+
+/* All channels of one row of bytes: the sums of eight, then their outputs four at a time. */
+TINYML_INLINE void tinyml_dsp_row(int32_t form, const tinyml_dsp_matrix *m, const void *inputs,
+                                  const int32_t *weights, tinyml_dsp_scales scales,
+                                  int8_t *output) {
+  const int8_t *input = (const int8_t *)inputs;
+  const int32_t depth = m->depth;
+  int32_t sums[8];
+  const int32_t *sum = sums + 8;
+  for (int32_t left = m->channels; left > 0; left -= 4) {
+    if (sum == sums + 8) {
+      tinyml_dsp_dot_1x8(input, weights, depth / 4, sums);
+      weights += 8 + 2 * depth;
+      sum = sums;
+    }
+    if (left < 4) {
+      for (int32_t channel = 0; channel < left; ++channel) {
+        output[channel] = tinyml_dsp_requantize(form, &m->output, scales, channel, sum[channel]);
+      }
+      return;
+    }
+    output[0] = tinyml_dsp_requantize(form, &m->output, scales, 0, sum[0]);
+    output[1] = tinyml_dsp_requantize(form, &m->output, scales, 1, sum[1]);
+    output[2] = tinyml_dsp_requantize(form, &m->output, scales, 2, sum[2]);
+    output[3] = tinyml_dsp_requantize(form, &m->output, scales, 3, sum[3]);
+    sum += 4;
+    scales.scale += 2 * m->scale_step;
+    scales.shift += m->scale_step;
+    output += 4;
+  }
+}
+
+#define TINYML_DSP_INSTANCES(name, form)                                                           \
+  TINYML_SHARED void tinyml_dsp_pair_##name(const tinyml_dsp_matrix *m, const void *inputs,        \
+                                            const int32_t *weights, tinyml_dsp_scales scales,      \
+                                            int8_t *output0, int8_t *output1) {                    \
+    tinyml_dsp_pair(form, m, inputs, weights, scales, output0, output1);                           \
+  }                                                                                                \
+  TINYML_SHARED void tinyml_dsp_row_##name(const tinyml_dsp_matrix *m, const void *inputs,         \
+                                           const int32_t *weights, tinyml_dsp_scales scales,       \
+                                           int8_t *output0, int8_t *output1) {                     \
+    (void)output1;                                                                                 \
+    tinyml_dsp_row(form, m, inputs, weights, scales, output0);                                     \
+  }
+
+TINYML_DSP_INSTANCES(clamped, TINYML_DSP_CLAMPED)
+TINYML_DSP_INSTANCES(signed, TINYML_DSP_SIGNED)
+TINYML_DSP_INSTANCES(general, TINYML_DSP_GENERAL)
+
+/* -- gathering --------------------------------------------------------------------------------- */
+
+/* Widens words of two pixels to where tinyml_dsp_dot_2x4 reads them. Returns the end. */
+TINYML_SHARED uint32_t *tinyml_dsp_widen(uint32_t *to, const int8_t *pixel0, const int8_t *pixel1,
+                                         int32_t quads) {
+  for (; quads > 0; --quads) {
+    const uint32_t word0 = tinyml_load_word(pixel0);
+    const uint32_t word1 = tinyml_load_word(pixel1);
+    to[0] = tinyml_sxtb16(word0);
+    to[1] = tinyml_sxtb16(word1);
+    to[2] = tinyml_sxtb16_odd(word0);
+    to[3] = tinyml_sxtb16_odd(word1);
+    to += 4;
+    pixel0 += 4;
+    pixel1 += 4;
+  }
+  return to;
+}
+
+#endif
