@@ -10,6 +10,7 @@ from support.overlap import breaks_one_byte_closer
 from support.single_op import assert_equals_tflm
 from support.tflite_model import ModelBuilder
 from support.tflm import needs_tflm
+from test_conv_2d import Convolution
 from test_fully_connected import FullyConnected
 
 from tinyml_sdk.boards.cores import CORES
@@ -98,3 +99,35 @@ def test_the_lead_is_what_the_kernels_need() -> None:
     assert breaks_one_byte_closer(FullyConnected((5, 16), units=20).model(), core=M4)
     assert lowered(FullyConnected((6, 16), units=16).model()).lead == (0,)
     assert lowered(FullyConnected((6, 20), units=16).model()).lead == (0,)
+
+
+@needs_tflm
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        Convolution(size=(6, 7), depth=8, channels=8),  # whole words
+        Convolution(size=(9, 10), depth=1, channels=8, filter=(10, 4), stride=(2, 2)),
+        Convolution(size=(9, 9), depth=3, channels=8, stride=(2, 2)),  # three bytes left of words
+        Convolution(size=(9, 7), depth=5, channels=6, dilation=(2, 2)),  # runs of one tap
+        Convolution(size=(9, 7), depth=8, channels=9, dilation=(3, 1)),
+        Convolution(size=(5, 5), depth=4, channels=4, batches=3),  # an odd last pixel in each batch
+        Convolution(size=(6, 6), depth=8, channels=16, filter=(1, 1), stride=(2, 2)),
+        Convolution(size=(2, 1), depth=8, channels=4, filter=(3, 5)),  # every window leaves the input
+    ],
+)
+def test_convolutions(convolution: Convolution) -> None:
+    assert lowered(convolution.model()).kernel == "tinyml_conv_2d_dsp"
+    assert_equals_tflm(convolution.model())
+
+
+@needs_tflm
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        Convolution(size=(5, 6), depth=4, channels=8),
+        Convolution(size=(6, 5), depth=8, channels=4, batches=2),
+        Convolution(size=(5, 5), depth=1, channels=8, filter=(1, 3)),
+    ],
+)
+def test_the_lead_of_convolutions(convolution: Convolution) -> None:
+    assert breaks_one_byte_closer(convolution.model(), core=M4)

@@ -16,7 +16,7 @@ from .base import Constant, ParameterValue
 from .fixed_point import rescale
 from .weights import FilterConstants
 
-__all__ = ["DSP", "DspConstants", "dsp_constants", "pair_cost", "row_cost"]
+__all__ = ["DSP", "DspConstants", "dsp_constants", "padded_order", "padded_to_words", "pair_cost", "row_cost"]
 
 DSP = frozenset({"dsp"})
 """What a core must have."""
@@ -119,6 +119,16 @@ def dsp_constants(constants: FilterConstants, order: npt.NDArray[np.intp], *, bl
         form=form,
         requantization=constants.requantization,
     )
+
+
+def padded_to_words(size: int) -> int:
+    """A number of bytes rounded up to whole words."""
+    return -(-size // 4) * 4
+
+
+def padded_order(order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """An order of products, padded to a multiple of 4."""
+    return np.concatenate([order, np.full(-len(order) % 4, -1)])
 
 
 # -- requantization -----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
-from .dsp import DSP, dsp_constants, pair_cost, row_cost
+from .dsp import DSP, dsp_constants, padded_order, pair_cost, row_cost
 from .overlap import gathered_lead
 from .selection import Candidate, choose_kernel
 from .weights import FilterConstants, filter_channels, filter_constants, product_scales, read_filter
@@ -80,10 +80,10 @@ def _portable(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
 def _dsp_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate | None:
     """Two rows at a time, gathered in scratch before their outputs are written."""
     units, depth = constants.weights.values.shape
-    dsp = dsp_constants(constants, _padded_order(depth), block=4)
+    dsp = dsp_constants(constants, padded_order(np.arange(depth)), block=4)
     if dsp is None:
         return None
-    first = np.arange(rows)
+    first = np.arange(rows)[None]
     layer = Layer(
         op=view.op,
         kernel="tinyml_fully_connected_rows_dsp",
@@ -107,7 +107,7 @@ def _dsp_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate 
 def _dsp_row(view: OpView, constants: FilterConstants) -> Candidate | None:
     """A single row, read again for each eight channels, or copied where it does not consist of words."""
     units, depth = constants.weights.values.shape
-    dsp = dsp_constants(constants, _padded_order(depth), block=8)
+    dsp = dsp_constants(constants, padded_order(np.arange(depth)), block=8)
     if dsp is None:
         return None
     copied = depth % 4 != 0
@@ -127,8 +127,3 @@ def _dsp_row(view: OpView, constants: FilterConstants) -> Candidate | None:
         scratch_bytes=dsp.depth if copied else 0,
     )
     return Candidate(layer, row_cost(dsp.depth, units), DSP)
-
-
-def _padded_order(depth: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """The weights of a row in their own order, then padding to whole words."""
-    return np.concatenate([np.arange(depth), np.full(-depth % 4, -1)])
