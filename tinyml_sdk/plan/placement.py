@@ -121,6 +121,7 @@ def place(buffers: Sequence[Buffer], leads: Leads) -> Placement:
         sorted(everything, key=lambda place: -buffers[place].first),
         sorted(everything, key=lambda place: (-buffers[place].bytes, -buffers[place].first)),
         sorted(everything, key=lambda place: (buffers[place].first - buffers[place].last, -buffers[place].bytes)),
+        _tensors_first(buffers, leads),
     )
     best_order, best = min(((order, conflicts.place(order)) for order in orders), key=lambda pair: pair[1].bytes)
     if best.bytes == bound:
@@ -131,6 +132,21 @@ def place(buffers: Sequence[Buffer], leads: Leads) -> Placement:
     if exact.best.bytes < best.bytes:
         best_order = sorted(everything, key=lambda place: exact.best.offsets[place])
     return _local_search(conflicts, best_order, exact.best, bound)
+
+
+def _tensors_first(buffers: Sequence[Buffer], leads: Leads) -> list[int]:
+    """The order of the best placement of the tensors alone, then the scratch memory of layers.
+
+    Most scratch is small and finds a gap; in the search for the whole it would only be in the way.
+    """
+    tensors = [index for index, buffer in enumerate(buffers) if buffer.layer is None]
+    scratch = [index for index, buffer in enumerate(buffers) if buffer.layer is not None]
+    if not scratch:
+        return tensors
+    position = {index: at for at, index in enumerate(tensors)}
+    tensor_leads = {(position[a], position[b]): lead for (a, b), lead in leads.items()}
+    offsets = place([buffers[index] for index in tensors], tensor_leads).offsets
+    return [*sorted(tensors, key=lambda index: offsets[position[index]]), *scratch]
 
 
 class _ExactSearch:
