@@ -9,9 +9,6 @@
 #ifndef TINYML_CONV_2D_DSP_H
 #define TINYML_CONV_2D_DSP_H
 
-#include <stddef.h>
-
-#include "tinyml_bytes.h"
 #include "tinyml_dsp_matrix.h"
 #include "tinyml_window.h"
 
@@ -88,7 +85,8 @@ TINYML_INLINE void tinyml_conv_2d_dsp_gather(const tinyml_conv_2d_dsp_params *p,
     for (int32_t column = 0; column < w->filter_width; column += p->run_taps) {
       const int8_t *from0 = tinyml_conv_2d_dsp_run(p, input, &pixels[0], row, column, line0);
       const int8_t *from1 = tinyml_conv_2d_dsp_run(p, input, &pixels[1], row, column, line1);
-      to = tinyml_dsp_widen(to, from0, from1, run / 4);
+      tinyml_dsp_widen(to, from0, from1, run / 4);
+      to += run - rest;
       for (int32_t i = run - rest; i < run; ++i) {
         rests0[kept] = from0[i];
         rests1[kept++] = from1[i];

@@ -7,7 +7,6 @@
 #ifndef TINYML_FULLY_CONNECTED_DSP_H
 #define TINYML_FULLY_CONNECTED_DSP_H
 
-#include "tinyml_bytes.h"
 #include "tinyml_dsp_matrix.h"
 
 typedef struct {
@@ -36,12 +35,12 @@ TINYML_KERNEL void tinyml_fully_connected_rows_dsp(const tinyml_fully_connected_
     /* An odd last row is its own partner. */
     const int32_t both = row + 1 < p->rows;
     const int8_t *partner = both ? input + depth : input;
-    uint32_t *end = tinyml_dsp_widen(activations, input, partner, depth / 4);
+    tinyml_dsp_widen(activations, input, partner, depth / 4);
     if (tail != 0) {
       int8_t last[2][4];
       tinyml_dsp_last_word(last[0], input + depth - tail, tail);
       tinyml_dsp_last_word(last[1], partner + depth - tail, tail);
-      tinyml_dsp_widen(end, last[0], last[1], 1);
+      tinyml_dsp_widen(activations + (depth - tail), last[0], last[1], 1);
     }
     p->matrix.multiply(&p->matrix, activations, weights, scales, output,
                        both ? output + channels : output);

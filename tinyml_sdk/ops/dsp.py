@@ -107,8 +107,9 @@ def dsp_constants(constants: FilterConstants, order: npt.NDArray[np.intp], *, bl
     if stream is None:
         return None
     table = np.stack([channels.multiplier, offset, channels.shift], axis=1)
-    # All alike: four entries serve every block.
-    entries = _LANES if (table == table[0]).all() else -(-count // _LANES) * _LANES
+    # All alike: four entries serve every block of a row.
+    alike = block == 8 and (table == table[0]).all()
+    entries = _LANES if alike else -(-count // _LANES) * _LANES
     table = np.concatenate([table, np.repeat(table[-1:], max(0, entries - count), axis=0)])[:entries]
     return DspConstants(
         weights=Constant("weights", stream),
@@ -215,7 +216,7 @@ def _mixed_stream(channels: _Channels, order: npt.NDArray[np.intp], block: int) 
 def pair_cost(pixels: int, depth: int, channels: int, *, gathering: float) -> float:
     """Instructions of all products of `pixels` pixels, two at a time. `gathering`: those of a pair's inputs."""
     blocks = -(-channels // 4)
-    return -(-pixels // 2) * (blocks * (6.2 * depth + 80) + gathering + 40)
+    return -(-pixels // 2) * (blocks * (6.2 * depth + 65) + gathering + 60)
 
 
 def row_cost(depth: int, channels: int) -> float:
