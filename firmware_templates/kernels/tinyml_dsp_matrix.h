@@ -24,9 +24,9 @@
 
 /* How a layer's sums become outputs; the host proves which form is exact. */
 enum {
-  TINYML_DSP_CLAMPED, /* the activation is [zero point, 127] with zero point -128: ReLU */
-  TINYML_DSP_SIGNED,  /* no activation: [-128, 127] */
-  TINYML_DSP_GENERAL  /* anything else */
+  TINYML_FORM_CLAMPED, /* the activation is [zero point, 127] with zero point -128: ReLU */
+  TINYML_FORM_SIGNED,  /* no activation: [-128, 127] */
+  TINYML_FORM_GENERAL  /* anything else */
 };
 
 /* For four channels: {multiplier, offset} and the shift of each. */
@@ -44,10 +44,10 @@ TINYML_INLINE int8_t tinyml_dsp_requantize(int32_t form, const tinyml_requantiza
   const int32_t multiplier = scales.scale[2 * channel];
   int32_t offset = scales.scale[2 * channel + 1];
   const int32_t shift = scales.shift[channel];
-  if (form == TINYML_DSP_GENERAL) {
+  if (form == TINYML_FORM_GENERAL) {
     return tinyml_requantize_by(p, multiplier, shift, sum);
   }
-  if (form == TINYML_DSP_SIGNED) {
+  if (form == TINYML_FORM_SIGNED) {
     offset -= 2 * (offset & (sum >> 31) & ((1 << (TINYML_DSP_FRACTION - 1)) - 1));
   }
   const int32_t value = (int32_t)((uint32_t)sum << shift);
@@ -74,9 +74,9 @@ typedef struct {
 /* These need all fourteen registers, with which compilers cannot cope: gcc spills in the loop. The
  * sums are in r6 to r12 and lr; even ones are SA, odd ones 256 * SB + SA. */
 #ifdef __clang__
-#define TINYML_ASSEMBLER static __attribute__((naked, noinline, unused))
+#define TINYML_NAKED static __attribute__((naked, noinline, unused))
 #else /* gcc drops parameters that no C code reads unless told not to look */
-#define TINYML_ASSEMBLER static __attribute__((naked, noipa, unused))
+#define TINYML_NAKED static __attribute__((naked, noipa, unused))
 #endif
 #define TINYML_CLOBBERS "r0", "r1", "r2", "r3", "r12", "cc", "memory"
 #define TINYML_UNUSED __attribute__((unused))
@@ -149,7 +149,7 @@ typedef struct {
 
 /* Blocks of four channels of two pixels. A copy of *b lies at sp, and is what advances. */
 #define TINYML_DSP_BLOCKS(name, form, finish)                                                      \
-  TINYML_ASSEMBLER void tinyml_dsp_blocks_##name(const tinyml_dsp_blocks *b TINYML_UNUSED) {       \
+  TINYML_NAKED void tinyml_dsp_blocks_##name(const tinyml_dsp_blocks *b TINYML_UNUSED) {           \
     __asm__ volatile("push {r4-r11, lr}\n"                                                         \
                      "ldmia r0, {r1-r9}\n"                                                         \
                      "push {r1-r9}\n"                                                              \
@@ -181,9 +181,9 @@ typedef struct {
   }
 
 /* The sums alone: sums[channel] of the first pixel, sums[4 + channel] of the second. steps > 0. */
-TINYML_ASSEMBLER void tinyml_dsp_dot_2x4(const uint32_t *activations TINYML_UNUSED,
-                                         const int32_t *weights TINYML_UNUSED,
-                                         int32_t steps TINYML_UNUSED, int32_t *sums TINYML_UNUSED) {
+TINYML_NAKED void tinyml_dsp_dot_2x4(const uint32_t *activations TINYML_UNUSED,
+                                     const int32_t *weights TINYML_UNUSED,
+                                     int32_t steps TINYML_UNUSED, int32_t *sums TINYML_UNUSED) {
   __asm__ volatile("push {r4-r11, lr}\n"
                    "and r4, r2, #7\n"
                    "add r2, r0, r2, lsl #3\n"
@@ -196,9 +196,9 @@ TINYML_ASSEMBLER void tinyml_dsp_dot_2x4(const uint32_t *activations TINYML_UNUS
 
 /* One row of bytes x eight channels. quads: fours of products, > 0. 31 instructions for 32
  * products. */
-TINYML_ASSEMBLER void tinyml_dsp_dot_1x8(const int8_t *input TINYML_UNUSED,
-                                         const int32_t *weights TINYML_UNUSED,
-                                         int32_t quads TINYML_UNUSED, int32_t *sums TINYML_UNUSED) {
+TINYML_NAKED void tinyml_dsp_dot_1x8(const int8_t *input TINYML_UNUSED,
+                                     const int32_t *weights TINYML_UNUSED,
+                                     int32_t quads TINYML_UNUSED, int32_t *sums TINYML_UNUSED) {
   __asm__ volatile(".macro tinyml_four_channels x, a0, b0, a1, b1\n"
                    "ldmia r1!, {r4, r5}\n"
                    "smlad \\b0, r4, \\x, \\b0\n"
@@ -311,8 +311,8 @@ TINYML_INLINE void tinyml_dsp_blocks_in_c(int32_t form, tinyml_dsp_blocks b) {
 
 #endif
 
-TINYML_DSP_BLOCKS(clamped, TINYML_DSP_CLAMPED, TINYML_FINISH_CLAMPED)
-TINYML_DSP_BLOCKS(signed, TINYML_DSP_SIGNED, TINYML_FINISH_SIGNED)
+TINYML_DSP_BLOCKS(clamped, TINYML_FORM_CLAMPED, TINYML_FINISH_CLAMPED)
+TINYML_DSP_BLOCKS(signed, TINYML_FORM_SIGNED, TINYML_FINISH_SIGNED)
 
 /* -- all channels ------------------------------------------------------------------------------ */
 
@@ -323,7 +323,7 @@ struct tinyml_dsp_matrix {
   int32_t depth;      /* products of an output, padded to a multiple of 4 */
   int32_t channels;   /* outputs */
   int32_t scale_step; /* of a row. 4: scales for each four channels; 0: the same for all */
-  tinyml_requantization output; /* for TINYML_DSP_GENERAL */
+  tinyml_requantization output; /* for TINYML_FORM_GENERAL */
   /* The instance below for the layer's form. Named by the layer, so that no other is linked. */
   void (*multiply)(const tinyml_dsp_matrix *m, const void *inputs, const int32_t *weights,
                    tinyml_dsp_scales scales, int8_t *output0, int8_t *output1);
@@ -386,7 +386,7 @@ TINYML_SHARED void tinyml_dsp_pair_general(const tinyml_dsp_matrix *m, const voi
     }
     for (int32_t pixel = 1; pixel >= 0; --pixel) {
       int8_t *output = pixel == 1 ? output1 : output0;
-      output[channel] = tinyml_dsp_requantize(TINYML_DSP_GENERAL, &m->output, scales, channel,
+      output[channel] = tinyml_dsp_requantize(TINYML_FORM_GENERAL, &m->output, scales, channel,
                                               sums[4 * pixel + channel % 4]);
     }
   }
@@ -431,19 +431,18 @@ TINYML_INLINE void tinyml_dsp_row(int32_t form, const tinyml_dsp_matrix *m, cons
     tinyml_dsp_row(form, m, inputs, weights, scales, output0);                                     \
   }
 
-TINYML_DSP_ROW(clamped, TINYML_DSP_CLAMPED)
-TINYML_DSP_ROW(signed, TINYML_DSP_SIGNED)
-TINYML_DSP_ROW(general, TINYML_DSP_GENERAL)
+TINYML_DSP_ROW(clamped, TINYML_FORM_CLAMPED)
+TINYML_DSP_ROW(signed, TINYML_FORM_SIGNED)
+TINYML_DSP_ROW(general, TINYML_FORM_GENERAL)
 
 /* -- gathering --------------------------------------------------------------------------------- */
 
 /* Widens words of two pixels to where tinyml_dsp_blocks reads them: 8 instructions a word of both.
  */
 #if TINYML_HAS_DSP
-TINYML_ASSEMBLER void tinyml_dsp_widen(uint32_t *to TINYML_UNUSED,
-                                       const int8_t *pixel0 TINYML_UNUSED,
-                                       const int8_t *pixel1 TINYML_UNUSED,
-                                       int32_t quads TINYML_UNUSED) {
+TINYML_NAKED void tinyml_dsp_widen(uint32_t *to TINYML_UNUSED, const int8_t *pixel0 TINYML_UNUSED,
+                                   const int8_t *pixel1 TINYML_UNUSED,
+                                   int32_t quads TINYML_UNUSED) {
   __asm__ volatile(".macro tinyml_widen_word\n"
                    "ldr r4, [r1], #4\n"
                    "ldr r5, [r2], #4\n"
