@@ -20,7 +20,7 @@
 #define TINYML_DSP_DEPTHWISE_H
 
 #include "tinyml_bytes.h"
-#include "tinyml_dsp_pairs.h"
+#include "tinyml_dsp.h"
 
 typedef struct {
   int32_t batches;
@@ -63,7 +63,7 @@ typedef struct {
   int32_t activation_max;
 } tinyml_dsp_depthwise_filter;
 
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if TINYML_HAS_DSP
 typedef char tinyml_dsp_depthwise_filter_is_as_the_assembler_has_it
     [__builtin_offsetof(tinyml_dsp_depthwise_filter, multiplier) == 28 &&
              __builtin_offsetof(tinyml_dsp_depthwise_filter, next) == 56 &&
@@ -89,8 +89,8 @@ TINYML_INLINE void tinyml_dsp_depthwise_unpack(const tinyml_dsp_depthwise_params
     const uint32_t row0 = (uint32_t)(weights[column] * 2);
     const uint32_t row1 = (uint32_t)(weights[3 + column] * 2);
     const uint32_t row2 = (uint32_t)(weights[6 + column] * 2);
-    filter->upper[column] = tinyml_pair(row0, row1);
-    filter->lower[column] = tinyml_pair(row1, row2);
+    filter->upper[column] = tinyml_pkhbt(row0, row1);
+    filter->lower[column] = tinyml_pkhbt(row1, row2);
   }
   const int32_t shift = -constants->shift[channel * p->channel_step];
   filter->bias = constants->bias[channel] * 2;
@@ -142,23 +142,23 @@ TINYML_SHARED void tinyml_dsp_depthwise_fill(const tinyml_dsp_depthwise_source *
   int32_t columns = source->columns;
   for (; columns >= 2; columns -= 2) {
     const uint32_t left =
-        tinyml_pair(tinyml_dsp_load_channels(upper), tinyml_dsp_load_channels(lower));
-    const uint32_t right = tinyml_pair(tinyml_dsp_load_channels(upper + upper_step),
-                                       tinyml_dsp_load_channels(lower + lower_step));
+        tinyml_pkhbt(tinyml_dsp_load_channels(upper), tinyml_dsp_load_channels(lower));
+    const uint32_t right = tinyml_pkhbt(tinyml_dsp_load_channels(upper + upper_step),
+                                        tinyml_dsp_load_channels(lower + lower_step));
     upper += 2 * upper_step;
     lower += 2 * lower_step;
-    line[0] = tinyml_widen_even(left);
-    line[1] = tinyml_widen_even(right);
-    next[0] = tinyml_widen_odd(left);
-    next[1] = tinyml_widen_odd(right);
+    line[0] = tinyml_sxtb16(left);
+    line[1] = tinyml_sxtb16(right);
+    next[0] = tinyml_sxtb16_odd(left);
+    next[1] = tinyml_sxtb16_odd(right);
     line += 2;
     next += 2;
   }
   if (columns > 0) {
     const uint32_t last =
-        tinyml_pair(tinyml_dsp_load_channels(upper), tinyml_dsp_load_channels(lower));
-    *line = tinyml_widen_even(last);
-    *next = tinyml_widen_odd(last);
+        tinyml_pkhbt(tinyml_dsp_load_channels(upper), tinyml_dsp_load_channels(lower));
+    *line = tinyml_sxtb16(last);
+    *next = tinyml_sxtb16_odd(last);
   }
 }
 
@@ -167,13 +167,13 @@ TINYML_SHARED void tinyml_dsp_depthwise_fill(const tinyml_dsp_depthwise_source *
 TINYML_INLINE int8_t tinyml_dsp_depthwise_output(const tinyml_dsp_depthwise_filter *f, int32_t form,
                                                  int32_t sum) {
   if (form == TINYML_DSP_RELU) {
-    return tinyml_saturate(tinyml_add_high_product(sum, f->multiplier, f->offset) >> f->shift);
+    return tinyml_ssat8(tinyml_smmlar(sum, f->multiplier, f->offset) >> f->shift);
   }
   /* The sign rounds ties away from zero. */
-  const int32_t high = tinyml_add_high_product(sum, f->multiplier, 0);
+  const int32_t high = tinyml_smmlar(sum, f->multiplier, 0);
   const int32_t scaled = (high + (high >> 31) + f->offset) >> f->shift;
   if (form == TINYML_DSP_SIGNED) {
-    return tinyml_saturate(scaled);
+    return tinyml_ssat8(scaled);
   }
   return (int8_t)tinyml_clamp(scaled, f->activation_min, f->activation_max);
 }
@@ -186,10 +186,10 @@ TINYML_INLINE void tinyml_dsp_depthwise_stride1(const tinyml_dsp_depthwise_filte
   for (int32_t column = 0; column < f->span; ++column) {
     int32_t sum = f->bias, below = f->bias;
     for (int32_t tap = 0; tap < 3; ++tap) {
-      sum = tinyml_dot(upper[column + tap], f->upper[tap], sum);
-      below = tinyml_high_by_low(upper[column + tap], f->upper[tap], below);
-      sum = tinyml_low_by_high(lower[column + tap], f->lower[tap], sum);
-      below = tinyml_dot(lower[column + tap], f->lower[tap], below);
+      sum = tinyml_smlad(upper[column + tap], f->upper[tap], sum);
+      below = tinyml_smlatb(upper[column + tap], f->upper[tap], below);
+      sum = tinyml_smlabt(lower[column + tap], f->lower[tap], sum);
+      below = tinyml_smlad(lower[column + tap], f->lower[tap], below);
     }
     output[column * f->step + f->below] = tinyml_dsp_depthwise_output(f, form, below);
     output[column * f->step] = tinyml_dsp_depthwise_output(f, form, sum);
@@ -203,8 +203,8 @@ TINYML_INLINE void tinyml_dsp_depthwise_stride2(const tinyml_dsp_depthwise_filte
   for (int32_t column = 0; column < f->span; column += 2) {
     int32_t sum = f->bias;
     for (int32_t tap = 0; tap < 3; ++tap) {
-      sum = tinyml_dot(upper[column + tap], f->upper[tap], sum);
-      sum = tinyml_low_by_high(lower[column + tap], f->lower[tap], sum);
+      sum = tinyml_smlad(upper[column + tap], f->upper[tap], sum);
+      sum = tinyml_smlabt(lower[column + tap], f->lower[tap], sum);
     }
     *output = tinyml_dsp_depthwise_output(f, form, sum);
     output += f->step;
@@ -236,7 +236,7 @@ TINYML_INLINE void tinyml_dsp_depthwise_lanes(const tinyml_dsp_depthwise_filter 
 TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_1_clamp, 1, TINYML_DSP_CLAMP)
 TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
 
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if TINYML_HAS_DSP
 
 /* The same for the forms without a clamp. Compilers run out of registers here, and take half as
  * many instructions again.
@@ -254,7 +254,7 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
 
 /* 2 x 2 outputs at a time, then 2 x 1. r4-r6: weights, r7-r10: sums, r11: bias. */
 #define TINYML_DSP_STRIDE1(NAME, SCALE)                                                            \
-  TINYML_ASSEMBLER void NAME(const uint32_t *upper TINYML_UNUSED,                                  \
+  TINYML_NAKED void NAME(const uint32_t *upper TINYML_UNUSED,                                  \
                              const uint32_t *lower TINYML_UNUSED, int8_t *output TINYML_UNUSED,    \
                              const tinyml_dsp_depthwise_filter *f TINYML_UNUSED) {                 \
     __asm__("push {r2, r4-r11, lr}\n"                                                              \
@@ -369,7 +369,7 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
 
 /* 2 outputs of a row at a time, then 1. r4-r9: weights, r10, r11: sums. */
 #define TINYML_DSP_STRIDE2(NAME, SCALE)                                                            \
-  TINYML_ASSEMBLER void NAME(const uint32_t *upper TINYML_UNUSED,                                  \
+  TINYML_NAKED void NAME(const uint32_t *upper TINYML_UNUSED,                                  \
                              const uint32_t *lower TINYML_UNUSED, int8_t *output TINYML_UNUSED,    \
                              const tinyml_dsp_depthwise_filter *f TINYML_UNUSED) {                 \
     __asm__("push {r2, r4-r11, lr}\n"                                                              \
@@ -555,7 +555,7 @@ TINYML_SHARED void tinyml_dsp_depthwise(const tinyml_dsp_depthwise_params *p, in
   const int32_t words = 4 * tinyml_dsp_depthwise_columns(p, stride);
   const uint32_t padding = (uint32_t)p->input_zero_point;
   for (int32_t i = 0; i < words; ++i) {
-    lines[i] = tinyml_pair(padding, padding);
+    lines[i] = tinyml_pkhbt(padding, padding);
   }
   input = tinyml_dsp_depthwise_align(p, input, output);
   for (int32_t batch = 0; batch < p->batches; ++batch) {

@@ -35,10 +35,8 @@ TINYML_INLINE int32_t tinyml_scale_small(int32_t value, int32_t multiplier, int3
   return (high + (high >> 31) + half) >> -shift;
 }
 
-TINYML_INLINE int8_t tinyml_requantize(const tinyml_requantization *p, tinyml_multipliers scale,
-                                       int32_t channel, int32_t accumulator) {
-  const int32_t multiplier = scale.multiplier[channel * p->channel_step];
-  const int32_t shift = scale.shift[channel * p->channel_step];
+TINYML_INLINE int8_t tinyml_requantize_by(const tinyml_requantization *p, int32_t multiplier,
+                                          int32_t shift, int32_t accumulator) {
   const int32_t scaled =
       p->scaling == TINYML_SCALE_SMALL  ? tinyml_scale_small(accumulator, multiplier, shift)
       : p->scaling == TINYML_SCALE_DOWN ? tinyml_scale_down(accumulator, multiplier, shift)
@@ -47,6 +45,12 @@ TINYML_INLINE int8_t tinyml_requantize(const tinyml_requantization *p, tinyml_mu
   const int32_t low = p->activation_min - p->output_zero_point;
   const int32_t high = p->activation_max - p->output_zero_point;
   return (int8_t)(tinyml_clamp(scaled, low, high) + p->output_zero_point);
+}
+
+TINYML_INLINE int8_t tinyml_requantize(const tinyml_requantization *p, tinyml_multipliers scale,
+                                       int32_t channel, int32_t accumulator) {
+  const int32_t index = channel * p->channel_step;
+  return tinyml_requantize_by(p, scale.multiplier[index], scale.shift[index], accumulator);
 }
 
 #endif

@@ -13,6 +13,7 @@ from support.strategies import ACTIVATIONS, quantizations, scales, seeds
 from support.tflite_model import ModelBuilder
 from support.tflm import TflmRefusalError, needs_tflm, run_tflm
 
+from tinyml_sdk.boards.cores import CORES
 from tinyml_sdk.errors import ModelError
 from tinyml_sdk.graph import parse_graph
 from tinyml_sdk.ops import depthwise_conv_2d
@@ -133,7 +134,7 @@ def test_a_bias_left_out_is_zero_where_tflm_dies_of_it() -> None:
         assert [mine[0].tolist() for mine in outputs] == [theirs[0].tolist() for theirs in expected]
 
 
-DSP = "cortex-m4"
+DSP = CORES["cortex-m4"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -171,7 +172,7 @@ def dsp_cases(draw: st.DrawFn) -> dict[str, Any]:
 @settings(max_examples=80)
 @given(case=dsp_cases())
 def test_anything_with_dsp(case: dict[str, Any]) -> None:
-    assert_equals_tflm(depthwise_model(**case), seed=case["seed"], core=DSP)
+    assert_equals_tflm(depthwise_model(**case), seed=case["seed"])
 
 
 RELU = {"output_quantization": (0.1, -128), "activation": "RELU"}
@@ -198,7 +199,7 @@ RELU = {"output_quantization": (0.1, -128), "activation": "RELU"}
 def test_corners_with_dsp(kernel: str, case: dict[str, Any]) -> None:
     model = depthwise_model(**case)
     assert lower(model, DSP)[0].kernel == f"tinyml_dsp_depthwise_{kernel}"
-    assert_equals_tflm(model, core=DSP)
+    assert_equals_tflm(model)
 
 
 @pytest.mark.parametrize(

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tinyml_sdk.boards.cores import Core
 from tinyml_sdk.graph import parse_graph
 from tinyml_sdk.ops import lower_graph
 
 from .host_c import Variant, run_variants
-from .single_op import core_named, plan_with, variants_of, varied_inputs
+from .single_op import plan_with, variants_of, varied_inputs
 
 
-def breaks_one_byte_closer(model: bytes, place: int = 0, core: str | None = None) -> bool:
+def breaks_one_byte_closer(model: bytes, place: int = 0, core: Core | None = None) -> bool:
     """Whether some output of a model of one op changes with input `place` a byte nearer to the output than `lead`.
 
     An operator that asks for too much memory would still pass the comparison with TFLM; this is the other side.
     """
     graph = parse_graph(model, "op.tflite")
-    layers = lower_graph(graph, core_named(core))
+    layers = lower_graph(graph, core)
     apart, tight = (
         variant for name in ("apart", f"tight{place}") for variant in variants_of(graph, layers) if variant.name == name
     )
@@ -34,13 +35,13 @@ def breaks_one_byte_closer(model: bytes, place: int = 0, core: str | None = None
     )
 
 
-def works_at_distances(model: bytes, distances: Sequence[int], core: str | None = None) -> bool:
+def works_at_distances(model: bytes, distances: Sequence[int], core: Core | None = None) -> bool:
     """Whether a model of one op gives the same outputs with its first input so many bytes above the output.
 
     The planner may choose any distance from `lead` on, not just the least.
     """
     graph = parse_graph(model, "op.tflite")
-    layers = lower_graph(graph, core_named(core))
+    layers = lower_graph(graph, core)
     op = layers[0].op
     variants = [Variant("apart", plan_with(graph, layers, {}))]
     for distance in distances:

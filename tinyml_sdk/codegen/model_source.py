@@ -176,7 +176,7 @@ def _argument(graph: Graph, layer: Layer, plan: MemoryPlan, argument: Argument) 
     if isinstance(argument, Constant):
         return _constant_symbol(graph, layer, argument)
     if isinstance(argument, Scratch):
-        return f"arena + {plan.scratch_offsets[layer.op.index]}"
+        return f"arena + {plan.scratch_offsets[layer.op.index]}" if layer.scratch_bytes else "NULL"
     is_input = isinstance(argument, Input)
     index = layer.op.inputs[argument.index] if is_input else layer.op.outputs[argument.index]
     tensor = graph.tensors[index]

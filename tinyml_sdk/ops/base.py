@@ -73,7 +73,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Scratch:
-    """The layer's scratch buffer in the arena."""
+    """The layer's scratch buffer in the arena, NULL for a layer that needs none."""
 
 
 Argument = Parameters | Input | Output | Constant | Scratch

@@ -5,12 +5,17 @@ Semantics: tensorflow/lite/micro/kernels/conv_common.cc and reference_integer_op
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from ..graph import Tensor
-from .base import Input, Layer, Operator, OpView, Output, Parameters
+from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
+from .dsp import DSP, dsp_constants, padded_order, padded_to_words, pair_cost
 from .fully_connected import matrix_layer
-from .overlap import window_lead
+from .overlap import gathered_window_lead, window_lead
+from .selection import Candidate, choose_kernel
 from .weights import filter_channels, filter_constants, product_scales, read_filter
-from .window import sliding_window
+from .window import Window, sliding_window
 
 __all__ = ["Conv2D"]
 
@@ -28,33 +33,17 @@ class Conv2D(Operator):
         input_ = view.activation(0, rank=4)
         output = view.output(rank=4)
         filter_ = read_filter(view, rank=4, channel_axis=0)
-        channels, filter_height, filter_width, depth = filter_.shape
+        channels, filter_height, filter_width, _ = filter_.shape
         groups = self._groups(view, input_, filter_)
         window = sliding_window(view, input_, filter_height, filter_width, dilated=True)
         view.expect_shape(output, (window.batches, window.output_height, window.output_width, channels))
         if groups == 1 and window.is_pointwise:
             pixels = window.batches * window.output_height * window.output_width
             return matrix_layer(view, rows=pixels, scales=product_scales(input_, filter_))
-        constants = filter_constants(view, filter_channels(filter_), scales=product_scales(input_, filter_))
-        parameters = Parameters(
-            "tinyml_conv_2d_params",
-            {
-                "window": window.parameters,
-                "input_channels": depth,
-                "output_channels": channels,
-                "groups": groups,
-                "input_zero_point": input_.zero_point,
-                "output": constants.requantization,
-            },
-        )
-        return Layer(
-            op=view.op,
-            kernel="tinyml_conv_2d",
-            header="conv_2d.h",
-            arguments=(parameters, Input(0), *constants.arguments, Output()),
-            macs=output.elements * filter_height * filter_width * depth,
-            lead=(window_lead(window, input_channels=depth * groups, output_channels=channels, channelwise=False),),
-        )
+        candidates = [_portable(view, window, filter_, groups)]
+        if groups == 1 and (dsp := _dsp(view, window, filter_)) is not None:
+            candidates.append(dsp)
+        return choose_kernel(view, candidates)
 
     def _groups(self, view: OpView, input_: Tensor, filter_: Tensor) -> int:
         groups, rest = divmod(input_.shape[3], filter_.shape[3])
@@ -64,3 +53,78 @@ class Conv2D(Operator):
                 f"{list(filter_.shape)} does not divide the input's {input_.shape[3]} channels into groups",
             )
         return groups
+
+
+def _portable(view: OpView, window: Window, filter_: Tensor, groups: int) -> Candidate:
+    input_, output = view.activation(0), view.output()
+    channels, filter_height, filter_width, depth = filter_.shape
+    constants = filter_constants(view, filter_channels(filter_), scales=product_scales(input_, filter_))
+    parameters = Parameters(
+        "tinyml_conv_2d_params",
+        {
+            "window": window.parameters,
+            "input_channels": depth,
+            "output_channels": channels,
+            "groups": groups,
+            "input_zero_point": input_.zero_point,
+            "output": constants.requantization,
+        },
+    )
+    products = filter_height * filter_width * depth
+    layer = Layer(
+        op=view.op,
+        kernel="tinyml_conv_2d",
+        header="conv_2d.h",
+        arguments=(parameters, Input(0), *constants.arguments, Output()),
+        macs=output.elements * products,
+        lead=(window_lead(window, input_channels=depth * groups, output_channels=channels, channelwise=False),),
+    )
+    return Candidate(layer, cost=output.elements * (2.8 * products + 25))
+
+
+def _dsp(view: OpView, window: Window, filter_: Tensor) -> Candidate | None:
+    """Two output pixels at a time, gathered in scratch before they are written."""
+    input_, output = view.activation(0), view.output()
+    channels, filter_height, filter_width, depth = filter_.shape
+    # Neighbouring taps lie one after the other in memory unless dilated.
+    run_taps = filter_width if window.dilation_width == 1 else 1
+    run = run_taps * depth
+    runs = filter_height * filter_width // run_taps
+    constants = filter_constants(
+        view,
+        filter_channels(filter_),
+        scales=product_scales(input_, filter_),
+        fold_zero_point=input_.zero_point,
+    )
+    dsp = dsp_constants(constants, _run_order(runs, run), block=4)
+    if dsp is None:
+        return None
+    parameters = Parameters(
+        "tinyml_conv_2d_dsp_params",
+        {
+            "window": window.parameters,
+            "input_channels": depth,
+            "input_zero_point": input_.zero_point,
+            "run_taps": run_taps,
+            "matrix": dsp.matrix("pair"),
+        },
+    )
+    rests = runs * (run % 4)
+    layer = Layer(
+        op=view.op,
+        kernel="tinyml_conv_2d_dsp",
+        header="conv_2d_dsp.h",
+        arguments=(parameters, Input(0), *dsp.arguments, Output(), Scratch()),
+        macs=output.elements * runs * run,
+        lead=(gathered_window_lead(window, input_channels=depth, output_channels=channels),),
+        scratch_bytes=4 * dsp.depth + 2 * run + 2 * padded_to_words(rests),
+    )
+    gathering = 35 * runs + 3 * dsp.depth + 12 * rests
+    return Candidate(layer, pair_cost(output.elements // channels, dsp.depth, channels, gathering=gathering), DSP)
+
+
+def _run_order(runs: int, run: int) -> npt.NDArray[np.intp]:
+    """The words of all runs, then what is left of each run, then padding to a whole word."""
+    products = np.arange(runs * run).reshape(runs, run)
+    words = run // 4 * 4
+    return padded_order(np.concatenate([products[:, :words].reshape(-1), products[:, words:].reshape(-1)]))

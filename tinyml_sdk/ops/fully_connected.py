@@ -7,8 +7,13 @@ from __future__ import annotations
 
 from math import prod
 
-from .base import Input, Layer, Operator, OpView, Output, Parameters
-from .weights import filter_channels, filter_constants, product_scales, read_filter
+import numpy as np
+
+from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
+from .dsp import DSP, dsp_constants, padded_order, pair_cost, row_cost
+from .overlap import gathered_lead
+from .selection import Candidate, choose_kernel
+from .weights import FilterConstants, filter_channels, filter_constants, product_scales, read_filter
 
 __all__ = ["FullyConnected", "matrix_layer"]
 
@@ -39,10 +44,17 @@ class FullyConnected(Operator):
 
 def matrix_layer(view: OpView, *, rows: int, scales: tuple[float, ...]) -> Layer:
     """The layer of a checked op whose first input is rows of the length of a filter channel."""
-    input_ = view.activation(0)
     weights = filter_channels(view.input(1))
-    units, depth = weights.shape
-    constants = filter_constants(view, weights, scales=scales, fold_zero_point=input_.zero_point)
+    constants = filter_constants(view, weights, scales=scales, fold_zero_point=view.activation(0).zero_point)
+    candidates = [_portable(view, constants, rows)]
+    dsp = _dsp_row(view, constants) if rows == 1 else _dsp_rows(view, constants, rows)
+    if dsp is not None:
+        candidates.append(dsp)
+    return choose_kernel(view, candidates)
+
+
+def _portable(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
+    units, depth = constants.weights.values.shape
     parameters = Parameters(
         "tinyml_fully_connected_params",
         {
@@ -54,7 +66,7 @@ def matrix_layer(view: OpView, *, rows: int, scales: tuple[float, ...]) -> Layer
     )
     # A row is read until its last channel is written; rows may grow or shrink on the way.
     lead = max(0, units - 1 + max(0, (rows - 1) * (units - depth)))
-    return Layer(
+    layer = Layer(
         op=view.op,
         kernel="tinyml_fully_connected",
         header="fully_connected.h",
@@ -62,3 +74,56 @@ def matrix_layer(view: OpView, *, rows: int, scales: tuple[float, ...]) -> Layer
         macs=rows * units * depth,
         lead=(lead,),
     )
+    return Candidate(layer, cost=rows * units * (2.6 * depth + 20))
+
+
+def _dsp_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate | None:
+    """Two rows at a time, gathered in scratch before their outputs are written."""
+    units, depth = constants.weights.values.shape
+    dsp = dsp_constants(constants, padded_order(np.arange(depth)), block=4)
+    if dsp is None:
+        return None
+    first = np.arange(rows)[None]
+    layer = Layer(
+        op=view.op,
+        kernel="tinyml_fully_connected_rows_dsp",
+        header="fully_connected_dsp.h",
+        arguments=(
+            Parameters(
+                "tinyml_fully_connected_dsp_params", {"rows": rows, "depth": depth, "matrix": dsp.matrix("pair")}
+            ),
+            Input(0),
+            *dsp.arguments,
+            Output(),
+            Scratch(),
+        ),
+        macs=rows * units * depth,
+        lead=(gathered_lead(first * depth, first * units),),
+        scratch_bytes=4 * dsp.depth,
+    )
+    return Candidate(layer, pair_cost(rows, dsp.depth, units, gathering=3 * dsp.depth), DSP)
+
+
+def _dsp_row(view: OpView, constants: FilterConstants) -> Candidate | None:
+    """A single row, read again for each eight channels, or copied where it does not consist of words."""
+    units, depth = constants.weights.values.shape
+    dsp = dsp_constants(constants, padded_order(np.arange(depth)), block=8)
+    if dsp is None:
+        return None
+    copied = depth % 4 != 0
+    layer = Layer(
+        op=view.op,
+        kernel="tinyml_fully_connected_row_dsp",
+        header="fully_connected_dsp.h",
+        arguments=(
+            Parameters("tinyml_fully_connected_dsp_params", {"rows": 1, "depth": depth, "matrix": dsp.matrix("row")}),
+            Input(0),
+            *dsp.arguments,
+            Output(),
+            Scratch(),
+        ),
+        macs=units * depth,
+        lead=(0 if copied else (units - 1) // 8 * 8,),
+        scratch_bytes=dsp.depth if copied else 0,
+    )
+    return Candidate(layer, row_cost(dsp.depth, units), DSP)

@@ -8,9 +8,12 @@ memory optimisation: Blacker et al., 2020, arXiv:2010.01668.)
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from .window import Window
 
-__all__ = ["IN_PLACE", "window_lead"]
+__all__ = ["IN_PLACE", "gathered_lead", "gathered_window_lead", "window_lead"]
 
 IN_PLACE = 0
 """Element i of the output is written after element i of the input is read for the last time."""
@@ -42,3 +45,28 @@ def window_lead(window: Window, *, input_channels: int, output_channels: int, ch
     # While the pixel's last channel is computed, all its other channels are written.
     channels = output_channels - (input_channels if channelwise else 1)
     return max(0, batches + rows + columns + channels)
+
+
+def gathered_lead(first_read: npt.NDArray[np.int64], first_written: npt.NDArray[np.int64]) -> int:
+    """The lead of a kernel that gathers all that two output pixels read before it writes them.
+
+    Args:
+        first_read: (batches, pixels of a batch): the lowest input byte that each output pixel reads.
+        first_written: The same shape: its first output byte.
+    """
+    still_read = np.minimum.accumulate(first_read.reshape(-1)[::-1])[::-1].reshape(first_read.shape)
+    return max(0, int((first_written - still_read)[:, ::2].max()))
+
+
+def gathered_window_lead(window: Window, *, input_channels: int, output_channels: int) -> int:
+    """`gathered_lead` of a window over int8 NHWC, whose pixels are taken two at a time, batch by batch."""
+    rows = np.array([window.first_row(row) for row in range(window.output_height)])
+    columns = np.array([window.first_column(column) for column in range(window.output_width)])
+    pixels = (rows[:, None] * window.input_width + columns).reshape(-1)
+    batches = np.arange(window.batches)[:, None]
+    input_pixels = window.input_height * window.input_width
+    output_pixels = len(pixels)
+    return gathered_lead(
+        (batches * input_pixels + pixels) * input_channels,
+        (batches * output_pixels + np.arange(output_pixels)) * output_channels,
+    )

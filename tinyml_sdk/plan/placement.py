@@ -116,7 +116,7 @@ def place(buffers: Sequence[Buffer], leads: Leads) -> Placement:
     """
     conflicts = _Conflicts(buffers, leads)
     bound = lower_bound(buffers, leads)
-    orders = _simple_orders(buffers)
+    orders = (*_simple_orders(buffers), _tensors_first(buffers, leads))
     best = min((conflicts.place(order) for order in orders), key=lambda placement: placement.bytes)
     if best.bytes == bound:
         return replace(best, optimal=True)
@@ -143,6 +143,21 @@ def _simple_orders(buffers: Sequence[Buffer]) -> tuple[list[int], ...]:
         order_by(lambda buffer: (-buffer.bytes, -buffer.first)),
         order_by(lambda buffer: (buffer.first - buffer.last, -buffer.bytes)),
     )
+
+
+def _tensors_first(buffers: Sequence[Buffer], leads: Leads) -> list[int]:
+    """The order of the best placement of the tensors alone, then the scratch memory of layers.
+
+    Most scratch is small and finds a gap; in the search for the whole it would only be in the way.
+    """
+    tensors = [index for index, buffer in enumerate(buffers) if buffer.layer is None]
+    scratch = [index for index, buffer in enumerate(buffers) if buffer.layer is not None]
+    if not scratch:
+        return tensors
+    position = {index: at for at, index in enumerate(tensors)}
+    tensor_leads = {(position[a], position[b]): lead for (a, b), lead in leads.items()}
+    offsets = place([buffers[index] for index in tensors], tensor_leads).offsets
+    return [*sorted(tensors, key=lambda index: offsets[position[index]]), *scratch]
 
 
 class _ExactSearch:

@@ -1,0 +1,66 @@
+/* FULLY_CONNECTED and pointwise CONV_2D, int8, for cores with the DSP extension. Equals
+ * fully_connected.h to the bit.
+ *
+ * Memory: two rows are gathered before their outputs are written; a single row is read again for
+ * each eight channels.
+ */
+#ifndef TINYML_FULLY_CONNECTED_DSP_H
+#define TINYML_FULLY_CONNECTED_DSP_H
+
+#include "tinyml_dsp_matrix.h"
+
+typedef struct {
+  int32_t rows; /* batches, or pixels */
+  int32_t depth;
+  tinyml_dsp_matrix matrix;
+} tinyml_fully_connected_dsp_params;
+
+/* The last 1 to 3 bytes of a row as a word, so that nothing beyond them is read. */
+TINYML_INLINE void tinyml_dsp_last_word(int8_t word[4], const int8_t *from, int32_t bytes) {
+  for (int32_t i = 0; i < 4; ++i) {
+    word[i] = i < bytes ? from[i] : 0;
+  }
+}
+
+/* scratch: 4 bytes for each input of a row, in words of 4 inputs. */
+TINYML_KERNEL void tinyml_fully_connected_rows_dsp(const tinyml_fully_connected_dsp_params *p,
+                                                   const int8_t *input, const int32_t *weights,
+                                                   const int32_t *scale, const int8_t *shift,
+                                                   int8_t *output, int8_t *scratch) {
+  uint32_t *activations = (uint32_t *)(void *)scratch;
+  const tinyml_dsp_scales scales = {scale, shift};
+  const int32_t depth = p->depth, tail = p->depth % 4;
+  const int32_t channels = p->matrix.channels;
+  for (int32_t row = 0; row < p->rows; row += 2) {
+    /* An odd last row is its own partner. */
+    const int32_t both = row + 1 < p->rows;
+    const int8_t *partner = both ? input + depth : input;
+    tinyml_dsp_widen(activations, input, partner, depth / 4);
+    if (tail != 0) {
+      int8_t last[2][4];
+      tinyml_dsp_last_word(last[0], input + depth - tail, tail);
+      tinyml_dsp_last_word(last[1], partner + depth - tail, tail);
+      tinyml_dsp_widen(activations + (depth - tail), last[0], last[1], 1);
+    }
+    p->matrix.multiply(&p->matrix, activations, weights, scales, output,
+                       both ? output + channels : output);
+    input += 2 * depth;
+    output += 2 * channels;
+  }
+}
+
+/* A single row. scratch: a copy of the row, for a depth that is no multiple of 4. */
+TINYML_KERNEL void tinyml_fully_connected_row_dsp(const tinyml_fully_connected_dsp_params *p,
+                                                  const int8_t *input, const int32_t *weights,
+                                                  const int32_t *scale, const int8_t *shift,
+                                                  int8_t *output, int8_t *scratch) {
+  const tinyml_dsp_scales scales = {scale, shift};
+  if (p->depth % 4 != 0) {
+    tinyml_copy(scratch, input, p->depth);
+    tinyml_fill(scratch + p->depth, 0, p->matrix.depth - p->depth);
+    input = scratch;
+  }
+  p->matrix.multiply(&p->matrix, input, weights, scales, output, output);
+}
+
+#endif

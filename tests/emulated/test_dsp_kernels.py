@@ -1,0 +1,71 @@
+"""The assembler of the kernels for cores with the DSP extension: what tests/ops see of them is their twin in C."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.filter_op import Numbers
+from support.tflite_model import ModelBuilder
+from support.tools import TARGET_TOOLS, TOOLCHAIN_TOOLS, require_tool
+
+from tinyml_sdk import benchmark
+
+pytestmark = pytest.mark.slow
+
+CLAMPED = Numbers(factor=0.005, output_zero_point=-128, activation="RELU")
+SIGNED = Numbers(factor=0.005)
+GENERAL = Numbers(factor=0.005, activation="RELU")
+
+
+def convolutions(numbers: Numbers, depth: int, channels: int, filter_: tuple[int, int]) -> bytes:
+    """One over an image of 3x3 pixels, whose last one has no partner."""
+    builder = ModelBuilder()
+    x = builder.input((1, 3, 3, depth), numbers.input_scale, numbers.input_zero_point)
+    weights = numbers.add_filter(builder, (channels, *filter_, depth))
+    bias = numbers.add_bias(builder, channels)
+    y = builder.output((1, 3, 3, channels), numbers.output_scale, numbers.output_zero_point)
+    builder.op(
+        "CONV_2D", [x, weights, *bias], [y], stride_h=1, stride_w=1, fused_activation_function=numbers.activation
+    )
+    return builder.build()
+
+
+def row(numbers: Numbers, depth: int, units: int) -> bytes:
+    """A fully connected layer."""
+    builder = ModelBuilder()
+    x = builder.input((1, depth), numbers.input_scale, numbers.input_zero_point)
+    weights = numbers.add_filter(builder, (units, depth))
+    bias = numbers.add_bias(builder, units)
+    y = builder.output((1, units), numbers.output_scale, numbers.output_zero_point)
+    builder.op("FULLY_CONNECTED", [x, weights, *bias], [y], fused_activation_function=numbers.activation)
+    return builder.build()
+
+
+@pytest.mark.parametrize("toolchain", ["zig", "gnu_arm"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        # Every way into the loop of eight steps, every number of channels in the last block.
+        convolutions(CLAMPED, 4, 4, (1, 1)),
+        convolutions(SIGNED, 8, 9, (1, 1)),
+        convolutions(GENERAL, 12, 6, (1, 1)),
+        convolutions(CLAMPED, 16, 7, (1, 1)),
+        convolutions(SIGNED, 36, 5, (1, 1)),
+        # Runs of an odd and of an even number of words, with and without bytes left over.
+        convolutions(CLAMPED, 4, 8, (3, 3)),
+        convolutions(SIGNED, 3, 8, (3, 3)),
+        convolutions(GENERAL, 1, 8, (2, 3)),
+        row(CLAMPED, 4, 12),
+        row(SIGNED, 8, 20),
+        row(GENERAL, 15, 9),
+        row(CLAMPED, 28, 19),
+    ],
+)
+def test_equals_tflm(model: bytes, toolchain: str, tmp_path: Path) -> None:
+    require_tool(TOOLCHAIN_TOOLS[toolchain])
+    require_tool(TARGET_TOOLS["builtin"])
+    file = tmp_path / "model.tflite"
+    file.write_bytes(model)
+    result = benchmark(file, board="mps2-an386", toolchain=toolchain, runs=1)
+    assert result.check.bit_exact, result.check

@@ -1,0 +1,224 @@
+"""Constants for the kernels of cores with Arm's DSP extension, and the proof that these are exact for a layer.
+
+The kernels (`firmware_templates/kernels/tinyml_dsp_matrix.h`) compute with two weights in each half word and requantize
+in one multiplication. Neither is exact for every model; each condition is checked here, channel by channel, with the
+true bounds of the channel's sums. Where one fails, the layer gets the general requantization or no such kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .base import Constant, ParameterValue
+from .fixed_point import rescale
+from .weights import FilterConstants
+
+__all__ = ["DSP", "DspConstants", "dsp_constants", "padded_order", "padded_to_words", "pair_cost", "row_cost"]
+
+DSP = frozenset({"dsp"})
+"""What a core must have."""
+
+_FRACTION = 15  # TINYML_DSP_FRACTION
+_LANES = 4  # channels that share an entry of the scales
+
+Int64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class DspConstants:
+    """What a kernel with a `tinyml_dsp_matrix` takes after its input, and the facts of that struct.
+
+    Attributes:
+        weights: int32, the stream of biases and mixed weights.
+        scale: int32, (multiplier, offset) of each channel, or of four channels where all are alike.
+        shift: int8, the shift that goes with them.
+        depth: Products of an output, padding included: a multiple of 4.
+        form: `clamped`, `signed` or `general`: how sums become outputs.
+    """
+
+    weights: Constant
+    scale: Constant
+    shift: Constant
+    depth: int
+    channels: int
+    form: str
+    requantization: dict[str, ParameterValue]
+
+    @property
+    def arguments(self) -> tuple[Constant, Constant, Constant]:
+        """In the order of every kernel's parameters."""
+        return self.weights, self.scale, self.shift
+
+    def matrix(self, shape: str) -> dict[str, ParameterValue]:
+        """The struct `tinyml_dsp_matrix` for products of a `pair` of pixels or a `row`."""
+        return {
+            "depth": self.depth,
+            "channels": self.channels,
+            "scale_step": _LANES if self.shift.values.size > _LANES else 0,
+            "output": self.requantization,
+            "multiply": f"tinyml_dsp_{shape}_{self.form}",
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Channels:
+    """A layer's channels as int64, the input's zero point folded into the bias. `low` and `high` bound the sums."""
+
+    weights: Int64
+    bias: Int64
+    multiplier: Int64
+    shift: Int64
+
+    @property
+    def low(self) -> Int64:
+        low: Int64 = self.bias + np.minimum(-128 * self.weights, 127 * self.weights).sum(axis=1)
+        return low
+
+    @property
+    def high(self) -> Int64:
+        high: Int64 = self.bias + np.maximum(-128 * self.weights, 127 * self.weights).sum(axis=1)
+        return high
+
+
+def dsp_constants(constants: FilterConstants, order: npt.NDArray[np.intp], *, block: int) -> DspConstants | None:
+    """Lay out a layer for the kernels.
+
+    Args:
+        constants: The portable kernel's, with the input's zero point folded.
+        order: For each product in the order of the kernel, which of the weights' columns it takes; -1 for padding.
+            A multiple of 4 long.
+        block: Channels that are computed together, 4 or 8.
+
+    Returns:
+        None where mixed weights would not be exact.
+    """
+    count = constants.weights.values.shape[0]
+    channels = _Channels(
+        weights=constants.weights.values.astype(np.int64),
+        bias=constants.bias.values.astype(np.int64),
+        multiplier=np.resize(constants.multiplier.values.astype(np.int64), count),
+        shift=np.resize(constants.shift.values.astype(np.int64), count),
+    )
+    form, channels, offset = _requantization(channels, constants.requantization)
+    stream = _mixed_stream(channels, order, block)
+    if stream is None:
+        return None
+    table = np.stack([channels.multiplier, offset, channels.shift], axis=1)
+    # All alike: four entries serve every block of a row.
+    alike = block == 8 and (table == table[0]).all()
+    entries = _LANES if alike else -(-count // _LANES) * _LANES
+    table = np.concatenate([table, np.repeat(table[-1:], max(0, entries - count), axis=0)])[:entries]
+    return DspConstants(
+        weights=Constant("weights", stream),
+        scale=Constant("scale", table[:, :2].astype(np.int32)),
+        shift=Constant("shift", table[:, 2].astype(np.int8)),
+        depth=len(order),
+        channels=count,
+        form=form,
+        requantization=constants.requantization,
+    )
+
+
+def padded_to_words(size: int) -> int:
+    """A number of bytes rounded up to whole words."""
+    return -(-size // 4) * 4
+
+
+def padded_order(order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """An order of products, padded to a multiple of 4."""
+    return np.concatenate([order, np.full(-len(order) % 4, -1)])
+
+
+# -- requantization -----------------------------------------------------------------------------------------------
+
+
+def _requantization(
+    channels: _Channels, requantization: dict[str, ParameterValue]
+) -> tuple[str, _Channels, npt.NDArray[np.int64]]:
+    """The form of the layer, its channels with the kernel's shifts, and the offsets.
+
+    TFLM's result for a sum a, multiplier m and shift -e is, with both of its roundings written out,
+        floor((a m + 2^30 + (2^(e-1) - [a < 0]) 2^31) / 2^(31+e)) + zero point,
+    and the kernel's is floor((a 2^k m + c 2^32) / 2^(32+15)). With k = 16 - e they agree for
+        c = 2^(k-2) + 2^14 + zero point x 2^15 - [a < 0] 2^(k-1).
+    It takes e >= 1, c to be an integer (k >= 2), and a 2^k to fit 32 bits. The last term is the kernel's; without it, a
+    negative sum gives at most the zero point, so it can be left out where all less is clamped.
+    """
+    zero_point = requantization["output_zero_point"]
+    assert isinstance(zero_point, int)
+    clamp = requantization["activation_min"], requantization["activation_max"]
+    left = _FRACTION + 1 + channels.shift
+    room = np.int64(1) << (31 - np.clip(left, 0, 31))
+    exact = (channels.shift < 0) & (left >= 2) & (channels.low >= -room) & (channels.high < room)
+    value = _constant_outputs(channels, ~exact)
+    if clamp != (-128, 127) or None in value.values():
+        return "general", channels, np.zeros(len(left), np.int64)
+    offset = (np.int64(1) << np.maximum(left - 2, 0)) + (1 << (_FRACTION - 1)) + zero_point * (1 << _FRACTION)
+    # A channel whose output never changes needs no product at all.
+    for channel, constant in value.items():
+        offset[channel] = min(127, max(-128, (constant or 0) + zero_point)) << _FRACTION
+    fixed = _Channels(
+        weights=np.where(exact[:, None], channels.weights, 0),
+        bias=np.where(exact, channels.bias, 0),
+        multiplier=np.where(exact, channels.multiplier, 0),
+        shift=np.where(exact, left, 0),
+    )
+    return ("clamped" if zero_point == -128 else "signed"), fixed, offset
+
+
+def _constant_outputs(channels: _Channels, which: npt.NDArray[np.bool_]) -> dict[int, int | None]:
+    """For some channels, what every possible sum is scaled to; None where it is not always the same.
+
+    Dead filters are of this kind: scales near 2^-32, and sums that the bias alone decides.
+    """
+    low, high = channels.low, channels.high
+    outputs: dict[int, int | None] = {}
+    for channel in np.flatnonzero(which).tolist():
+        multiplier, shift = int(channels.multiplier[channel]), int(channels.shift[channel])
+        # Scaling is monotonic, so the ends of the range decide; to the left it could overflow.
+        ends = {rescale(int(end[channel]), multiplier, shift) for end in (low, high)} if shift <= 0 else set()
+        outputs[channel] = ends.pop() if len(ends) == 1 else None
+    return outputs
+
+
+# -- weights ------------------------------------------------------------------------------------------------------
+
+
+def _mixed_stream(channels: _Channels, order: npt.NDArray[np.intp], block: int) -> npt.NDArray[np.int32] | None:
+    """Biases and weights as the kernel reads them, or None where a half word or a sum has no room."""
+    count, _ = channels.weights.shape
+    padded = -(-count // block) * block
+    weights = np.zeros((padded, len(order)), np.int64)
+    weights[:count] = np.where(order >= 0, channels.weights[:, order], 0)
+    bias = np.zeros(padded, np.int64)
+    bias[:count] = channels.bias
+    halves = 256 * weights[1::2] + weights[::2]
+    # The sum of a second channel is what is left of 32 bits above the first's.
+    if halves.min() < -(2**15) or channels.low[1::2].min(initial=0) < -(2**23):
+        return None
+    if channels.high[1::2].max(initial=0) >= 2**23:
+        return None
+    # (pair of channels, four products, product) -> (block, four products, first product, pair): words of k and k + 2.
+    quads = halves.reshape(padded // block, block // 2, -1, 4)
+    words = (quads[..., :2] & 0xFFFF) | quads[..., 2:] << 16
+    words = words.transpose(0, 2, 3, 1).reshape(padded // block, -1)
+    bias[1::2] = bias[::2] + 256 * bias[1::2]
+    stream = np.concatenate([bias.reshape(-1, block), words], axis=1)
+    return (stream & 0xFFFFFFFF).astype(np.uint32).view(np.int32).reshape(-1)
+
+
+# -- cost ---------------------------------------------------------------------------------------------------------
+
+
+def pair_cost(pixels: int, depth: int, channels: int, *, gathering: float) -> float:
+    """Instructions of all products of `pixels` pixels, two at a time. `gathering`: those of a pair's inputs."""
+    blocks = -(-channels // 4)
+    return -(-pixels // 2) * (blocks * (6.2 * depth + 65) + gathering + 60)
+
+
+def row_cost(depth: int, channels: int) -> float:
+    """Instructions of the products of a single row."""
+    return -(-channels // 8) * (8.2 * depth + 45) + 12 * channels
