@@ -6,6 +6,7 @@ Each command of `tinyml` is one function here:
 - `generate`: the model as C, alone or as a firmware project
 - `build_firmware`: the project compiled
 - `benchmark`: run, compared with the reference and measured
+- `quantize_model`: a Keras model as an int8 .tflite file, checked and measured
 - `list_boards`, `load_board`, `diagnose`: what there is to run on and with
 
 Everything is imported when it is first used, so `import tinyml_sdk` costs nothing.
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     )
     from .firmware import Firmware, Inspection, build_firmware, generate, inspect_model
     from .graph import Graph, read_graph
+    from .quantize import QuantizationResult, quantize_model
 
 __version__ = "0.1.0"
 
@@ -58,6 +60,7 @@ __all__ = [
     "MissingToolError",
     "ModelError",
     "ProtocolError",
+    "QuantizationResult",
     "TargetError",
     "TinymlError",
     "ToolError",
@@ -69,6 +72,7 @@ __all__ = [
     "inspect_model",
     "list_boards",
     "load_board",
+    "quantize_model",
     "read_graph",
 ]
 
@@ -79,6 +83,7 @@ _HOMES = {
     "Firmware": "firmware",
     "Graph": "graph",
     "Inspection": "firmware",
+    "QuantizationResult": "quantize",
     "benchmark": "bench.benchmark",
     "build_firmware": "firmware",
     "diagnose": "doctor",
@@ -86,6 +91,7 @@ _HOMES = {
     "inspect_model": "firmware",
     "list_boards": "boards",
     "load_board": "boards",
+    "quantize_model": "quantize",
     "read_graph": "graph",
 }
 """The module of each public name; those not listed are errors."""
