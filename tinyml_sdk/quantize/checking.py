@@ -34,13 +34,13 @@ class RangeCheck:
     """What became of the chosen ranges.
 
     Attributes:
-        clipped: How many activations were given a smaller range than they were seen to have.
         exact: Activations whose scale is their range / 255.
+        clipped: Those of them whose range is smaller than what was seen.
         tied: Activations whose scale is set by their operator, or shared with a neighbour.
     """
 
-    clipped: int
     exact: int
+    clipped: int
     tied: int
 
 
@@ -134,9 +134,9 @@ def check_ranges(graph: Graph, observed: Ranges, chosen: Ranges, *, strict: bool
         if tensor.name not in chosen or tensor.quantization is None or tensor.quantization.per_channel:
             continue
         low, high = min(chosen[tensor.name][0], 0.0), max(chosen[tensor.name][1], 0.0)
-        clipped += chosen[tensor.name] != observed[tensor.name]
         if math.isclose(tensor.scale, (high - low) / 255, rel_tol=1e-4):
             exact += 1
+            clipped += chosen[tensor.name] != observed[tensor.name]
             continue
         tied += 1
         if strict and index not in tying and high - low > _SMALLEST:
@@ -145,7 +145,7 @@ def check_ranges(graph: Graph, observed: Ranges, chosen: Ranges, *, strict: bool
                 where=f"{graph.source}: {tensor.name.partition(';')[0]}",
                 hint="use --method minmax, and report the model",
             )
-    return RangeCheck(clipped, exact, tied)
+    return RangeCheck(exact, clipped, tied)
 
 
 def _tying(graph: Graph) -> set[int]:
