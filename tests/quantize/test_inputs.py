@@ -81,6 +81,7 @@ def test_labels(tmp_path: Path) -> None:
     ("data", "said"),
     [
         (np.full_like(GOOD, np.nan), "not finite"),
+        (np.zeros_like(GOOD), "are zero"),
         (GOOD[:9], "9 calibration samples are too few"),
         (GOOD[:, :3], "does not fit input 'image'"),
         (GOOD.astype(np.int32), "dtype int32"),

@@ -44,6 +44,13 @@ def test_one_outlier_is_left_out() -> None:
     assert high < 2.0
 
 
+def test_a_far_outlier_makes_the_rest_coarse() -> None:
+    histogram = Histogram.between(0.0, 1000.0)
+    assert histogram.is_coarse(0.0, 1.0)
+    assert not histogram.is_coarse(0.0, 900.0)
+    assert not histogram.is_coarse(0.0, 0.0)
+
+
 def test_mse_keeps_what_is_uniform_and_clips_what_has_a_tail() -> None:
     rng = np.random.default_rng(2)
     low, high = mse_range(histogram_of(rng.uniform(-1, 1, 100_000)))

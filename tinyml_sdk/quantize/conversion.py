@@ -9,13 +9,14 @@ becomes a scale without any detour; biases are scaled to match. `checking.py` pr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, ToolError
+from ..errors import InputError, ModelError
 from .job import Granularity, Job
 from .loading import FloatModel
 from .ranges import Histogram, mse_range, percentile_range
@@ -26,6 +27,8 @@ Array = npt.NDArray[Any]
 Samples = list[Array]  # one array (N, *shape without batch) for each input
 Ranges = dict[str, tuple[float, float]]
 Progress = Callable[[str, int, int], None]
+
+_MOST_PASSES = 4  # over the samples; each can look 16 times closer at the least
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def convert(model: FloatModel, samples: Samples, job: Job, progress: Progress) -
         progress: Called with a stage and how many of its steps are over.
 
     Raises:
-        ToolError: the converter refused the model.
+        ModelError: the converter refused the model.
         InputError: activations that are not finite.
     """
     calibrated = bytearray(_calibrated(model, samples, job, progress))
@@ -124,23 +127,19 @@ def _quantized(calibrated: bytes, job: Job) -> bytes:
     return content
 
 
-class _refusal:  # noqa: N801, used as a statement
-    """Any exception of the converter in the block becomes one ToolError."""
-
-    def __init__(self, job: Job) -> None:
-        self._name = job.name
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception):
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            said = next((line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__)
-            raise ToolError(
-                f"TensorFlow's converter refused the model: {said[:300]}",
-                where=self._name,
-                hint="replace the layer it names by one that TensorFlow Lite has in int8",
-            ) from error
+@contextmanager
+def _refusal(job: Job) -> Iterator[None]:
+    """Any exception of the converter becomes one ModelError: it documents none, and its messages are pages."""
+    try:
+        yield
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        said = next((line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__)
+        raise ModelError(
+            f"TensorFlow's converter refused the model: {said[:300]}",
+            where=job.name,
+            hint="replace the layer it names by one that TensorFlow Lite has in int8",
+        ) from error
 
 
 # -- the calibrated file ------------------------------------------------------------------------------------------
@@ -173,19 +172,31 @@ def _check_finite(ranges: Mapping[str, tuple[float, float]], name: str) -> None:
 
 def _chosen(runner: _FloatRunner, observed: Mapping[str, tuple[float, float]], job: Job, progress: Progress) -> Ranges:
     """The range of each activation by the job's method."""
-    histograms = {name: Histogram.between(low, high) for name, (low, high) in observed.items()}
+    if job.method == "mse":
+        return {name: mse_range(histogram) for name, histogram in _measured(runner, observed, progress).items()}
+    chosen: Ranges = {}
+    open_ranges = dict(observed)
+    for _ in range(_MOST_PASSES):
+        histograms = _measured(runner, open_ranges, progress)
+        found = {name: percentile_range(histogram, job.percentile) for name, histogram in histograms.items()}
+        chosen.update(found)
+        # An outlier far away leaves few bins to all the rest: look again, between the ends that were found.
+        open_ranges = {name: ends for name, ends in found.items() if histograms[name].is_coarse(*ends)}
+        if not open_ranges:
+            break
+    return chosen
+
+
+def _measured(
+    runner: _FloatRunner, ranges: Mapping[str, tuple[float, float]], progress: Progress
+) -> dict[str, Histogram]:
+    """Histograms of the tensors in `ranges`, each between the two ends, over all samples."""
+    histograms = {name: Histogram.between(low, high) for name, (low, high) in ranges.items()}
     for index in range(runner.count):
         progress("measuring activations", index, runner.count)
         for name, values in runner.run(index, histograms):
             histograms[name].add(values)
-    chosen = {}
-    for done, (name, histogram) in enumerate(histograms.items()):
-        progress("choosing ranges", done, len(histograms))
-        if job.method == "mse":
-            chosen[name] = mse_range(histogram)
-        else:
-            chosen[name] = percentile_range(histogram, job.percentile)
-    return chosen
+    return histograms
 
 
 class _FloatRunner:

@@ -62,7 +62,8 @@ def load_dataset(
         labels: Whether there must be labels.
 
     Raises:
-        InputError: names the key and what was expected: missing, of another shape or dtype, NaN, too few.
+        InputError: names the key and what was expected: missing, of another shape or dtype, NaN, too few,
+            nothing but zeros.
     """
     path = Path(data) if isinstance(data, (str, Path)) else _as_file(data, folder / "given" / f"{what}.npz")
     tensors = [Tensor(index, name, shape, DType.FLOAT32) for index, (name, shape) in enumerate(inputs)]
@@ -77,6 +78,13 @@ def load_dataset(
     if labels and found is None:
         raise InputError("there are no labels", where=where, hint="save the right class of each sample as 'labels'")
     columns = [np.concatenate([row[position] for row in rows]) for position in range(len(tensors))]
+    for (name, _), column in zip(inputs, columns, strict=True):
+        if not column.any():
+            raise InputError(
+                f"all values of input {name!r} are zero, which gives no range",
+                where=where,
+                hint="give samples as the model will meet them",
+            )
     return Dataset(columns, found)
 
 

@@ -76,9 +76,9 @@ def quantize_model(
 
     Raises:
         InputError: the model, the data or an option cannot be used.
-        ModelError: a layer stayed float, or is none of the operators that `tinyml` supports.
+        ModelError: the converter refused the model, a layer stayed float, or `tinyml` does not support an operator.
         MissingToolError: TensorFlow is not installed.
-        ToolError: the converter refused the model, crashed, or missed the deadline.
+        ToolError: the converter crashed or missed the deadline, or a chosen range got lost.
     """
     _check_options(granularity, method, percentile)
     report = progress or (lambda stage, done, total: None)

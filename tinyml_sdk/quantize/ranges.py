@@ -50,6 +50,10 @@ class Histogram:
         """The middle of each bin, float64 of shape (BINS,)."""
         return self.low + (np.arange(BINS) + 0.5) * (self.high - self.low) / BINS
 
+    def is_coarse(self, low: float, high: float) -> bool:
+        """Whether a range within takes less than a sixteenth of the bins, so that its ends are known only roughly."""
+        return 0 < (high - low) * 16 < self.high - self.low
+
     def add(self, values: Array) -> None:
         """Count values of any shape; those outside fall into the outer bins."""
         if self.empty:
