@@ -63,7 +63,7 @@ def load_dataset(
 
     Raises:
         InputError: names the key and what was expected: missing, of another shape or dtype, NaN, too few,
-            nothing but zeros.
+            calibration data of nothing but zeros.
     """
     path = Path(data) if isinstance(data, (str, Path)) else _as_file(data, folder / "given" / f"{what}.npz")
     tensors = [Tensor(index, name, shape, DType.FLOAT32) for index, (name, shape) in enumerate(inputs)]
@@ -79,7 +79,7 @@ def load_dataset(
         raise InputError("there are no labels", where=where, hint="save the right class of each sample as 'labels'")
     columns = [np.concatenate([row[position] for row in rows]) for position in range(len(tensors))]
     for (name, _), column in zip(inputs, columns, strict=True):
-        if not column.any():
+        if what == "calibration" and not column.any():
             raise InputError(
                 f"all values of input {name!r} are zero, which gives no range",
                 where=where,
