@@ -309,7 +309,8 @@ def test_a_model_in_memory() -> None:
     code = """
 import keras, numpy as np
 from tinyml_sdk import quantize_model
-model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)], name="small model")
+layers = [keras.Input((4,), name="the start"), keras.layers.Dense(3, name="the end")]
+model = keras.Sequential(layers, name="_small model")
 result = quantize_model(model, np.linspace(-1, 1, 80, dtype="float32").reshape(20, 4))
 print(result.source, result.parameters, len(result.content) == result.file_bytes)
 """
@@ -320,4 +321,4 @@ print(result.source, result.parameters, len(result.content) == result.file_bytes
         check=False,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
-    assert done.stdout.split() == ["small_model.keras", "15", "True"], done.stderr[-2000:]
+    assert done.stdout.split() == ["_small_model.keras", "15", "True"], done.stderr[-2000:]

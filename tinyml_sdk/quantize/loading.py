@@ -200,6 +200,11 @@ def _with_batch_of_one(model: Any, inputs: tuple[InputSpec, ...]) -> Any:
     fixed = [keras.Input(batch_shape=spec.shape, name=spec.name) for spec in inputs]
     clone = keras.models.clone_model(model, input_tensors=_packed(model, fixed))
     clone.set_weights(model.get_weights())
+    for named in (clone, *_all_layers(clone)):
+        # Keras allows any name, and TensorFlow refuses to trace those with spaces.
+        named.name = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", named.name)
+    if not clone.name[:1].isalnum():
+        clone.name = f"m{clone.name}"
     return clone
 
 
