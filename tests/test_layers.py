@@ -19,7 +19,7 @@ LAYERS = (  # from the bottom; parts of one row do not know each other
     ("targets",),
     ("firmware",),
     ("bench",),
-    ("doctor",),
+    ("doctor", "quantize"),
     ("report",),
     ("cli",),
 )

@@ -7,6 +7,7 @@ Each command of `tinyml` is one function here:
 - `build_firmware`: the project compiled
 - `benchmark`: run, compared with the reference and measured
 - `load_result`, `compare_results`: two measurements side by side
+- `quantize_model`: a Keras model as an int8 .tflite file, checked and measured
 - `list_boards`, `load_board`, `diagnose`: what there is to run on and with
 
 Everything is imported when it is first used, so `import tinyml_sdk` costs nothing.
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     )
     from .firmware import Firmware, Inspection, build_firmware, generate, inspect_model
     from .graph import Graph, read_graph
+    from .quantize import QuantizationResult, quantize_model
 
 __version__ = "0.1.0"
 
@@ -62,6 +64,7 @@ __all__ = [
     "MissingToolError",
     "ModelError",
     "ProtocolError",
+    "QuantizationResult",
     "RegressionError",
     "TargetError",
     "TinymlError",
@@ -76,6 +79,7 @@ __all__ = [
     "list_boards",
     "load_board",
     "load_result",
+    "quantize_model",
     "read_graph",
 ]
 
@@ -87,6 +91,7 @@ _HOMES = {
     "Firmware": "firmware",
     "Graph": "graph",
     "Inspection": "firmware",
+    "QuantizationResult": "quantize",
     "benchmark": "bench.benchmark",
     "build_firmware": "firmware",
     "compare_results": "bench.comparison",
@@ -96,6 +101,7 @@ _HOMES = {
     "list_boards": "boards",
     "load_board": "boards",
     "load_result": "bench.comparison",
+    "quantize_model": "quantize",
     "read_graph": "graph",
 }
 """The module of each public name; those not listed are errors."""

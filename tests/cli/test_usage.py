@@ -16,12 +16,14 @@ def test_help_lists_the_commands(arguments: list[str], capsys: pytest.CaptureFix
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     listed = [line.split()[0] for line in out.partition("Commands:\n")[2].splitlines()]
-    assert sorted(listed) == ["bench", "boards", "build", "compare", "doctor", "generate", "inspect"]
+    assert sorted(listed) == ["bench", "boards", "build", "compare", "doctor", "generate", "inspect", "quantize"]
     assert "..." not in out.partition("Commands:\n")[2], "a summary is too long for 80 columns"
     assert err == ""
 
 
-@pytest.mark.parametrize("command", ["bench", "boards", "build", "compare", "doctor", "generate", "inspect"])
+@pytest.mark.parametrize(
+    "command", ["bench", "boards", "build", "compare", "doctor", "generate", "inspect", "quantize"]
+)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     out = capsys.readouterr().out
@@ -62,6 +64,13 @@ def test_help_imports_nothing_heavy(arguments: list[str], heavy: set[str]) -> No
         (["inspect", "m.tflite", "--bord", "b"], "no such option: --bord"),
         (["inspect", "m.tflite", "n.tflite"], "n.tflite"),
         (["generate", "m.tflite"], "missing option '--output'"),
+        (["quantize", "m.keras", "-c", "c.npz"], "missing option '--output'"),
+        (["quantize", "m.keras", "-c", "c.npz", "-o", "m.tflite", "--method", "msa"], "did you mean mse?"),
+        (
+            ["quantize", "m.keras", "-c", "c.npz", "-o", "m.tflite", "--per-tensor", "--per-tensor-dense"],
+            "exclude each other",
+        ),
+        (["quantize", "m.keras", "-c", "c.npz", "-o", "-"], "not to stdout"),
         (["benhc"], "no such command 'benhc'"),
         (["boards", "shw"], "no such command 'shw'"),
     ],

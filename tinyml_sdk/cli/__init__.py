@@ -22,6 +22,7 @@ from .errors import run_guarded
 from .generate import generate
 from .inspect import inspect
 from .output import emit
+from .quantize import quantize
 
 __all__ = ["app", "main"]
 
@@ -80,6 +81,7 @@ def root(
         emit(context.get_help() + "\n")
 
 
+app.command()(quantize)
 app.command()(inspect)
 app.command()(generate)
 app.command()(build)

@@ -1,0 +1,88 @@
+"""`tinyml quantize`: a Keras model as an int8 .tflite file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from .options import JsonOption, one_of
+from .output import STDOUT, check_destination, note, show, write_text
+from .progress import StageProgress
+
+if TYPE_CHECKING:
+    from ..quantize import Granularity, Method
+
+__all__ = ["quantize"]
+
+
+def quantize(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="A .keras or .h5 file, or the folder of a SavedModel.", show_default=False
+        ),
+    ],
+    calibration: Annotated[
+        Path,
+        typer.Option(
+            "--calibration", "-c", metavar="FILE", help="An .npz file with typical inputs, 100 or more, float32."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .tflite file to write.")],
+    per_tensor: Annotated[
+        bool, typer.Option("--per-tensor", help="One weight scale for each layer, not for each channel.")
+    ] = False,
+    per_tensor_dense: Annotated[
+        bool, typer.Option("--per-tensor-dense", help="One weight scale for each dense layer, the others per channel.")
+    ] = False,
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="minmax|percentile|mse",
+            callback=one_of("minmax", "percentile", "mse"),
+            help="How activation ranges are chosen.",
+        ),
+    ] = "minmax",
+    percentile: Annotated[
+        float, typer.Option(metavar="P", help="With --method percentile: keep all below it, above 50 to 100.")
+    ] = 99.99,
+    validation: Annotated[
+        Path | None,
+        typer.Option(
+            "--validation", metavar="FILE", help="An .npz file with inputs and labels: compare the models' accuracy."
+        ),
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Convert a Keras model to full int8.
+
+    Every tensor of the result is checked to be int8. Needs TensorFlow: pip install "tinyml-sdk[keras]".
+    """
+    from ..quantize import quantize_model
+    from ..report.quantization import quantization_report
+
+    if per_tensor and per_tensor_dense:
+        raise typer.BadParameter("--per-tensor and --per-tensor-dense exclude each other")
+    granularity = "per-tensor" if per_tensor else "per-tensor-dense" if per_tensor_dense else "per-channel"
+    if output == STDOUT:
+        raise typer.BadParameter("the model is written to a file, not to stdout")
+    check_destination(output)
+    check_destination(json)
+    with StageProgress() as progress:
+        result = quantize_model(
+            model,
+            calibration,
+            output=output,
+            granularity=cast("Granularity", granularity),
+            method=cast("Method", method),
+            percentile=percentile,
+            validation=validation,
+            progress=progress,
+        )
+    if json is not None:
+        write_text(json, result.to_json())
+    if json != STDOUT:
+        show(quantization_report(result))
+    note(f"wrote {output}")

@@ -1,0 +1,238 @@
+"""Runs in the worker: TensorFlow's converter, in two steps with the activation ranges in our hands between them.
+
+The converter is stopped after calibration. What it gives then is the float model as it will be quantized, batch norms
+folded and activations fused, with the least and greatest value of every activation noted in the file. For another
+method than min-max these notes are overwritten in place, and the converter quantizes from there, so that a chosen range
+becomes a scale without any detour; biases are scaled to match. `checking.py` proves it on the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, ModelError
+from .job import Granularity, Job
+from .loading import FloatModel
+from .ranges import Histogram, mse_range, percentile_range
+
+__all__ = ["Conversion", "convert"]
+
+Array = npt.NDArray[Any]
+Samples = list[Array]  # one array (N, *shape without batch) for each input
+Ranges = dict[str, tuple[float, float]]
+Progress = Callable[[str, int, int], None]
+
+_MOST_PASSES = 4  # over the samples; each can look 16 times closer at the least
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What came of it.
+
+    Attributes:
+        content: The int8 .tflite file.
+        observed: Least and greatest value of each activation, by tensor name.
+        chosen: The ranges it was quantized with.
+        tensors: The float model's activations by tensor name, float32 (samples, *shape), for the noise samples.
+        inputs, outputs: Names of the float graph's inputs and outputs, in order.
+    """
+
+    content: bytes
+    observed: Ranges
+    chosen: Ranges
+    tensors: dict[str, Array]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def convert(model: FloatModel, samples: Samples, job: Job, progress: Progress) -> Conversion:
+    """Calibrate, choose ranges, quantize.
+
+    Args:
+        model: From `load_model`.
+        samples: Calibration data: for each input float32 of shape (N, *shape without the batch).
+        job: The options.
+        progress: Called with a stage and how many of its steps are over.
+
+    Raises:
+        ModelError: the converter refused the model.
+        InputError: activations that are not finite.
+    """
+    calibrated = bytearray(_calibrated(model, samples, job, progress))
+    notes = _notes(calibrated)
+    observed = {name: (float(low[0]), float(high[0])) for name, (low, high) in notes.items()}
+    _check_finite(observed, job.name)
+    runner = _FloatRunner(bytes(calibrated), samples)
+    if job.method != "minmax":
+        for name, (low, high) in _chosen(runner, observed, job, progress).items():
+            notes[name][0][0], notes[name][1][0] = low, high
+    chosen = {name: (float(low[0]), float(high[0])) for name, (low, high) in notes.items()}
+    progress("quantizing", 0, 1)
+    content = _quantized(bytes(calibrated), job)
+    tensors = runner.keep(observed, job.noise_samples)
+    return Conversion(content, observed, chosen, tensors, runner.inputs, runner.outputs)
+
+
+def _calibrated(model: FloatModel, samples: Samples, job: Job, progress: Progress) -> bytes:
+    """The float .tflite file with the range of every activation in it."""
+    import tensorflow as tf
+
+    count = len(samples[0])
+
+    def representative() -> Iterator[list[Array]]:
+        for index in range(count):
+            progress("calibrating", index, count)
+            yield [array[index : index + 1] for array in samples]
+
+    converter = model.converter()
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    converter._experimental_calibrate_only = True
+    _set_granularity(converter, job.granularity)
+    progress("converting", 0, 1)
+    with _refusal(job):
+        content: bytes = bytes(converter.convert())
+    return content
+
+
+def _set_granularity(converter: Any, granularity: Granularity) -> None:
+    """These decide how constants are folded here; how weights are quantized is decided again in `_quantized`."""
+    converter._experimental_disable_per_channel = granularity == "per-tensor"
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = granularity == "per-tensor-dense"
+
+
+def _quantized(calibrated: bytes, job: Job) -> bytes:
+    import tensorflow as tf
+    from tensorflow.lite.python.convert import mlir_quantize
+
+    with _refusal(job):
+        content: bytes = bytes(
+            mlir_quantize(
+                calibrated,
+                disable_per_channel=job.granularity == "per-tensor",
+                input_data_type=tf.int8,
+                output_data_type=tf.int8,
+                disable_per_channel_for_dense_layers=job.granularity == "per-tensor-dense",
+            )
+        )
+    return content
+
+
+@contextmanager
+def _refusal(job: Job) -> Iterator[None]:
+    """Any exception of the converter becomes one ModelError: it documents none, and its messages are pages."""
+    try:
+        yield
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        said = next((line for line in lines if "error:" in line), lines[0] if lines else type(error).__name__)
+        raise ModelError(
+            f"TensorFlow's converter refused the model: {said[:300]}",
+            where=job.name,
+            hint="replace the layer it names by one that TensorFlow Lite has in int8",
+        ) from error
+
+
+# -- the calibrated file ------------------------------------------------------------------------------------------
+
+
+def _notes(calibrated: bytearray) -> dict[str, tuple[Array, Array]]:
+    """Views of the least and greatest value of each activation: writing to them changes the file."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    root: Any = schema.Model.GetRootAs
+    graph = root(calibrated, 0).Subgraphs(0)
+    found = {}
+    for index in range(graph.TensorsLength()):
+        tensor = graph.Tensors(index)
+        noted = tensor.Quantization()
+        if noted is not None and noted.MinLength() == 1 and noted.MaxLength() == 1:
+            found[tensor.Name().decode()] = (noted.MinAsNumpy(), noted.MaxAsNumpy())
+    return found
+
+
+def _check_finite(ranges: Mapping[str, tuple[float, float]], name: str) -> None:
+    for tensor, (low, high) in ranges.items():
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise InputError(
+                f"the float model computes values from {low:g} to {high:g} on the calibration data",
+                where=f"{name}: {tensor.partition(';')[0]}",
+                hint="the model overflows: check its weights and the scale of the data",
+            )
+
+
+def _chosen(runner: _FloatRunner, observed: Mapping[str, tuple[float, float]], job: Job, progress: Progress) -> Ranges:
+    """The range of each activation by the job's method."""
+    if job.method == "mse":
+        return {name: mse_range(histogram) for name, histogram in _measured(runner, observed, progress).items()}
+    chosen: Ranges = {}
+    open_ranges = dict(observed)
+    for _ in range(_MOST_PASSES):
+        histograms = _measured(runner, open_ranges, progress)
+        found = {name: percentile_range(histogram, job.percentile) for name, histogram in histograms.items()}
+        chosen.update(found)
+        # An outlier far away leaves few bins to all the rest: look again, between the ends that were found.
+        open_ranges = {name: ends for name, ends in found.items() if histograms[name].is_coarse(*ends)}
+        if not open_ranges:
+            break
+    return chosen
+
+
+def _measured(
+    runner: _FloatRunner, ranges: Mapping[str, tuple[float, float]], progress: Progress
+) -> dict[str, Histogram]:
+    """Histograms of the tensors in `ranges`, each between the two ends, over all samples."""
+    histograms = {name: Histogram.between(low, high) for name, (low, high) in ranges.items()}
+    for index in range(runner.count):
+        progress("measuring activations", index, runner.count)
+        for name, values in runner.run(index, histograms):
+            histograms[name].add(values)
+    return histograms
+
+
+class _FloatRunner:
+    """The calibrated model in TensorFlow Lite's float interpreter, every activation readable."""
+
+    def __init__(self, content: bytes, samples: Samples) -> None:
+        import tensorflow as tf
+
+        # Delegates fuse layers, and then their tensors are never written.
+        self._interpreter = tf.lite.Interpreter(
+            model_content=content,
+            experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )
+        self._interpreter.allocate_tensors()
+        self._index = {detail["name"]: detail["index"] for detail in self._interpreter.get_tensor_details()}
+        self._slots = [detail["index"] for detail in self._interpreter.get_input_details()]
+        self.inputs = tuple(detail["name"] for detail in self._interpreter.get_input_details())
+        self.outputs = tuple(detail["name"] for detail in self._interpreter.get_output_details())
+        self._samples = samples
+        self.count = len(samples[0])
+
+    def run(self, index: int, names: Mapping[str, object]) -> Iterator[tuple[str, Array]]:
+        """The named tensors for one sample; each array is a copy, with its batch of one."""
+        for slot, array in zip(self._slots, self._samples, strict=True):
+            self._interpreter.set_tensor(slot, array[index : index + 1])
+        self._interpreter.invoke()
+        for name in names:
+            yield name, self._interpreter.get_tensor(self._index[name])
+
+    def keep(self, names: Mapping[str, object], most: int) -> dict[str, Array]:
+        """The named tensors for up to `most` samples spread over the calibration data, (samples, *shape)."""
+        rows = [dict(self.run(index, names)) for index in spread(self.count, most)]
+        return {name: np.stack([row[name] for row in rows]) for name in names}
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Up to `most` positions spread evenly over `count`. The parent uses the same."""
+    return [int(position) for position in np.linspace(0, count - 1, min(most, count)).round()]

@@ -1,0 +1,65 @@
+"""What a conversion is asked to do, and how the two processes that share it talk.
+
+The parent makes a folder, writes `job.json` and starts the worker. The worker sends events, one JSON object a line, on
+its stdout. Its first is `loaded`, with the model's inputs; the parent then checks the data against them, writes
+`calibration.npz` (and `validation.npz`), and answers with a line. After `done` the folder holds the results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+__all__ = [
+    "CALIBRATION",
+    "FACTS",
+    "FLOAT_OUTPUTS",
+    "FLOAT_TENSORS",
+    "GRANULARITIES",
+    "JOB",
+    "METHODS",
+    "QUANTIZED",
+    "VALIDATION",
+    "Granularity",
+    "Job",
+    "Method",
+]
+
+Granularity = Literal["per-channel", "per-tensor", "per-tensor-dense"]
+Method = Literal["minmax", "percentile", "mse"]
+
+GRANULARITIES: tuple[Granularity, ...] = ("per-channel", "per-tensor", "per-tensor-dense")
+METHODS: tuple[Method, ...] = ("minmax", "percentile", "mse")
+
+JOB = "job.json"
+CALIBRATION = "calibration.npz"  # input_0, input_1 …: float32 of shape (N, *the input without its batch)
+VALIDATION = "validation.npz"  # the same
+QUANTIZED = "quantized.tflite"
+FACTS = "facts.json"  # ranges: {tensor: [low, high]}, observed: the same before clipping
+FLOAT_TENSORS = "float_tensors.npz"  # t0, t1 …: float32 of shape (samples, *tensor); facts.json lists their names
+FLOAT_OUTPUTS = "float_outputs.npz"  # outputs: the float model's first output for each validation sample
+
+
+@dataclass(frozen=True)
+class Job:
+    """One conversion.
+
+    Attributes:
+        model: Absolute path of a .keras or .h5 file or a SavedModel folder.
+        name: What messages call it.
+        granularity: One weight scale for each channel, for each tensor, or per channel but for dense layers.
+        method: How activation ranges are chosen.
+        percentile: For that method; above 50, at most 100.
+        noise_samples: How many calibration samples to keep the float model's intermediates of.
+    """
+
+    model: str
+    name: str
+    granularity: Granularity = "per-channel"
+    method: Method = "minmax"
+    percentile: float = 99.99
+    noise_samples: int = 8
+
+    def to_dict(self) -> dict[str, str | int | float]:
+        """As JSON holds it."""
+        return asdict(self)

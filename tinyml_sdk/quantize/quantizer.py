@@ -1,0 +1,294 @@
+"""`tinyml quantize` as a function: full int8 post-training quantization of a Keras model."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..bench.inputs import quantize
+from ..bench.tflm_reference import TflmReference
+from ..errors import InputError
+from ..firmware import Inspection, inspect_model
+from ..graph import ABSENT, DType, Graph, parse_graph
+from .checking import LayerNames, RangeCheck, check_integer_only, check_ranges
+from .data import MIN_SAMPLES, Data, Dataset, check_there, load_dataset, save_dataset
+from .job import (
+    CALIBRATION,
+    FACTS,
+    FLOAT_OUTPUTS,
+    FLOAT_TENSORS,
+    GRANULARITIES,
+    METHODS,
+    QUANTIZED,
+    VALIDATION,
+    Granularity,
+    Job,
+    Method,
+)
+from .noise import layer_noise
+from .process import ConversionProcess, require_tensorflow
+from .result import Accuracy, LayerNoise, QuantizationResult
+
+__all__ = ["quantize_model", "weight_entropy"]
+
+Array = npt.NDArray[Any]
+Progress = Callable[[str, int, int], None]
+
+
+def quantize_model(
+    model: str | Path | Any,
+    calibration: Data,
+    *,
+    output: str | Path | None = None,
+    granularity: Granularity = "per-channel",
+    method: Method = "minmax",
+    percentile: float = 99.99,
+    validation: Data | None = None,
+    deadline: float = 1800.0,
+    progress: Progress | None = None,
+) -> QuantizationResult:
+    """Convert a Keras model to an int8 .tflite file, inputs and outputs included, and say what it cost.
+
+    TensorFlow runs in a process of its own and is never imported here.
+
+    Args:
+        model: A .keras or .h5 file (also of Keras 2), a SavedModel folder, or a functional or sequential Keras model.
+        calibration: Samples as the model will meet them, float32 in the model's units: an .npz file, an array of
+            shape (N, *input), or arrays by the inputs' names. `labels` are ignored.
+        output: File to write; none where None.
+        granularity: One weight scale per channel, per tensor, or per channel but for dense layers.
+        method: How activation ranges are chosen: `minmax` of what was seen, a `percentile` of it at either end, or
+            the range with the least mean squared error (`mse`).
+        percentile: For that method; above 50, at most 100.
+        validation: Samples with `labels`, to give the accuracy of both models.
+        deadline: Seconds the conversion may take, and again each run of the int8 interpreter.
+        progress: Called with a stage, and how many of its steps are over.
+
+    Raises:
+        InputError: the model, the data or an option cannot be used.
+        ModelError: the converter refused the model, a layer stayed float, or `tinyml` does not support an operator.
+        MissingToolError: TensorFlow is not installed.
+        ToolError: the converter crashed or missed the deadline, or a chosen range got lost.
+    """
+    _check_options(granularity, method, percentile)
+    report = progress or (lambda stage, done, total: None)
+    for data, what in ((calibration, "calibration"), (validation, "validation")):
+        if data is not None:
+            check_there(data, what)
+    require_tensorflow()
+    with tempfile.TemporaryDirectory(prefix="tinyml-quantize-") as name:
+        folder = Path(name)
+        path = _model_path(model, folder)
+        job = Job(str(path.resolve()), path.name, granularity, method, percentile)
+        done = _convert(job, folder, calibration, validation, deadline, report)
+        result = _result(done, job, folder, deadline, report)
+    if output is not None:
+        _write_whole(Path(output), result.content)
+    return result
+
+
+def _check_options(granularity: str, method: str, percentile: float) -> None:
+    for value, choices, what in ((granularity, GRANULARITIES, "granularity"), (method, METHODS, "method")):
+        if value not in choices:
+            raise InputError(f"{value!r} is no {what}", where="quantize", hint=f"choose one of {', '.join(choices)}")
+    if not 50 < percentile <= 100:
+        raise InputError(f"a percentile of {percentile:g}", where="quantize", hint="give one above 50, at most 100")
+
+
+def _model_path(model: str | Path | Any, folder: Path) -> Path:
+    """The file of a model; a model in memory is saved to `folder`."""
+    if not isinstance(model, (str, Path)):
+        return _saved(model, folder)
+    path = Path(model)
+    if not path.exists():
+        raise InputError("there is no such file", where=str(path), hint="check the path")
+    if path.suffix == ".tflite":
+        raise InputError(
+            "is converted already", where=path.name, hint="give the Keras model it was made from, or run `tinyml bench`"
+        )
+    readable = (path / "saved_model.pb").is_file() if path.is_dir() else path.suffix in (".keras", ".h5", ".hdf5")
+    if not readable:
+        raise InputError(
+            "is no Keras model",
+            where=path.name,
+            hint="give a .keras or .h5 file, or a folder with saved_model.pb (from model.export('folder'))",
+        )
+    return path
+
+
+def _saved(model: Any, folder: Path) -> Path:
+    if not {"Functional", "Sequential"} & {base.__name__ for base in type(model).__mro__}:
+        raise InputError(
+            f"a {type(model).__name__} is no functional or sequential Keras model",
+            where="model",
+            hint="rebuild it with the functional API, or model.export('folder') and quantize that folder",
+        )
+    path = folder / f"{''.join(c if c.isalnum() or c in '-_' else '_' for c in str(model.name)) or 'model'}.keras"
+    model.save(path)
+    return path
+
+
+# -- conversion ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Converted:
+    """What is in the folder after the worker, and the data it was made with."""
+
+    loaded: dict[str, Any]
+    facts: dict[str, Any]
+    content: bytes
+    calibration: Dataset
+    validation: Dataset | None
+
+    def names(self, graph: Graph) -> LayerNames:
+        """The Keras model's. The converter calls outputs `Identity`, so these are told apart by position."""
+        outputs = [graph.tensors[index].name for index in graph.outputs]
+        return LayerNames(self.facts["scopes"] | dict(zip(outputs, self.loaded["outputs"], strict=False)))
+
+
+def _convert(
+    job: Job, folder: Path, calibration: Data, validation: Data | None, deadline: float, progress: Progress
+) -> _Converted:
+    with ConversionProcess(folder, job, deadline, progress) as worker:
+        loaded = worker.wait_loaded()
+        inputs = [(spec["name"], tuple(spec["shape"])) for spec in loaded["inputs"]]
+        samples = load_dataset(calibration, inputs, folder, "calibration", least=MIN_SAMPLES, labels=False)
+        save_dataset(samples, folder / CALIBRATION)
+        judged = None
+        if validation is not None:
+            judged = load_dataset(validation, inputs, folder, "validation", least=1, labels=True)
+            save_dataset(judged, folder / VALIDATION)
+        worker.convert()
+    facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    return _Converted(loaded, facts, (folder / QUANTIZED).read_bytes(), samples, judged)
+
+
+# -- what came of it ----------------------------------------------------------------------------------------------
+
+
+def _result(done: _Converted, job: Job, folder: Path, deadline: float, progress: Progress) -> QuantizationResult:
+    graph, inspection, ranges = _checked(done, job, folder)
+    layers: tuple[LayerNoise, ...] = ()
+    reference = TflmReference(done.content, deadline=deadline)
+    if TflmReference.available():
+        layers = _noise(done, job, folder, graph, reference, progress)
+    accuracy = None
+    if done.validation is not None:
+        accuracy = _accuracy(done.validation, folder, graph, reference, progress)
+    return QuantizationResult(
+        content=done.content,
+        source=job.name,
+        sha256=hashlib.sha256(done.content).hexdigest(),
+        granularity=job.granularity,
+        method=job.method,
+        percentile=job.percentile if job.method == "percentile" else None,
+        calibration_samples=len(done.calibration),
+        parameters=done.loaded["parameters"],
+        macs=inspection.macs,
+        weight_bytes=inspection.weight_bytes,
+        file_bytes=len(done.content),
+        gzip_bytes=len(gzip.compress(done.content, 9, mtime=0)),
+        entropy_bits=weight_entropy(graph),
+        ranges=ranges,
+        accuracy=accuracy,
+        layers=layers,
+    )
+
+
+def _checked(done: _Converted, job: Job, folder: Path) -> tuple[Graph, Inspection, RangeCheck]:
+    """Int8 throughout, every operator supported, the chosen ranges in place."""
+    path = folder / f"{Path(job.name).stem}.tflite"
+    graph = parse_graph(done.content, path.name)
+    check_integer_only(graph, done.names(graph))
+    path.write_bytes(done.content)
+    inspection = inspect_model(path)
+    observed, chosen = (
+        {key: tuple(value) for key, value in done.facts[which].items()} for which in ("observed", "chosen")
+    )
+    return graph, inspection, check_ranges(graph, observed, chosen, strict=job.method != "minmax")
+
+
+def _noise(
+    done: _Converted, job: Job, folder: Path, graph: Graph, reference: TflmReference, progress: Progress
+) -> tuple[LayerNoise, ...]:
+    from .conversion import spread
+
+    with np.load(folder / FLOAT_TENSORS, allow_pickle=False) as archive:
+        tensors = {name: archive[f"t{index}"] for index, name in enumerate(done.facts["tensors"])}
+    # The converter renames inputs and outputs where it takes DEQUANTIZE and QUANTIZE away.
+    for floats, indices in ((done.facts["inputs"], graph.inputs), (done.facts["outputs"], graph.outputs)):
+        for name, index in zip(floats, indices, strict=True):
+            tensors[graph.tensors[index].name] = tensors[name]
+    positions = spread(len(done.calibration), job.noise_samples)
+    inputs = _int8_inputs(done.calibration, graph, positions)
+    return layer_noise(graph, reference, inputs, tensors, done.names(graph), progress)
+
+
+def _int8_inputs(dataset: Dataset, graph: Graph, positions: Sequence[int]) -> list[list[Array]]:
+    columns = list(zip(dataset.columns, graph.input_tensors, strict=True))
+    return [[quantize(column[position : position + 1], tensor) for column, tensor in columns] for position in positions]
+
+
+def _accuracy(dataset: Dataset, folder: Path, graph: Graph, reference: TflmReference, progress: Progress) -> Accuracy:
+    with np.load(folder / FLOAT_OUTPUTS, allow_pickle=False) as archive:
+        floats = archive["outputs"].reshape(len(dataset), -1)
+    assert dataset.labels is not None
+    classes = max(floats.shape[1], 2)
+    if dataset.labels.min() < 0 or dataset.labels.max() >= classes:
+        raise InputError(
+            f"labels from {dataset.labels.min()} to {dataset.labels.max()} for a model with {classes} classes",
+            where="validation data",
+            hint=f"number the classes from 0 to {classes - 1}, in the order of the model's outputs",
+        )
+    judged = None
+    if reference.available():
+        progress("running the int8 model", 0, 1)
+        rows = reference.run(_int8_inputs(dataset, graph, range(len(dataset))))
+        output = graph.output_tensors[0]
+        stored = np.stack([row[0].ravel() for row in rows]).astype(np.float64)
+        judged = _share_right((stored - output.zero_point) * output.scale, dataset.labels)
+    return Accuracy(len(dataset), _share_right(floats, dataset.labels), judged)
+
+
+def _share_right(outputs: Array, labels: Array) -> float:
+    predicted = outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.5).astype(np.int64)
+    return float(np.mean(predicted == labels))
+
+
+def weight_entropy(graph: Graph) -> float:
+    """Shannon entropy in bits of the int8 constants that ops read, all of them as one distribution; 0 without any."""
+    read = {index for op in graph.ops for index in op.inputs if index != ABSENT}
+    constants = [graph.tensors[index] for index in sorted(read) if graph.tensors[index].dtype is DType.INT8]
+    arrays = [tensor.data.ravel() for tensor in constants if tensor.data is not None]
+    if not arrays:
+        return 0.0
+    counts = np.bincount(np.concatenate(arrays).astype(np.int64) + 128, minlength=256)
+    shares = counts[counts > 0] / counts.sum()
+    return float(-np.sum(shares * np.log2(shares))) + 0.0
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """The file whole or not at all, its folder made where there is none."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write the file: {error.strerror or error}", where=str(path), hint="choose a file you may write to"
+        ) from error

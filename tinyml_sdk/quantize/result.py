@@ -1,0 +1,108 @@
+"""What a quantization gives: the file, and what it cost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .checking import RangeCheck
+from .job import Granularity, Method
+
+__all__ = ["SCHEMA", "Accuracy", "LayerNoise", "QuantizationResult"]
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class LayerNoise:
+    """One layer's distance from the float model.
+
+    Attributes:
+        index: Of the op in the int8 model.
+        op: Its operator.
+        name: The Keras layer, or the tensor's name where the file does not tell.
+        snr_db: Signal-to-noise of its output, with the noise of all layers before it.
+        drop_db: How much worse than its worst input; None where no input was compared. The culprit has the greatest.
+    """
+
+    index: int
+    op: str
+    name: str
+    snr_db: float
+    drop_db: float | None
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Share of samples whose greatest output is the label's; with a single output, whether it is above 0.5.
+
+    Attributes:
+        samples: How many were judged.
+        keras: Of the float model.
+        int8: Of the converted model in TensorFlow Lite Micro's interpreter; None where that is not installed.
+    """
+
+    samples: int
+    keras: float
+    int8: float | None
+
+
+@dataclass(frozen=True)
+class QuantizationResult:
+    """An int8 model and its report.
+
+    Attributes:
+        content: The .tflite file.
+        source: Name of the Keras file or folder.
+        sha256: Of `content`.
+        granularity, method: As asked for.
+        percentile: None unless that is the method.
+        calibration_samples: How many samples the ranges come from.
+        parameters: Weights of the Keras model, trained or not.
+        macs: Multiply-accumulates of one inference.
+        weight_bytes: Constants in flash, as `tinyml inspect` counts them.
+        file_bytes, gzip_bytes: Of `content`; the second is what an update sends.
+        entropy_bits: Shannon entropy of an int8 weight, at most 8: what an ideal coder would need for each.
+        ranges: What became of the calibrated ranges.
+        accuracy: None without validation data.
+        layers: In the order in which they run; empty where the interpreter is not installed.
+    """
+
+    content: bytes = field(repr=False)
+    source: str
+    sha256: str
+    granularity: Granularity
+    method: Method
+    percentile: float | None
+    calibration_samples: int
+    parameters: int
+    macs: int
+    weight_bytes: int
+    file_bytes: int
+    gzip_bytes: int
+    entropy_bits: float
+    ranges: RangeCheck
+    accuracy: Accuracy | None
+    layers: tuple[LayerNoise, ...]
+
+    def worst_layers(self, count: int = 3) -> tuple[LayerNoise, ...]:
+        """Those with the least signal-to-noise, worst first."""
+        return tuple(sorted(self.layers, key=lambda layer: layer.snr_db)[:count])
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the file itself, as `--json` writes it."""
+        facts = asdict(self)
+        del facts["content"]
+        if self.accuracy is not None:
+            facts["accuracy"] = {
+                "samples": self.accuracy.samples,
+                "float": self.accuracy.keras,
+                "int8": self.accuracy.int8,
+            }
+        worst = [layer.index for layer in self.worst_layers()]
+        return {"schema": SCHEMA, **facts, "layers": list(facts["layers"]), "worst_layers": worst}
+
+    def to_json(self) -> str:
+        """`to_dict` as text, with a line's end."""
+        return json.dumps(self.to_dict(), indent=2) + "\n"

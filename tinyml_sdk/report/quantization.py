@@ -1,0 +1,72 @@
+"""The report of `tinyml quantize`."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..quantize import LayerNoise, QuantizationResult
+from .console import add_column, bytes_of, figure, heading, name_cell, plain_table, shorten
+
+__all__ = ["quantization_report"]
+
+_METHODS = {"minmax": "min-max", "mse": "least mean squared error"}
+_GRANULARITIES = {
+    "per-channel": "per channel",
+    "per-tensor": "per tensor",
+    "per-tensor-dense": "per channel, dense layers per tensor",
+}
+
+
+def quantization_report(result: QuantizationResult) -> RenderableType:
+    """Sizes, accuracy of both models, and the layers that lose most."""
+    parts: list[RenderableType] = [heading(shorten(result.source, 40), "full int8"), _facts(result)]
+    if result.layers:
+        parts += [Text(), heading("Signal-to-noise", "against the float model, worst layers first"), _noise(result)]
+    else:
+        parts.append(Text("the int8 model was not run: pip install 'tinyml-sdk[reference]' (Linux on x86_64)"))
+    return Group(*parts)
+
+
+def _facts(result: QuantizationResult) -> Table:
+    table = plain_table(header=False)
+    add_column(table)
+    add_column(table)
+    method = _METHODS.get(result.method, f"percentile {result.percentile:g}" if result.percentile else result.method)
+    table.add_row("weights", _GRANULARITIES[result.granularity])
+    table.add_row("ranges", f"{method} of {figure(result.calibration_samples)} samples{_clipped(result)}")
+    table.add_row("parameters", figure(result.parameters))
+    table.add_row("MACs", figure(result.macs))
+    table.add_row("weight bytes", f"{bytes_of(result.weight_bytes)}, {result.entropy_bits:.2f} bits of entropy each")
+    table.add_row("file", f"{bytes_of(result.file_bytes)}, {figure(result.gzip_bytes)} gzipped")
+    if result.accuracy is not None:
+        accuracy = result.accuracy
+        int8 = "not measured" if accuracy.int8 is None else f"{100 * accuracy.int8:.2f} %"
+        samples = figure(accuracy.samples)
+        table.add_row("accuracy", f"float {100 * accuracy.keras:.2f} %, int8 {int8}, of {samples} samples")
+    return table
+
+
+def _clipped(result: QuantizationResult) -> str:
+    ranges = result.ranges
+    return f", {ranges.clipped} of {ranges.exact + ranges.tied} clipped" if ranges.clipped else ""
+
+
+def _noise(result: QuantizationResult) -> Table:
+    table = plain_table()
+    add_column(table, "#", "right")
+    add_column(table, "op")
+    add_column(table, "layer", gives_way=True)
+    add_column(table, "dB", "right")
+    add_column(table, "added here", "right")
+    for layer in result.worst_layers(5):
+        table.add_row(
+            str(layer.index), layer.op, name_cell(shorten(layer.name, 40)), f"{layer.snr_db:.1f}", _drop(layer)
+        )
+    return table
+
+
+def _drop(layer: LayerNoise) -> str:
+    """Decibels lost against its worst input; a layer may also average noise away."""
+    return "-" if layer.drop_db is None else f"{max(layer.drop_db, 0.0):.1f}"
