@@ -229,6 +229,7 @@ def test_dsp_kernels_work_in_place_and_anywhere_above(channels: int, padding: st
     assert channels == 2 or breaks_one_byte_closer(model, core=DSP)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 def test_the_distance_asked_for_is_needed(padding: str) -> None:
     assert breaks_one_byte_closer(depthwise_model((1, 6, 7, 1), padding=padding))

@@ -114,6 +114,7 @@ def test_anything(layer: FullyConnected) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 def test_scales_multiply_in_double_precision() -> None:
     """Thousands of biases, of which a few would round differently with factors in single precision."""
     rng = np.random.default_rng(0)
