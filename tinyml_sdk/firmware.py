@@ -14,6 +14,7 @@ from .codegen import (
     Optimize,
     generate_model,
     generate_project,
+    weight_bytes,
     write_folder,
 )
 from .errors import BuildError, FitError
@@ -72,9 +73,9 @@ def inspect_model(model: str | Path, board: str | Path | None = None) -> Inspect
     graph = read_graph(model)
     layers = lower_graph(graph, chosen.core_spec if chosen else None)
     plan = plan_memory(graph, layers)
-    weight_bytes = generate_model(graph, layers, plan).weight_bytes
-    fit = measure_fit(chosen, plan.arena_bytes, weight_bytes) if chosen else None
-    return Inspection(graph, layers, plan, weight_bytes, chosen, fit)
+    constants = weight_bytes(graph, layers)
+    fit = measure_fit(chosen, plan.arena_bytes, constants) if chosen else None
+    return Inspection(graph, layers, plan, constants, chosen, fit)
 
 
 def generate(

@@ -1,7 +1,7 @@
 """Graph and memory plan in, C out: the model library and whole firmware projects."""
 
 from .files import BUILD_FOLDER, MANIFEST, read_manifest, write_folder
-from .model_source import ModelSource, Optimize, generate_model
+from .model_source import ModelSource, Optimize, generate_model, weight_bytes
 from .project import GeneratedProject, generate_host_program, generate_project
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "generate_model",
     "generate_project",
     "read_manifest",
+    "weight_bytes",
     "write_folder",
 ]

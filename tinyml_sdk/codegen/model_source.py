@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from .. import __version__
 from ..graph import DType, Graph, Tensor
 from ..ops import Constant, Input, Layer, Parameters, Scratch
@@ -17,7 +20,7 @@ from ..resources import templates_dir
 from .c_source import C_TYPES, array_rows, c_call, c_string, float_literal, struct_rows
 from .templates import render
 
-__all__ = ["ModelSource", "Optimize", "generate_model"]
+__all__ = ["ModelSource", "Optimize", "generate_model", "weight_bytes"]
 
 Optimize = Literal["speed", "size"]
 
@@ -55,7 +58,10 @@ def generate_model(
 
     The same graph, layers and plan always give the same bytes.
     """
-    arrays = _arrays(graph, layers)
+    arrays = [
+        _Array(symbol, C_TYPES[values.dtype.name], values.size, array_rows(values), comment)
+        for symbol, (values, comment) in _constants(graph, layers).items()
+    ]
     headers = sorted({layer.header for layer in layers if _runs(layer, plan)})
     context: dict[str, Any] = {
         "version": __version__,
@@ -70,7 +76,7 @@ def generate_model(
         "outputs": [_port(tensor, plan) for tensor in graph.output_tensors],
         "headers": headers,
         "layers": [_layer(graph, layer, plan) for layer in layers],
-        "arrays": list(arrays.values()),
+        "arrays": arrays,
     }
     files = {
         f"{graph.name}.h": render("aot/model.h.j2", context),
@@ -83,12 +89,9 @@ def generate_model(
     return ModelSource(
         name=graph.name,
         files=files,
-        weight_symbols=frozenset(array.symbol for array in arrays.values()),
-        weight_bytes=sum(array.elements * _C_BYTES[array.c_type] for array in arrays.values()),
+        weight_symbols=frozenset(array.symbol for array in arrays),
+        weight_bytes=weight_bytes(graph, layers),
     )
-
-
-_C_BYTES = {"int8_t": 1, "uint8_t": 1, "int32_t": 4, "float": 4}
 
 
 def _with_includes(headers: Sequence[str]) -> list[str]:
@@ -115,9 +118,14 @@ def _tensor_symbol(graph: Graph, tensor: Tensor) -> str:
     return f"{graph.name}_tensor_{tensor.index}"
 
 
-def _arrays(graph: Graph, layers: Sequence[Layer]) -> dict[str, _Array]:
-    """Every constant array once, in the order of the layers that read them."""
-    arrays: dict[str, _Array] = {}
+def weight_bytes(graph: Graph, layers: Sequence[Layer]) -> int:
+    """What the constants of a model take in flash, without writing them as C."""
+    return sum(values.nbytes for values, _ in _constants(graph, layers).values())
+
+
+def _constants(graph: Graph, layers: Sequence[Layer]) -> dict[str, tuple[npt.NDArray[np.generic], str]]:
+    """Every constant array once, in the order of the layers that read them: symbol → values and a comment."""
+    constants: dict[str, tuple[npt.NDArray[np.generic], str]] = {}
     for layer in layers:
         for argument in layer.arguments:
             if isinstance(argument, Constant):
@@ -129,14 +137,8 @@ def _arrays(graph: Graph, layers: Sequence[Layer]) -> dict[str, _Array]:
                 symbol, values, what = _tensor_symbol(graph, tensor), tensor.data, f"input {argument.index}"
             else:
                 continue
-            arrays[symbol] = _Array(
-                symbol=symbol,
-                c_type=C_TYPES[values.dtype.name],
-                elements=values.size,
-                rows=array_rows(values),
-                comment=f"{what} of layer {layer.op.index}, {layer.op.name}",
-            )
-    return arrays
+            constants[symbol] = values, f"{what} of layer {layer.op.index}, {layer.op.name}"
+    return constants
 
 
 # -- layers -------------------------------------------------------------------------------------------------------

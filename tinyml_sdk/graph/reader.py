@@ -105,14 +105,9 @@ class _GraphReader:
                 "control flow and resource variables need more than one; export the model without them",
             )
         subgraph = subgraphs[0]
-        tensors = tuple(
-            self._tensor(index, table) for index, table in enumerate(subgraph.tables(0, "tensors", MAX_TENSORS))
-        )
-        variables = tuple(
-            index
-            for index, table in enumerate(subgraph.tables(0, "tensors", MAX_TENSORS))
-            if table.scalar(5, "is_variable", "B")
-        )
+        tensor_tables = list(subgraph.tables(0, "tensors", MAX_TENSORS))
+        tensors = tuple(self._tensor(index, table) for index, table in enumerate(tensor_tables))
+        variables = tuple(index for index, table in enumerate(tensor_tables) if table.scalar(5, "is_variable", "B"))
         graph = Graph(
             name=identifier_from(self.source),
             source=self.source,
