@@ -118,7 +118,7 @@ RESULT = QuantizationResult(
     gzip_bytes=6822,
     entropy_bits=7.5,
     ranges=RangeCheck(5, 3, 1),
-    accuracy=Accuracy(360, 0.99, 0.98),
+    accuracy=Accuracy("accuracy", 360, 0.99, 0.98),
     layers=(LayerNoise(0, "CONV_2D", "conv[b]", 40.0, None), LayerNoise(1, "ADD", "add", 10.0, 30.0)),
 )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import JsonOption, one_of
+from .options import JsonOption, MetricOption, one_of
 from .output import STDOUT, check_destination, note, show, write_text
 from .progress import StageProgress
 
@@ -54,6 +54,7 @@ def quantize(
             "--validation", metavar="FILE", help="An .npz file with inputs and labels: compare the models' accuracy."
         ),
     ] = None,
+    metric: MetricOption = "accuracy",
     json: JsonOption = None,
 ) -> None:
     """Convert a Keras model to full int8.
@@ -79,6 +80,7 @@ def quantize(
             method=cast("Method", method),
             percentile=percentile,
             validation=validation,
+            metric=metric,
             progress=progress,
         )
     if json is not None:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 
-__all__ = ["FloatModel", "InputSpec", "load_model"]
+__all__ = ["FloatModel", "InputSpec", "check_keras", "load_model", "read_keras"]
 
 Array = npt.NDArray[Any]
 
@@ -78,13 +78,14 @@ def load_model(path: Path, name: str) -> FloatModel:
     """
     if path.is_dir():
         return _load_saved_model(path, name)
-    return _from_keras(_read_keras(path, name), name)
+    return _from_keras(read_keras(path, name), name)
 
 
 # -- Keras --------------------------------------------------------------------------------------------------------
 
 
-def _read_keras(path: Path, name: str) -> Any:
+def read_keras(path: Path, name: str) -> Any:
+    """The Keras model of a .keras or .h5 file, Keras 2's too. Raises InputError where it cannot be read."""
     import keras
 
     try:
@@ -123,14 +124,21 @@ def _legacy_layers() -> dict[str, Any]:
     return {name: reader(getattr(keras.layers, name)) for name in _LEGACY_LAYERS}
 
 
-def _from_keras(model: Any, name: str) -> FloatModel:
+def check_keras(model: Any, name: str) -> tuple[InputSpec, ...]:
+    """Can a Keras model be followed layer by layer, and made int8?
+
+    Returns:
+        Its inputs.
+
+    Raises:
+        InputError: it is subclassed, has layers that do not convert, inputs of open shape, weights that are not finite.
+    """
     import keras
     from keras.src.models.functional import Functional
 
     if not isinstance(model, (Functional, keras.Sequential)):
         raise InputError("is a subclassed model, whose layers cannot be followed", where=name, hint=EXPORT_HINT)
-    layers = list(_all_layers(model))
-    _refuse_recurrent(layers, name)
+    _refuse_recurrent(list(_all_layers(model)), name)
     try:
         tensors = list(model.inputs)
     except (AttributeError, ValueError):
@@ -139,7 +147,11 @@ def _from_keras(model: Any, name: str) -> FloatModel:
         raise InputError("has no input shape", where=name, hint="start the model with keras.Input(shape)")
     inputs = tuple(_spec(tensor.name, tuple(tensor.shape), str(tensor.dtype), name) for tensor in tensors)
     _check_weights(((weight.path, np.asarray(weight)) for weight in model.weights), name)
+    return inputs
 
+
+def _from_keras(model: Any, name: str) -> FloatModel:
+    inputs = check_keras(model, name)
     scopes: dict[str, str] = {}
 
     def converter() -> Any:

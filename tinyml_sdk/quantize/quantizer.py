@@ -35,6 +35,7 @@ from .job import (
     Job,
     Method,
 )
+from .metrics import Metric, check_labels, metric_function
 from .noise import layer_noise
 from .process import ConversionProcess, require_tensorflow
 from .result import Accuracy, LayerNoise, QuantizationResult
@@ -54,6 +55,7 @@ def quantize_model(
     method: Method = "minmax",
     percentile: float = 99.99,
     validation: Data | None = None,
+    metric: Metric = "accuracy",
     deadline: float = 1800.0,
     progress: Progress | None = None,
 ) -> QuantizationResult:
@@ -70,7 +72,8 @@ def quantize_model(
         method: How activation ranges are chosen: `minmax` of what was seen, a `percentile` of it at either end, or
             the range with the least mean squared error (`mse`).
         percentile: For that method; above 50, at most 100.
-        validation: Samples with `labels`, to give the accuracy of both models.
+        validation: Samples with `labels`, to judge both models by.
+        metric: Of `metrics.METRICS`, or a function of labels and outputs.
         deadline: Seconds the conversion may take, and again each run of the int8 interpreter.
         progress: Called with a stage, and how many of its steps are over.
 
@@ -81,6 +84,7 @@ def quantize_model(
         ToolError: the converter crashed or missed the deadline, or a chosen range got lost.
     """
     _check_options(granularity, method, percentile)
+    metric_function(metric)
     report = progress or (lambda stage, done, total: None)
     for data, what in ((calibration, "calibration"), (validation, "validation")):
         if data is not None:
@@ -91,7 +95,7 @@ def quantize_model(
         path = _model_path(model, folder)
         job = Job(str(path.resolve()), path.name, granularity, method, percentile)
         done = _convert(job, folder, calibration, validation, deadline, report)
-        result = _result(done, job, folder, deadline, report)
+        result = _result(done, job, metric, folder, deadline, report)
     if output is not None:
         _write_whole(Path(output), result.content)
     return result
@@ -177,7 +181,9 @@ def _convert(
 # -- what came of it ----------------------------------------------------------------------------------------------
 
 
-def _result(done: _Converted, job: Job, folder: Path, deadline: float, progress: Progress) -> QuantizationResult:
+def _result(
+    done: _Converted, job: Job, metric: Metric, folder: Path, deadline: float, progress: Progress
+) -> QuantizationResult:
     graph, inspection, ranges = _checked(done, job, folder)
     layers: tuple[LayerNoise, ...] = ()
     reference = TflmReference(done.content, deadline=deadline)
@@ -185,7 +191,7 @@ def _result(done: _Converted, job: Job, folder: Path, deadline: float, progress:
         layers = _noise(done, job, folder, graph, reference, progress)
     accuracy = None
     if done.validation is not None:
-        accuracy = _accuracy(done.validation, folder, graph, reference, progress)
+        accuracy = _accuracy(done.validation, metric, folder, graph, reference, progress)
     return QuantizationResult(
         content=done.content,
         source=job.name,
@@ -240,30 +246,24 @@ def _int8_inputs(dataset: Dataset, graph: Graph, positions: Sequence[int]) -> li
     return [[quantize(column[position : position + 1], tensor) for column, tensor in columns] for position in positions]
 
 
-def _accuracy(dataset: Dataset, folder: Path, graph: Graph, reference: TflmReference, progress: Progress) -> Accuracy:
+def _accuracy(
+    dataset: Dataset, metric: Metric, folder: Path, graph: Graph, reference: TflmReference, progress: Progress
+) -> Accuracy:
     with np.load(folder / FLOAT_OUTPUTS, allow_pickle=False) as archive:
-        floats = archive["outputs"].reshape(len(dataset), -1)
-    assert dataset.labels is not None
-    classes = max(floats.shape[1], 2)
-    if dataset.labels.min() < 0 or dataset.labels.max() >= classes:
-        raise InputError(
-            f"labels from {dataset.labels.min()} to {dataset.labels.max()} for a model with {classes} classes",
-            where="validation data",
-            hint=f"number the classes from 0 to {classes - 1}, in the order of the model's outputs",
-        )
+        floats = archive["outputs"]
+    labels = dataset.labels
+    assert labels is not None
+    check_labels(labels, floats.shape[1:], metric, "validation data")
+    judge = metric_function(metric)
     judged = None
     if reference.available():
         progress("running the int8 model", 0, 1)
         rows = reference.run(_int8_inputs(dataset, graph, range(len(dataset))))
         output = graph.output_tensors[0]
-        stored = np.stack([row[0].ravel() for row in rows]).astype(np.float64)
-        judged = _share_right((stored - output.zero_point) * output.scale, dataset.labels)
-    return Accuracy(len(dataset), _share_right(floats, dataset.labels), judged)
-
-
-def _share_right(outputs: Array, labels: Array) -> float:
-    predicted = outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.5).astype(np.int64)
-    return float(np.mean(predicted == labels))
+        stored = np.concatenate([row[0] for row in rows]).astype(np.float64).reshape(floats.shape)
+        judged = judge(labels, (stored - output.zero_point) * output.scale)
+    name = metric if isinstance(metric, str) else getattr(metric, "__name__", "metric")
+    return Accuracy(name, len(dataset), judge(labels, floats.astype(np.float64)), judged)
 
 
 def weight_entropy(graph: Graph) -> float:

@@ -35,14 +35,16 @@ class LayerNoise:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Share of samples whose greatest output is the label's; with a single output, whether it is above 0.5.
+    """How well both models do on validation data, by one metric.
 
     Attributes:
+        metric: Its name: `accuracy` unless another was asked for (`metrics.py`).
         samples: How many were judged.
         keras: Of the float model.
         int8: Of the converted model in TensorFlow Lite Micro's interpreter; None where that is not installed.
     """
 
+    metric: str
     samples: int
     keras: float
     int8: float | None
@@ -96,6 +98,7 @@ class QuantizationResult:
         del facts["content"]
         if self.accuracy is not None:
             facts["accuracy"] = {
+                "metric": self.accuracy.metric,
                 "samples": self.accuracy.samples,
                 "float": self.accuracy.keras,
                 "int8": self.accuracy.int8,

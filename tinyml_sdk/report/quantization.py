@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..quantize import LayerNoise, QuantizationResult
-from .console import add_column, bytes_of, figure, heading, name_cell, plain_table, shorten
+from .console import add_column, bytes_of, figure, heading, name_cell, plain_table, score, shorten
 
 __all__ = ["quantization_report"]
 
@@ -42,9 +42,9 @@ def _facts(result: QuantizationResult) -> Table:
     table.add_row("file", f"{bytes_of(result.file_bytes)}, {figure(result.gzip_bytes)} gzipped")
     if result.accuracy is not None:
         accuracy = result.accuracy
-        int8 = "not measured" if accuracy.int8 is None else f"{100 * accuracy.int8:.2f} %"
-        samples = figure(accuracy.samples)
-        table.add_row("accuracy", f"float {100 * accuracy.keras:.2f} %, int8 {int8}, of {samples} samples")
+        int8 = "not measured" if accuracy.int8 is None else score(accuracy.metric, accuracy.int8)
+        keras = score(accuracy.metric, accuracy.keras)
+        table.add_row(accuracy.metric, f"float {keras}, int8 {int8}, of {figure(accuracy.samples)} samples")
     return table
 
 

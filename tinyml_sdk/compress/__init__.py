@@ -1,0 +1,1 @@
+"""Keras in, smaller Keras out: pruning, low rank, clustering, distillation, quantization-aware training."""
