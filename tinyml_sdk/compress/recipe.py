@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from ..errors import InputError
@@ -31,6 +31,7 @@ __all__ = [
     "Stage",
     "Training",
     "load_recipe",
+    "parse_recipe",
 ]
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -326,3 +327,18 @@ def load_recipe(path: str | Path) -> Recipe:
         InputError: names file, line and key.
     """
     return read_checked(Recipe, Path(path), _KIND)
+
+
+def parse_recipe(value: Any, name: str = "recipe") -> Recipe:
+    """A recipe from dictionaries and lists.
+
+    Raises:
+        InputError: names the key.
+    """
+    try:
+        return Recipe.model_validate(value, strict=False)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        message = first["msg"].replace("Input should", "should")
+        raise InputError(f"{message}, not {first['input']!r}", where=f"{name}: {key}", hint=_KIND.example) from error

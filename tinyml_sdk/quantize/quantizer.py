@@ -40,7 +40,7 @@ from .noise import layer_noise
 from .process import ConversionProcess, require_tensorflow
 from .result import Accuracy, LayerNoise, QuantizationResult
 
-__all__ = ["quantize_model", "weight_entropy"]
+__all__ = ["quantize_model", "weight_entropy", "write_model"]
 
 Array = npt.NDArray[Any]
 Progress = Callable[[str, int, int], None]
@@ -97,7 +97,7 @@ def quantize_model(
         done = _convert(job, folder, calibration, validation, deadline, report)
         result = _result(done, job, metric, folder, deadline, report)
     if output is not None:
-        _write_whole(Path(output), result.content)
+        write_model(Path(output), result.content)
     return result
 
 
@@ -278,8 +278,8 @@ def weight_entropy(graph: Graph) -> float:
     return float(-np.sum(shares * np.log2(shares))) + 0.0
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """The file whole or not at all, its folder made where there is none."""
+def write_model(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, its folder made where there is none. Raises InputError where it cannot be."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
