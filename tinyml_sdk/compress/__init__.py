@@ -1,0 +1,1 @@
+"""Keras in, Keras out: smaller models that are still as accurate."""
