@@ -1,0 +1,1 @@
+"""Keras in, Keras out: models made smaller, one technique a module."""
