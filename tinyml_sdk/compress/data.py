@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +47,10 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.columns[0])
+
+    def steps(self, batch_size: int) -> int:
+        """Batches in one epoch."""
+        return self.batches if self.stream is not None else math.ceil(len(self) / batch_size)
 
     def take(self, places: Array) -> Samples:
         """Those at the given places, int64 of shape (n,)."""

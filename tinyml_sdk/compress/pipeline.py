@@ -19,6 +19,7 @@ from ..quantize.process import require_tensorflow
 from .checkpoints import Checkpoints, Progressed, fingerprints
 from .data import Samples, TrainingData, hold_out, load_training_data
 from .loading import load_source
+from .quiet import import_tensorflow
 from .recipe import Recipe, load_recipe, parse_recipe
 from .result import CompressionResult, Cost, StageReport
 from .saving import save_model
@@ -67,6 +68,7 @@ def compress(
     steps = _checked_recipe(recipe)
     metric_function(steps.metric)
     require_tensorflow()
+    import_tensorflow()
     given, source = load_source(model)
     bench = _Measurement(given, source, steps, progress or _silent)
     training, judged, held_out = bench.samples(data, validation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,10 +16,11 @@ from .data import Samples
 from .distil import Distillation, FeatureMatch
 from .low_rank import low_rank
 from .prune_filters import prune_filters
-from .prune_weights import gradual_pruning, prune_weights
+from .prune_weights import gradual_pruning, layer_sparsities, prune_weights
 from .qat import bake, prepare
 from .saving import plain
 from .training import Objective, Progress, TrainingReport, train
+from .weight_layers import selected_kernels
 
 __all__ = ["State", "StageOutcome", "Workshop", "apply_stage"]
 
@@ -117,35 +119,23 @@ def apply_stage(stage: Any, state: State, workshop: Workshop) -> StageOutcome:
 
 def _prune_weights(stage: recipes.PruneWeights, state: State, workshop: Workshop) -> StageOutcome:
     how = workshop.recipe.training_of(stage)
-    aim = {
-        "sparsity": stage.sparsity,
-        "threshold": stage.threshold,
-        "pattern": stage.pattern,
-        "scope": stage.scope,
-        "overrides": stage.overrides,
-    }
-    once = prune_weights(state.model, **aim)
-    pruned = {layer.layer for layer in once.layers}
-    if how is None or stage.schedule == "once":
-        done, report = workshop.fine_tune(replace(state, model=once.model, zeros=state.zeros | pruned), stage)
-        return StageOutcome(done, _sparsity(done.model, pruned), report)
-    model = plain(state.model)
-    schedule = gradual_pruning(**aim, end=stage.end)
-    report = workshop.train(
-        model, state, how, stage.stage, callbacks=[schedule], patience_from=round(stage.end * how.epochs)
-    )
-    return StageOutcome(
-        replace(state, model=model, zeros=state.zeros | pruned), _sparsity(model, pruned), report
-    )
-
-
-def _sparsity(model: Any, layers: set[str]) -> dict[str, Any]:
-    found = []
-    for layer in model.layers:
-        if layer.name in layers:
-            kernel = max(layer.get_weights(), key=lambda weights: weights.ndim)
-            found.append({"layer": layer.name, "weights": int(kernel.size), "zeros": int((kernel == 0).sum())})
-    return {"layers": found}
+    aim = {"pattern": stage.pattern, "scope": stage.scope, "overrides": stage.overrides}
+    # Also where masks come gradually: it says which layers are pruned, and what cannot be, before anything is trained.
+    once = prune_weights(state.model, sparsity=stage.sparsity, threshold=stage.threshold, **aim)
+    zeros = state.zeros | {layer.layer for layer in once.layers}
+    if how is None or stage.schedule == "once" or stage.threshold is not None:
+        done, report = workshop.fine_tune(replace(state, model=once.model, zeros=zeros), stage)
+    else:
+        model = plain(state.model)
+        steps = how.epochs * workshop.training.steps(how.batch_size)
+        with gradual_pruning(model, steps, sparsity=stage.sparsity, end=stage.end, **aim) as schedule:
+            first_epoch = math.ceil(stage.end * how.epochs)
+            report = workshop.train(
+                model, state, how, stage.stage, callbacks=[schedule], patience_from=first_epoch
+            )
+        done = replace(state, model=model, zeros=zeros)
+    kernels = selected_kernels(done.model, [layer.layer for layer in once.layers], "prune weights")
+    return StageOutcome(done, {"layers": [asdict(layer) for layer in layer_sparsities(kernels)]}, report)
 
 
 def _prune_filters(stage: recipes.PruneFilters, state: State, workshop: Workshop) -> StageOutcome:

@@ -129,7 +129,8 @@ def train(
         what: For progress and messages: `fine-tuning after prune_filters`.
         progress: Called after each batch with `what`, batches done, batches in all, and a word on how it goes.
         callbacks: More callbacks for Keras's `fit`.
-        patience_from: The first epoch that early stopping looks at: pruning must be over before the best is kept.
+        patience_from: The first epoch that early stopping looks at: gradual pruning must be over before the best is
+            kept.
 
     Raises:
         InputError: the loss is no number any more.
@@ -138,7 +139,7 @@ def train(
     import keras
 
     data = objective.training
-    batches = data.batches if data.stream is not None else math.ceil(len(data) / how.batch_size)
+    batches = data.steps(how.batch_size)
     trained = model if objective.teacher is None else objective.teacher.wrap(model)
     watching: list[Any] = [_progress_callback(what, batches, how.epochs, progress)]
     if how.early_stopping is not None:
