@@ -19,7 +19,7 @@ from .prune_filters import prune_filters
 from .prune_weights import gradual_pruning, layer_sparsities, prune_weights
 from .qat import bake, prepare
 from .saving import plain
-from .training import Objective, Progress, TrainingReport, train
+from .training import Objective, Progress, TrainingReport, packed, train
 from .weight_layers import selected_kernels
 
 __all__ = ["State", "StageOutcome", "Workshop", "apply_stage"]
@@ -148,7 +148,7 @@ def _prune_filters(stage: recipes.PruneFilters, state: State, workshop: Workshop
         importance=stage.importance,
         overrides=stage.overrides,
         multiple=stage.multiple,
-        inputs=samples.columns,
+        inputs=packed(state.model, samples.columns),
         labels=samples.labels,
         loss=workshop.loss,
         samples=stage.samples,
