@@ -1,8 +1,8 @@
 """Runs in the worker: ranges from quantization-aware training, and the tensors of the converted model they are of.
 
-A model from `tinyml_sdk.compress.qat` holds its ranges in `ActivationRange` layers. The converter sees the model without
-them; which of its tensors a range belongs to is told by the values that it takes on calibration samples, as names
-get lost where layers are fused. A tensor's exact copies (RESHAPE around a 1D convolution) take its range with it.
+A model from `tinyml_sdk.compress.qat` holds its ranges in `ActivationRange` layers, and the converter sees the model
+without them. Which of its tensors a range belongs to is told by the values that it takes on calibration samples, as
+names get lost where layers are fused. A tensor's exact copies (RESHAPE around a 1D convolution) take its range too.
 """
 
 from __future__ import annotations
