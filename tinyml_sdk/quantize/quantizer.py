@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..bench.tflm_reference import TflmReference
 from ..errors import InputError
 from ..firmware import Inspection, inspect_model
 from ..graph import ABSENT, DType, Graph, parse_graph
-from .checking import LayerNames, RangeCheck, check_integer_only, check_ranges
+from .checking import LayerNames, RangeCheck, check_integer_only, check_ranges, check_trained_ranges
 from .data import MIN_SAMPLES, Data, Dataset, check_there, load_dataset, save_dataset
 from .job import (
     CALIBRATION,
@@ -160,6 +160,15 @@ class _Converted:
         outputs = [graph.tensors[index].name for index in graph.outputs]
         return LayerNames(self.facts["scopes"] | dict(zip(outputs, self.loaded["outputs"], strict=False)))
 
+    def renamed(self, graph: Graph) -> dict[str, str]:
+        """The converted model's names of the float model's inputs and outputs.
+
+        The converter renames them where it takes DEQUANTIZE and QUANTIZE away.
+        """
+        floats = (*self.facts["inputs"], *self.facts["outputs"])
+        indices = (*graph.inputs, *graph.outputs)
+        return {name: graph.tensors[index].name for name, index in zip(floats, indices, strict=True)}
+
 
 def _convert(
     job: Job, folder: Path, calibration: Data, validation: Data | None, deadline: float, progress: Progress
@@ -222,7 +231,11 @@ def _checked(done: _Converted, job: Job, folder: Path) -> tuple[Graph, Inspectio
     observed, chosen = (
         {key: tuple(value) for key, value in done.facts[which].items()} for which in ("observed", "chosen")
     )
-    return graph, inspection, check_ranges(graph, observed, chosen, strict=job.method != "minmax")
+    ranges = check_ranges(graph, observed, chosen, strict=job.method != "minmax")
+    renamed = done.renamed(graph)
+    chosen |= {renamed[name]: ends for name, ends in chosen.items() if name in renamed}
+    trained = {layer: [renamed.get(name, name) for name in members] for layer, members in done.facts["trained"].items()}
+    return graph, inspection, replace(ranges, trained=check_trained_ranges(graph, trained, chosen))
 
 
 def _noise(
@@ -232,10 +245,8 @@ def _noise(
 
     with np.load(folder / FLOAT_TENSORS, allow_pickle=False) as archive:
         tensors = {name: archive[f"t{index}"] for index, name in enumerate(done.facts["tensors"])}
-    # The converter renames inputs and outputs where it takes DEQUANTIZE and QUANTIZE away.
-    for floats, indices in ((done.facts["inputs"], graph.inputs), (done.facts["outputs"], graph.outputs)):
-        for name, index in zip(floats, indices, strict=True):
-            tensors[graph.tensors[index].name] = tensors[name]
+    for name, final in done.renamed(graph).items():
+        tensors[final] = tensors[name]
     positions = spread(len(done.calibration), job.noise_samples)
     inputs = _int8_inputs(done.calibration, graph, positions)
     return layer_noise(graph, reference, inputs, tensors, done.names(graph), progress)

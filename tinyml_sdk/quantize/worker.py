@@ -85,6 +85,7 @@ def _write(folder: Path, conversion: Conversion, model: FloatModel) -> None:
     facts = {
         "observed": conversion.observed,
         "chosen": conversion.chosen,
+        "trained": conversion.trained,
         "tensors": list(conversion.tensors),
         "inputs": conversion.inputs,
         "outputs": conversion.outputs,
