@@ -140,7 +140,11 @@ def test_an_interrupted_recipe_goes_on(tmp_path: Path) -> None:
     work = tmp_path / "work"
     with pytest.raises(KeyboardInterrupt):
         run(recipe, work=work, progress=interrupt)
-    assert sorted(path.name for path in work.iterdir()) == ["00-original.keras", "01-prune_filters.keras", "stages.json"]
+    assert sorted(path.name for path in work.iterdir()) == [
+        "00-original.keras",
+        "01-prune_filters.keras",
+        "stages.json",
+    ]
     told.clear()
     resumed = run(recipe, work=work, progress=lambda stage, *_: told.append(stage))
     assert not any("prune_filters" in stage for stage in told)
