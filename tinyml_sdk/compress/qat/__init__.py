@@ -1,6 +1,6 @@
 """Quantization-aware training: a Keras model learns with the rounding that int8 will bring, and keeps what it learnt.
 
-    training = prepare(model, samples=images[:200])
+    training = prepare(model, calibration=[images[:200]])
     training.compile("adam", "sparse_categorical_crossentropy")
     training.fit(images, labels, epochs=5)
     quantize_model(bake(training), images[:200], output="model.tflite")

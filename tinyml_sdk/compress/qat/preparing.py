@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy.typing as npt
 
 from ...errors import InputError
 from ...quantize.job import GRANULARITIES, Granularity
@@ -14,9 +16,17 @@ from .rewriting import Call, calls_of, copier, rebuild, take_weights
 
 __all__ = ["prepare", "quantize_aware"]
 
+Array = npt.NDArray[Any]
+
+_BATCH = 64
+
 
 def prepare(
-    model: Any, *, granularity: Granularity = "per-channel", momentum: float = 0.99, samples: Any = None
+    model: Any,
+    *,
+    granularity: Granularity = "per-channel",
+    momentum: float = 0.99,
+    calibration: Sequence[Array] | None = None,
 ) -> Any:
     """A model for quantization-aware training, to be compiled and fitted as any other, and then given to `bake`.
 
@@ -28,8 +38,8 @@ def prepare(
         model: A functional or sequential Keras model with channels last. It is not changed.
         granularity: How weights are quantized, as for `quantize_model`, which must be given the same.
         momentum: Of the moving mean of activations' least and greatest values, from 0 to below 1.
-        samples: Inputs as Keras's `predict` takes them, to begin with ranges that fit; without any the first batch
-            of training sets them.
+        calibration: Samples to begin with ranges that fit, float32 (N, *shape without the batch) for each input of
+            the model; without any the first batch of training sets the ranges.
 
     Returns:
         A functional model of the same inputs and outputs. Layers keep their names and kernels their variables.
@@ -37,6 +47,8 @@ def prepare(
     Raises:
         InputError: a layer that cannot be trained for int8, by name; a subclassed model.
     """
+    import keras
+
     if granularity not in GRANULARITIES:
         raise InputError(
             f"{granularity!r} is no granularity", where="prepare", hint=f"choose one of {', '.join(GRANULARITIES)}"
@@ -45,8 +57,10 @@ def prepare(
         raise InputError(f"a momentum of {momentum:g}", where="prepare", hint="give one from 0 to below 1")
     plain = _with_separate_activations(fold_batch_norm(model))
     training = _with_rounding(plain, place(plain), granularity, momentum)
-    if samples is not None:
-        training(samples, training=True)
+    if calibration is not None:
+        for start in range(0, len(calibration[0]), _BATCH):
+            batch = [array[start : start + _BATCH] for array in calibration]
+            training(keras.tree.pack_sequence_as(training.input, batch), training=True)
     return training
 
 
@@ -54,11 +68,11 @@ def quantize_aware(
     model: Any,
     train: Callable[[Any], object],
     *,
-    samples: Any = None,
+    calibration: Sequence[Array] | None = None,
     granularity: Granularity = "per-channel",
 ) -> Any:
     """`prepare`, `train` (which compiles and fits the model it is given) and `bake` in one."""
-    training = prepare(model, granularity=granularity, samples=samples)
+    training = prepare(model, granularity=granularity, calibration=calibration)
     train(training)
     return bake(training)
 

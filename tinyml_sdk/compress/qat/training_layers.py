@@ -206,7 +206,7 @@ class MovingRange(layers.Layer):  # type: ignore[misc]
             raise InputError(
                 "has seen no activations",
                 where=f"layer {self.name!r}",
-                hint="fit the model before baking it, or give prepare() samples",
+                hint="fit the model before baking it, or give prepare() calibration samples",
             )
         return float(ops.min(self.low)), float(ops.max(self.high))
 
