@@ -20,6 +20,7 @@ OPTIONS = {
     "LOGISTIC": None,
     "RELU": None,
     "RELU6": None,
+    "TANH": None,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
 }
 ENUMS = {

@@ -24,6 +24,7 @@ from .relu6 import Relu6
 from .reshape import Reshape
 from .softmax import Softmax
 from .sub import Sub
+from .tanh import Tanh
 from .unidirectional_sequence_lstm import UnidirectionalSequenceLstm
 
 __all__ = [
@@ -62,6 +63,7 @@ OPERATORS: dict[str, Operator] = {
         Reshape(),
         Softmax(),
         Sub(),
+        Tanh(),
         UnidirectionalSequenceLstm(),
     )
 }
