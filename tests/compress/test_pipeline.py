@@ -57,7 +57,7 @@ Y = X[:, :3].argmax(axis=1)
 
 
 def test_the_whole_way(tmp_path: Path) -> None:
-    """Filters, rank, weights, clusters, a teacher, int8 in the loop: each does what it says, and all hold to the end."""
+    """Filters, weights, clusters, a teacher, int8 in the loop: each does what it says, and all hold to the end."""
     recipe = {
         "seed": 3,
         "training": {"epochs": 3, "learning_rate": 2e-3},
@@ -116,10 +116,6 @@ def test_the_same_seed_gives_the_same_model(tmp_path: Path) -> None:
     first, second = (run(recipe, output=tmp_path / f"{name}.keras") for name in "ab")
     assert first.quantized.content == second.quantized.content
     assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
-
-
-class _InterruptedError(Exception):
-    pass
 
 
 def test_an_interrupted_recipe_goes_on(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def apply_stage(stage: Any, state: State, workshop: Workshop) -> StageOutcome:
 
 def _prune_weights(stage: recipes.PruneWeights, state: State, workshop: Workshop) -> StageOutcome:
     how = workshop.recipe.training_of(stage)
-    aim = {"pattern": stage.pattern, "scope": stage.scope, "overrides": stage.overrides}
+    aim: dict[str, Any] = {"pattern": stage.pattern, "scope": stage.scope, "overrides": stage.overrides}
     # Also where masks come gradually: it says which layers are pruned, and what cannot be, before anything is trained.
     once = prune_weights(state.model, sparsity=stage.sparsity, threshold=stage.threshold, **aim)
     zeros = state.zeros | {layer.layer for layer in once.layers}
@@ -200,8 +200,8 @@ def _fine_tune(stage: Any, state: State, workshop: Workshop) -> StageOutcome:
 
 
 def _quantize_aware(stage: recipes.QuantizeAware, state: State, workshop: Workshop) -> StageOutcome:
-    samples = packed(state.model, workshop.training.first(CALIBRATION_SAMPLES).columns)
-    model = prepare(state.model, granularity=workshop.recipe.quantize.granularity, samples=samples)
+    calibration = workshop.training.first(CALIBRATION_SAMPLES).columns
+    model = prepare(state.model, granularity=workshop.recipe.quantize.granularity, calibration=calibration)
     how = workshop.recipe.training_of(stage)
     report = None if how is None else workshop.train(model, state, how, stage.stage)
     return StageOutcome(state.of_model(bake(model)), {}, report)
