@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 
-__all__ = ["FloatModel", "InputSpec", "load_model"]
+__all__ = ["FloatModel", "InputSpec", "load_model", "read_keras"]
 
 Array = npt.NDArray[Any]
 
@@ -78,13 +78,18 @@ def load_model(path: Path, name: str) -> FloatModel:
     """
     if path.is_dir():
         return _load_saved_model(path, name)
-    return _from_keras(_read_keras(path, name), name)
+    return _from_keras(read_keras(path, name), name)
 
 
 # -- Keras --------------------------------------------------------------------------------------------------------
 
 
-def _read_keras(path: Path, name: str) -> Any:
+def read_keras(path: Path, name: str) -> Any:
+    """The Keras model of a .keras or .h5 file, Keras 2's too, uncompiled and not yet checked.
+
+    Raises:
+        InputError: it cannot be read. `name` is what the error calls it.
+    """
     import keras
 
     try:
