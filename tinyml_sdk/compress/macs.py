@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -114,34 +114,45 @@ def layer_costs(model: Any) -> tuple[LayerCost, ...]:
 
 def _macs(call: Call) -> Iterator[Part]:
     """The work of one call: what a kernel multiplies, at each of its positions."""
-    layer, kind = call.layer, kind_of(call.layer)
-    sizes = {variable.name: prod(variable.shape) for variable in layer.weights}
+    kind, sizes = kind_of(call.layer), _sizes(call.layer)
     if kind in _RECURRENT:
-        kernels = sum(prod(weight.shape) for weight in layer.weights if weight.name in {"kernel", "recurrent_kernel"})
-        yield Part(_positions(call, call.inputs[0]) * kernels)
+        yield Part(_positions(call, call.inputs[0]) * (sizes["kernel"] + sizes["recurrent_kernel"]))
     elif kind in _TRANSPOSED:
         yield Part(_positions(call, call.inputs[0]) * sizes["kernel"], by_inputs=True, by_outputs=True)
-    elif kind.startswith("Separable"):
-        positions = _positions(call, call.outputs[0])
-        yield Part(positions * sizes["depthwise_kernel"], by_inputs=True)
-        yield Part(positions * sizes["pointwise_kernel"], by_inputs=True, by_outputs=True)
     elif kind in _KERNELS:
-        is_full = not kind.startswith("Depthwise")
-        yield Part(_positions(call, call.outputs[0]) * sizes["kernel"], by_inputs=True, by_outputs=is_full)
+        positions = _positions(call, call.outputs[0])
+        yield from (replace(part, amount=positions * part.amount) for part in _kernels(call.layer))
 
 
 def _bytes(layer: Any, normalizations: Mapping[str, int]) -> Iterator[Part]:
-    kind = kind_of(layer)
-    sizes = Counter({variable.name: prod(variable.shape) for variable in layer.weights})
+    kind, sizes = kind_of(layer), _sizes(layer)
     if kind == "BatchNormalization":
         yield Part(normalizations[layer.name], by_outputs=True)
     elif kind in _KERNELS | _TRANSPOSED:
-        is_full = not kind.startswith("Depthwise")
-        yield Part(sizes["depthwise_kernel"], by_inputs=True)
-        yield Part(sizes["kernel"] + sizes["pointwise_kernel"], by_inputs=True, by_outputs=is_full)
+        yield from _kernels(layer)
         yield Part(BIAS_BYTES * sizes["bias"], by_outputs=True)
+    elif kind == "PReLU":
+        yield Part(sizes["alpha"], by_inputs=layer.alpha.shape[-1] > 1)
     else:
         yield Part(sum(size * (BIAS_BYTES if name == "bias" else 1) for name, size in sizes.items()))
+
+
+def _kernels(layer: Any) -> Iterator[Part]:
+    """The numbers of weights in a layer's kernels."""
+    sizes = _sizes(layer)
+    if kind_of(layer).startswith("Depthwise"):
+        yield Part(sizes["kernel"], by_inputs=True)
+    else:
+        yield Part(sizes["depthwise_kernel"], by_inputs=True)
+        yield Part(sizes["kernel"] + sizes["pointwise_kernel"], by_inputs=True, by_outputs=True)
+
+
+def _sizes(layer: Any) -> Counter[str]:
+    """How many weights of each name; a bidirectional layer has every name twice."""
+    sizes: Counter[str] = Counter()
+    for variable in layer.weights:
+        sizes[variable.name] += prod(variable.shape)
+    return sizes
 
 
 def _normalization_bytes(order: Sequence[Call]) -> dict[str, int]:
