@@ -135,7 +135,9 @@ def main() -> int:
     assert accuracy is not None
     print(f"{result.parameters:,} parameters, {accuracy.samples} test images")
     print(f"accuracy, float: {accuracy.keras:.4f}")
-    print(f"accuracy, int8:  {'not measured: install tflite-micro' if accuracy.int8 is None else f'{accuracy.int8:.4f}'}")
+    print(
+        f"accuracy, int8:  {'not measured: install tflite-micro' if accuracy.int8 is None else f'{accuracy.int8:.4f}'}"
+    )
     for name in ("digits.keras", "digits.tflite", "digits_train.npz", "digits_test.npz"):
         print(f"{out / name}: {(out / name).stat().st_size:,} bytes")
     return 0

@@ -57,7 +57,7 @@ Y = X[:, :3].argmax(axis=1)
 
 
 def test_the_whole_way(tmp_path: Path) -> None:
-    """Filters, rank, weights, clusters, a teacher, int8 in the loop: each does what it says, and all hold to the end."""
+    """Filters, weights, clusters, a teacher, int8 in the loop: each does what it says, and all hold to the end."""
     recipe = {
         "seed": 3,
         "training": {"epochs": 3, "learning_rate": 2e-3},
@@ -118,10 +118,6 @@ def test_the_same_seed_gives_the_same_model(tmp_path: Path) -> None:
     assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
 
 
-class _InterruptedError(Exception):
-    pass
-
-
 def test_an_interrupted_recipe_goes_on(tmp_path: Path) -> None:
     """What was finished is not done again, and the end is that of a run in one go."""
     recipe = {
@@ -140,7 +136,11 @@ def test_an_interrupted_recipe_goes_on(tmp_path: Path) -> None:
     work = tmp_path / "work"
     with pytest.raises(KeyboardInterrupt):
         run(recipe, work=work, progress=interrupt)
-    assert sorted(path.name for path in work.iterdir()) == ["00-original.keras", "01-prune_filters.keras", "stages.json"]
+    assert sorted(path.name for path in work.iterdir()) == [
+        "00-original.keras",
+        "01-prune_filters.keras",
+        "stages.json",
+    ]
     told.clear()
     resumed = run(recipe, work=work, progress=lambda stage, *_: told.append(stage))
     assert not any("prune_filters" in stage for stage in told)

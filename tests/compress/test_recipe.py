@@ -61,8 +61,20 @@ def test_the_distil_stage_is_training_with_a_teacher() -> None:
         ("ratio: 0.5", "ratio: .nan", "5", ".nan is not a decimal number", ""),
         ("ratio: 0.5", "ration: 0.5", "5: stages.0.ration", "unknown key", "did you mean ratio?"),
         ("    ratio: 0.5\n", "", "4: stages.0.ratio", "one of ratio, max_macs, max_weight_bytes is needed", ""),
-        ("ratio: 0.5", "ratio: 0.5\n    max_macs: 9", "6: stages.0.max_macs", "ratio and max_macs exclude each other", ""),
-        ("stage: prune_filters", "stage: prune_filter", "4: stages.0", "there is no stage 'prune_filter'", "prune_filters"),
+        (
+            "ratio: 0.5",
+            "ratio: 0.5\n    max_macs: 9",
+            "6: stages.0.max_macs",
+            "ratio and max_macs exclude each other",
+            "",
+        ),
+        (
+            "stage: prune_filters",
+            "stage: prune_filter",
+            "4: stages.0",
+            "there is no stage 'prune_filter'",
+            "prune_filters",
+        ),
         ("stage: prune_filters", "stag: prune_filters", "4: stages.0", "stage is missing", "add it"),
         ("temperature: 2.0", "temperatur: 2", "6: stages.0.fine_tune.distil.temperatur", "unknown key", "temperature?"),
         ("student: a", "studen: a", "6: stages.0.fine_tune.distil.features.0", "is missing (and 1 more)", "add it"),
@@ -74,9 +86,7 @@ def test_the_distil_stage_is_training_with_a_teacher() -> None:
         ("training: {epochs: 5", "training: {epochs: -5", "2: training.epochs", "greater than or equal to 0", ""),
     ],
 )
-def test_faults_name_line_and_key(
-    tmp_path: Path, old: str, new: str, where: str, message: str, hint: str
-) -> None:
+def test_faults_name_line_and_key(tmp_path: Path, old: str, new: str, where: str, message: str, hint: str) -> None:
     assert old in GOOD
     with pytest.raises(InputError) as caught:
         read(tmp_path, GOOD.replace(old, new, 1))

@@ -37,7 +37,10 @@ class StageProgress:
         self._task: TaskID | None = None
 
     def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
-        """`done` of `total` steps of `stage` are over; `detail` says how it goes. Raises KeyboardInterrupt after a Ctrl-C that was lost."""
+        """`done` of `total` steps of `stage` are over; `detail` says how it goes.
+
+        Raises KeyboardInterrupt after a Ctrl-C that was lost.
+        """
         raise_if_interrupted()
         if self._quiet:
             return

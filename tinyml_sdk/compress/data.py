@@ -102,9 +102,7 @@ def load_training_data(
     return Samples(found.columns, labels, stream, batches)
 
 
-def _from_pair(
-    data: tuple[Any, ...], inputs: list[tuple[str, tuple[int, ...]]], what: str
-) -> dict[str, Array]:
+def _from_pair(data: tuple[Any, ...], inputs: list[tuple[str, tuple[int, ...]]], what: str) -> dict[str, Array]:
     if len(data) != 2:
         raise InputError(
             f"is a tuple of {len(data)}, not (inputs, labels)", where=f"{what} data", hint="give inputs and labels"

@@ -5,11 +5,14 @@ Models used as layers are dissolved on the way, as their channels reach across t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Call", "calls", "copy_layer", "flattened", "layer_from_config", "replay"]
+from ..errors import InputError
+
+__all__ = ["Call", "calls", "copy_layer", "flattened", "replay"]
 
 Layer = Any  # a Keras layer, or one of the operations that `x + y` and keras.ops leave in a graph
 Tensor = Any  # a symbolic Keras tensor
@@ -53,17 +56,26 @@ def flattened(model: Any) -> Any:
     return flat
 
 
-def copy_layer(layer: Layer, name: str) -> Layer:
-    """A layer of the same configuration, without its weights."""
-    return layer_from_config(layer, layer.get_config() | {"name": name})
+def copy_layer(layer: Layer, name: str, **changes: Any) -> Layer:
+    """A layer of the same class and configuration but for `changes`, without its weights.
 
-
-def layer_from_config(layer: Layer, config: dict[str, Any]) -> Layer:
-    """A layer of the same class. Its configuration comes from memory, so a user's lambda in it is no foreign code."""
+    Raises:
+        InputError: Keras cannot make it again from its configuration, as of a function that it does not know.
+    """
     from keras.src.saving.serialization_lib import SafeModeScope
 
-    with SafeModeScope(safe_mode=False):
-        return type(layer).from_config(config)
+    # The configuration comes from memory: a lambda in it is the user's own code, not a file's.
+    with SafeModeScope(safe_mode=False), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The object being serialized includes a `lambda`")
+        try:
+            return type(layer).from_config(layer.get_config() | {"name": name} | changes)
+        except Exception as error:  # a user's layer may raise anything
+            raise InputError(
+                f"cannot be made again from its configuration: {' '.join(str(error).split())[-200:]}",
+                where=f"layer {layer.name!r} ({type(layer).__name__})",
+                hint="use Keras's own functions, or give the layer get_config and register what is yours with "
+                "keras.saving.register_keras_serializable",
+            ) from error
 
 
 def replay(model: Any, make: Callable[[Layer, str], Layer]) -> tuple[Any, list[tuple[Layer, Layer]]]:

@@ -18,7 +18,7 @@ def import_tensorflow() -> None:
     try:
         kept = os.dup(2)
     except OSError:  # closed
-        import keras  # noqa: F401
+        import keras
 
         return
     nothing = os.open(os.devnull, os.O_WRONLY)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .channels import Analysis, Kept, LayerChannels
-from .filters_flow import kind_of
-from .filters_replay import copy_layer, flattened, layer_from_config, replay
+from .filters_flow import PRODUCERS, kind_of
+from .filters_replay import copy_layer, flattened, replay
 
 __all__ = ["mask", "rebuild"]
 
@@ -70,7 +70,7 @@ def rebuild(model: Any, analysis: Analysis, kept: Kept) -> Any:
         channels = analysis.layers.get(name)
         if channels is None:
             return copy_layer(layer, name)
-        return layer_from_config(layer, _resized(layer, channels, stays) | {"name": name})
+        return copy_layer(layer, name, **_new_sizes(layer, channels, stays))
 
     small, pairs = replay(flattened(model), smaller)
     for old, new in pairs:
@@ -95,15 +95,14 @@ def mask(model: Any, analysis: Analysis, kept: Kept) -> Any:
     return masked
 
 
-def _resized(layer: Any, channels: LayerChannels, stays: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    """The layer's configuration with its new number of filters, units or last axis."""
-    config: dict[str, Any] = layer.get_config()
-    width = int(stays[channels.outputs].sum())
-    for key in {"filters", "units"} & config.keys():
-        config[key] = width
-    if kind_of(layer) == "Reshape" and config["target_shape"][-1] != -1:
-        config["target_shape"] = (*config["target_shape"][:-1], width)
-    return config
+def _new_sizes(layer: Any, channels: LayerChannels, stays: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """What changes in the layer's configuration: its number of filters or units, or the last axis of a shape."""
+    kind, width = kind_of(layer), int(stays[channels.outputs].sum())
+    if kind == "Reshape" and layer.target_shape[-1] != -1:
+        return {"target_shape": (*layer.target_shape[:-1], width)}
+    if kind in PRODUCERS:
+        return {"units" if kind == "Dense" else "filters": width}
+    return {}
 
 
 def _cut(layer: Any, channels: LayerChannels, stays: npt.NDArray[np.bool_]) -> list[Array]:

@@ -186,9 +186,9 @@ class LowRank(_Trained):
     """Replace layers by products of smaller ones: `low_rank.py`.
 
     Attributes:
-        energy: Share of the squared singular values to keep.
-        ratio: Share of a layer's parameters to keep.
-        ranks: Rank of each layer; others are left alone.
+        energy: Share of a kernel's squared norm to keep at the least.
+        ratio: Share of a layer's weights to keep at the most.
+        ranks: Rank of some layers, instead of what the other two say; a pair for `tucker2`. Alone: only these layers.
         method: `svd`, `tucker2`, `spatial`, `cp`, or what suits the layer.
         layers: Only these.
     """
@@ -196,13 +196,14 @@ class LowRank(_Trained):
     stage: Literal["low_rank"]
     energy: Share | None = None
     ratio: Share | None = None
-    ranks: dict[LayerName, Count] | None = None
+    ranks: dict[LayerName, Count | tuple[Count, Count]] | None = None
     method: Literal["auto", "svd", "tucker2", "spatial", "cp"] = "auto"
     layers: tuple[LayerName, ...] | None = None
 
     @model_validator(mode="after")
     def _one_aim(self) -> LowRank:
-        self._exactly_one("energy", "ratio", "ranks")
+        if self.ranks is None or None not in (self.energy, self.ratio):
+            self._exactly_one("energy", "ratio")
         return self
 
 

@@ -17,12 +17,12 @@ from .distil import Distillation, FeatureMatch
 from .low_rank import low_rank
 from .prune_filters import prune_filters
 from .prune_weights import gradual_pruning, layer_sparsities, prune_weights
-from .qat import bake, prepare
+from .qat import bake, fold_batch_norm, prepare
 from .saving import plain
 from .training import Objective, Progress, TrainingReport, packed, train
 from .weight_layers import selected_kernels
 
-__all__ = ["State", "StageOutcome", "Workshop", "apply_stage"]
+__all__ = ["StageOutcome", "State", "Workshop", "apply_stage"]
 
 CALIBRATION_SAMPLES = 256
 
@@ -119,7 +119,7 @@ def apply_stage(stage: Any, state: State, workshop: Workshop) -> StageOutcome:
 
 def _prune_weights(stage: recipes.PruneWeights, state: State, workshop: Workshop) -> StageOutcome:
     how = workshop.recipe.training_of(stage)
-    aim = {"pattern": stage.pattern, "scope": stage.scope, "overrides": stage.overrides}
+    aim: dict[str, Any] = {"pattern": stage.pattern, "scope": stage.scope, "overrides": stage.overrides}
     # Also where masks come gradually: it says which layers are pruned, and what cannot be, before anything is trained.
     once = prune_weights(state.model, sparsity=stage.sparsity, threshold=stage.threshold, **aim)
     zeros = state.zeros | {layer.layer for layer in once.layers}
@@ -130,9 +130,7 @@ def _prune_weights(stage: recipes.PruneWeights, state: State, workshop: Workshop
         steps = how.epochs * workshop.training.steps(how.batch_size)
         with gradual_pruning(model, steps, sparsity=stage.sparsity, end=stage.end, **aim) as schedule:
             first_epoch = math.ceil(stage.end * how.epochs)
-            report = workshop.train(
-                model, state, how, stage.stage, callbacks=[schedule], patience_from=first_epoch
-            )
+            report = workshop.train(model, state, how, stage.stage, callbacks=[schedule], patience_from=first_epoch)
         done = replace(state, model=model, zeros=zeros)
     kernels = selected_kernels(done.model, [layer.layer for layer in once.layers], "prune weights")
     return StageOutcome(done, {"layers": [asdict(layer) for layer in layer_sparsities(kernels)]}, report)
@@ -181,15 +179,17 @@ def _low_rank(stage: recipes.LowRank, state: State, workshop: Workshop) -> Stage
 
 
 def _cluster(stage: recipes.Cluster, state: State, workshop: Workshop) -> StageOutcome:
+    # The converter will fold batch norms into the weights, which gives each channel of a codebook a scale of its own.
     clustered = cluster_weights(
-        state.model,
+        fold_batch_norm(state.model),
         clusters=stage.clusters,
         init=stage.init,
         layers=stage.layers,
         seed=workshop.recipe.seed,
     )
     shared = {layer.layer for layer in clustered.layers}
-    done, report = workshop.fine_tune(replace(state, model=clustered.model, shared=state.shared | shared), stage)
+    folded = replace(state.of_model(clustered.model), shared=state.shared | shared)
+    done, report = workshop.fine_tune(folded, stage)
     details = {"layers": [{"layer": layer.layer, "clusters": len(layer.codebook)} for layer in clustered.layers]}
     return StageOutcome(done, details, report)
 
@@ -201,10 +201,10 @@ def _fine_tune(stage: Any, state: State, workshop: Workshop) -> StageOutcome:
 
 def _quantize_aware(stage: recipes.QuantizeAware, state: State, workshop: Workshop) -> StageOutcome:
     calibration = workshop.training.first(CALIBRATION_SAMPLES).columns
-    model = prepare(state.model, calibration=calibration, granularity=workshop.recipe.quantize.granularity)
+    model = prepare(state.model, granularity=workshop.recipe.quantize.granularity, calibration=calibration)
     how = workshop.recipe.training_of(stage)
     report = None if how is None else workshop.train(model, state, how, stage.stage)
-    return StageOutcome(replace(state, model=bake(model)), {}, report)
+    return StageOutcome(state.of_model(bake(model)), {}, report)
 
 
 _Function: TypeAlias = Callable[[Any, State, Workshop], StageOutcome]

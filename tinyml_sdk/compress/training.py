@@ -30,7 +30,8 @@ Array = npt.NDArray[Any]
 class Progress(Protocol):
     """Is told how far a stage is: `done` of `total` steps, and a word on how it goes."""
 
-    def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None: ...
+    def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
+        """Called often: be quick."""
 
 
 @dataclass(frozen=True)

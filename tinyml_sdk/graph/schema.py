@@ -150,4 +150,15 @@ OPTION_TABLES: dict[str, OptionTable] = {
     "RESHAPE": OptionTable(17, (OptionField("new_shape", 0, "v"),)),
     "SOFTMAX": OptionTable(9, (OptionField("beta", 0, "f"),)),
     "SUB": _activation_only(28),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": OptionTable(
+        71,
+        (
+            OptionField("fused_activation_function", 0, ACTIVATIONS),
+            OptionField("cell_clip", 1, "f"),
+            OptionField("proj_clip", 2, "f"),
+            OptionField("time_major", 3, "?"),
+            OptionField("asymmetric_quantize_inputs", 4, "?"),
+            OptionField("diagonal_recurrent_tensors", 5, "?"),
+        ),
+    ),
 }

@@ -7,7 +7,7 @@ from ..errors import ModelError
 from ..graph import DType, Graph
 from .add import Add
 from .average_pool_2d import AveragePool2D
-from .base import Constant, Input, Layer, Operator, OpView, Output, Parameters, ParameterValue, Scratch
+from .base import Constant, Input, Layer, Operator, OpView, Output, Parameters, ParameterValue, Scratch, State
 from .concatenation import Concatenation
 from .conv_2d import Conv2D
 from .depthwise_conv_2d import DepthwiseConv2D
@@ -24,6 +24,8 @@ from .relu6 import Relu6
 from .reshape import Reshape
 from .softmax import Softmax
 from .sub import Sub
+from .tanh import Tanh
+from .unidirectional_sequence_lstm import UnidirectionalSequenceLstm
 
 __all__ = [
     "OPERATORS",
@@ -36,6 +38,7 @@ __all__ = [
     "ParameterValue",
     "Parameters",
     "Scratch",
+    "State",
     "lower_graph",
 ]
 
@@ -60,6 +63,8 @@ OPERATORS: dict[str, Operator] = {
         Reshape(),
         Softmax(),
         Sub(),
+        Tanh(),
+        UnidirectionalSequenceLstm(),
     )
 }
 
