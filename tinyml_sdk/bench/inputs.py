@@ -116,7 +116,8 @@ def quantize(values: Array, tensor: Tensor) -> Array:
     """
     stored = np.rint(values.astype(np.float64) / tensor.scale) + tensor.zero_point
     ends = np.iinfo(tensor.dtype.numpy)
-    return np.clip(stored, ends.min, ends.max).astype(tensor.dtype.numpy)
+    clipped: Array = np.clip(stored, ends.min, ends.max).astype(tensor.dtype.numpy)
+    return clipped
 
 
 def load_inputs(

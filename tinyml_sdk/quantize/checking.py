@@ -95,7 +95,7 @@ def _check_symmetric(graph: Graph, activations: DType) -> None:
 
 def _foreign_dtype(graph: Graph, op: Op, activations: DType) -> DType | None:
     """The first dtype at an op that does not belong into a model with such activations."""
-    constants = (DType.INT8, DType.INT32)
+    constants: tuple[DType, ...] = (DType.INT8, DType.INT32)
     if activations is DType.INT16:
         constants += (DType.INT16, DType.INT64)
     for index in (*op.inputs, *op.outputs):
