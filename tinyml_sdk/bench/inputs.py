@@ -109,13 +109,14 @@ def _made(tensor: Tensor, turn: int, seed: tuple[int, ...]) -> Array:
     return np.clip(pattern(rng, size, zero), -128, 127).astype(np.int8).reshape(tensor.shape)
 
 
-def quantize(values: Array, tensor: Tensor) -> npt.NDArray[np.int8]:
-    """Real values as `tensor` stores them: rint(value / scale) + zero point, ties to even, clipped to int8.
+def quantize(values: Array, tensor: Tensor) -> Array:
+    """Real values as `tensor` stores them: rint(value / scale) + zero point, ties to even, clipped to its dtype.
 
     Computed in double precision. Raises ValueError when the tensor has no per-tensor quantization.
     """
     stored = np.rint(values.astype(np.float64) / tensor.scale) + tensor.zero_point
-    clipped: npt.NDArray[np.int8] = np.clip(stored, -128, 127).astype(np.int8)
+    ends = np.iinfo(tensor.dtype.numpy)
+    clipped: Array = np.clip(stored, ends.min, ends.max).astype(tensor.dtype.numpy)
     return clipped
 
 

@@ -21,7 +21,7 @@ from .checking import LayerNames
 from .job import Granularity, Job
 from .loading import FloatModel
 from .ranges import Histogram, mse_range, percentile_range
-from .trained import assign_ranges, check_granularity
+from .trained import assign_ranges, check_as_trained
 
 __all__ = ["Conversion", "convert"]
 
@@ -68,7 +68,7 @@ def convert(model: FloatModel, samples: Samples, job: Job, progress: Progress) -
         ModelError: the converter refused the model.
         InputError: activations that are not finite.
     """
-    check_granularity(model.granularity, job)
+    check_as_trained(model.granularity, job)
     calibrated = bytearray(_calibrated(model, samples, job, progress))
     notes = _notes(calibrated)
     observed = {name: (float(low[0]), float(high[0])) for name, (low, high) in notes.items()}
@@ -81,7 +81,7 @@ def convert(model: FloatModel, samples: Samples, job: Job, progress: Progress) -
     trained = _trained(model, samples, tensors, job, notes)
     chosen = {name: (float(low[0]), float(high[0])) for name, (low, high) in notes.items()}
     progress("quantizing", 0, 1)
-    content = _quantized(bytes(calibrated), job)
+    content = _quantized(bytes(calibrated), job) if job.activations == "int8" else _int16(calibrated, samples, job)
     return Conversion(content, observed, chosen, trained, tensors, runner.inputs, runner.outputs)
 
 
@@ -147,6 +147,30 @@ def _quantized(calibrated: bytes, job: Job) -> bytes:
     return content
 
 
+def _int16(calibrated: bytearray, samples: Samples, job: Job) -> bytes:
+    """Int16 activations and int8 weights: the converter's older quantizer, which calibrates once more by itself."""
+    import tensorflow as tf
+    from tensorflow.lite.python.optimize.calibrator import Calibrator
+
+    def representative() -> Iterator[list[Array]]:
+        return ([array[index : index + 1] for array in samples] for index in range(len(samples[0])))
+
+    with _refusal(job):
+        content: bytes = bytes(
+            Calibrator(bytes(calibrated)).calibrate_and_quantize(
+                representative,
+                tf.int16,
+                tf.int16,
+                allow_float=False,
+                activations_type=tf.int16,
+                bias_type=tf.int64,
+                disable_per_channel=job.granularity == "per-tensor",
+                disable_per_channel_quantization_for_dense_layers=job.granularity == "per-tensor-dense",
+            )
+        )
+    return content
+
+
 @contextmanager
 def _refusal(job: Job) -> Iterator[None]:
     """Any exception of the converter becomes one ModelError: it documents none, and its messages are pages."""
@@ -158,7 +182,7 @@ def _refusal(job: Job) -> Iterator[None]:
         raise ModelError(
             f"TensorFlow's converter refused the model: {said[:300]}",
             where=job.name,
-            hint="replace the layer it names by one that TensorFlow Lite has in int8",
+            hint=f"replace the layer it names by one that TensorFlow Lite has in {job.activations}",
         ) from error
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 __all__ = [
+    "ACTIVATIONS",
     "CALIBRATION",
     "FACTS",
     "FLOAT_OUTPUTS",
@@ -21,6 +22,7 @@ __all__ = [
     "METHODS",
     "QUANTIZED",
     "VALIDATION",
+    "Activations",
     "Granularity",
     "Job",
     "Method",
@@ -28,9 +30,11 @@ __all__ = [
 
 Granularity = Literal["per-channel", "per-tensor", "per-tensor-dense"]
 Method = Literal["minmax", "percentile", "mse"]
+Activations = Literal["int8", "int16"]
 
 GRANULARITIES: tuple[Granularity, ...] = ("per-channel", "per-tensor", "per-tensor-dense")
 METHODS: tuple[Method, ...] = ("minmax", "percentile", "mse")
+ACTIVATIONS: tuple[Activations, ...] = ("int8", "int16")
 
 JOB = "job.json"
 CALIBRATION = "calibration.npz"  # input_0, input_1 …: float32 of shape (N, *the input without its batch)
@@ -51,6 +55,7 @@ class Job:
         granularity: One weight scale for each channel, for each tensor, or per channel but for dense layers.
         method: How activation ranges are chosen.
         percentile: For that method; above 50, at most 100.
+        activations: What is computed with; weights are int8 in either case.
         noise_samples: How many calibration samples to keep the float model's intermediates of.
     """
 
@@ -59,6 +64,7 @@ class Job:
     granularity: Granularity = "per-channel"
     method: Method = "minmax"
     percentile: float = 99.99
+    activations: Activations = "int8"
     noise_samples: int = 8
 
     def to_dict(self) -> dict[str, str | int | float]:

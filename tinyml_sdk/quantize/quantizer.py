@@ -18,12 +18,13 @@ import numpy.typing as npt
 
 from ..bench.inputs import quantize
 from ..bench.tflm_reference import TflmReference
-from ..errors import InputError
-from ..firmware import Inspection, inspect_model
+from ..errors import InputError, ToolError
 from ..graph import ABSENT, DType, Graph, parse_graph
 from .checking import LayerNames, RangeCheck, check_integer_only, check_ranges, check_trained_ranges
+from .cost import Cost, cost_of
 from .data import MIN_SAMPLES, Data, Dataset, check_there, load_dataset, save_dataset
 from .job import (
+    ACTIVATIONS,
     CALIBRATION,
     FACTS,
     FLOAT_OUTPUTS,
@@ -32,6 +33,7 @@ from .job import (
     METHODS,
     QUANTIZED,
     VALIDATION,
+    Activations,
     Granularity,
     Job,
     Method,
@@ -55,6 +57,7 @@ def quantize_model(
     granularity: Granularity = "per-channel",
     method: Method = "minmax",
     percentile: float = 99.99,
+    activations: Activations = "int8",
     validation: Data | None = None,
     metric: Metric = "accuracy",
     deadline: float = 1800.0,
@@ -74,6 +77,8 @@ def quantize_model(
         method: How activation ranges are chosen: `minmax` of what was seen, a `percentile` of it at either end, or
             the range with the least mean squared error (`mse`).
         percentile: For that method; above 50, at most 100.
+        activations: `int16` computes in int16 with int8 weights, by TensorFlow Lite Micro only: `generate` and
+            `benchmark` refuse such a file. Its ranges are those of `minmax`.
         validation: Samples with `labels`, to judge both models by.
         metric: Of `metrics.METRICS`, or a function of labels and outputs.
         deadline: Seconds the conversion may take, and again each run of the int8 interpreter.
@@ -86,7 +91,7 @@ def quantize_model(
         MissingToolError: TensorFlow is not installed.
         ToolError: the converter crashed or missed the deadline, or a chosen range got lost.
     """
-    _check_options(granularity, method, percentile)
+    _check_options(granularity, method, percentile, activations)
     metric_function(metric)
     report = progress or (lambda stage, done, total: None)
     for data, what in ((calibration, "calibration"), (validation, "validation")):
@@ -97,7 +102,7 @@ def quantize_model(
     with tempfile.TemporaryDirectory(prefix="tinyml-quantize-") as name, own_worker as process:
         folder = Path(name)
         path = _model_path(model, folder)
-        job = Job(str(path.resolve()), path.name, granularity, method, percentile)
+        job = Job(str(path.resolve()), path.name, granularity, method, percentile, activations)
         with Conversation(process, folder, job, deadline, report) as conversation:
             done = _convert(conversation, folder, calibration, validation)
         result = _result(done, job, metric, folder, deadline, report)
@@ -106,12 +111,22 @@ def quantize_model(
     return result
 
 
-def _check_options(granularity: str, method: str, percentile: float) -> None:
-    for value, choices, what in ((granularity, GRANULARITIES, "granularity"), (method, METHODS, "method")):
+def _check_options(granularity: str, method: str, percentile: float, activations: str) -> None:
+    for value, choices, what in (
+        (granularity, GRANULARITIES, "granularity"),
+        (method, METHODS, "method"),
+        (activations, ACTIVATIONS, "dtype of activations"),
+    ):
         if value not in choices:
             raise InputError(f"{value!r} is no {what}", where="quantize", hint=f"choose one of {', '.join(choices)}")
     if not 50 < percentile <= 100:
         raise InputError(f"a percentile of {percentile:g}", where="quantize", hint="give one above 50, at most 100")
+    if activations == "int16" and method != "minmax":
+        raise InputError(
+            f"int16 activations with ranges by {method}",
+            where="quantize",
+            hint="use minmax: int16 has the steps to cover all that is seen",
+        )
 
 
 def _model_path(model: str | Path | Any, folder: Path) -> Path:
@@ -195,14 +210,20 @@ def _convert(conversation: Conversation, folder: Path, calibration: Data, valida
 def _result(
     done: _Converted, job: Job, metric: Metric, folder: Path, deadline: float, progress: Progress
 ) -> QuantizationResult:
-    graph, inspection, ranges = _checked(done, job, folder)
+    graph, cost, ranges = _checked(done, job, folder)
     layers: tuple[LayerNoise, ...] = ()
     reference = TflmReference(done.content, deadline=deadline)
-    if TflmReference.available():
-        layers = _noise(done, job, folder, graph, reference, progress)
+    runs, not_run = TflmReference.available(), None
+    if runs:
+        try:
+            layers = _noise(done, job, folder, graph, reference, progress)
+        except ToolError as error:
+            if job.activations == "int8":
+                raise
+            runs, not_run = False, error.message
     accuracy = None
     if done.validation is not None:
-        accuracy = _accuracy(done.validation, metric, folder, graph, reference, progress)
+        accuracy = _accuracy(done.validation, metric, folder, graph, reference if runs else None, progress)
     return QuantizationResult(
         content=done.content,
         source=job.name,
@@ -212,24 +233,24 @@ def _result(
         percentile=job.percentile if job.method == "percentile" else None,
         calibration_samples=len(done.calibration),
         parameters=done.loaded["parameters"],
-        macs=inspection.macs,
-        weight_bytes=inspection.weight_bytes,
+        macs=cost.macs,
+        weight_bytes=cost.weight_bytes,
         file_bytes=len(done.content),
         gzip_bytes=len(gzip.compress(done.content, 9, mtime=0)),
         entropy_bits=weight_entropy(graph),
         ranges=ranges,
         accuracy=accuracy,
         layers=layers,
+        activations=job.activations,
+        not_run=not_run,
     )
 
 
-def _checked(done: _Converted, job: Job, folder: Path) -> tuple[Graph, Inspection, RangeCheck]:
-    """Int8 throughout, every operator supported, the chosen ranges in place."""
-    path = folder / f"{Path(job.name).stem}.tflite"
-    graph = parse_graph(done.content, path.name)
-    check_integer_only(graph, done.names(graph))
-    path.write_bytes(done.content)
-    inspection = inspect_model(path)
+def _checked(done: _Converted, job: Job, folder: Path) -> tuple[Graph, Cost, RangeCheck]:
+    """As asked throughout, every operator supported, the chosen ranges in place."""
+    graph = parse_graph(done.content, f"{Path(job.name).stem}.tflite")
+    check_integer_only(graph, done.names(graph), job.activations)
+    cost = cost_of(graph, done.content, folder, job.activations)
     observed, chosen = (
         {key: tuple(value) for key, value in done.facts[which].items()} for which in ("observed", "chosen")
     )
@@ -237,7 +258,7 @@ def _checked(done: _Converted, job: Job, folder: Path) -> tuple[Graph, Inspectio
     renamed = done.renamed(graph)
     chosen |= {renamed[name]: ends for name, ends in chosen.items() if name in renamed}
     trained = {layer: [renamed.get(name, name) for name in members] for layer, members in done.facts["trained"].items()}
-    return graph, inspection, replace(ranges, trained=check_trained_ranges(graph, trained, chosen))
+    return graph, cost, replace(ranges, trained=check_trained_ranges(graph, trained, chosen))
 
 
 def _noise(
@@ -250,17 +271,17 @@ def _noise(
     for name, final in done.renamed(graph).items():
         tensors[final] = tensors[name]
     positions = spread(len(done.calibration), job.noise_samples)
-    inputs = _int8_inputs(done.calibration, graph, positions)
+    inputs = _stored_inputs(done.calibration, graph, positions)
     return layer_noise(graph, reference, inputs, tensors, done.names(graph), progress)
 
 
-def _int8_inputs(dataset: Dataset, graph: Graph, positions: Sequence[int]) -> list[list[Array]]:
+def _stored_inputs(dataset: Dataset, graph: Graph, positions: Sequence[int]) -> list[list[Array]]:
     columns = list(zip(dataset.columns, graph.input_tensors, strict=True))
     return [[quantize(column[position : position + 1], tensor) for column, tensor in columns] for position in positions]
 
 
 def _accuracy(
-    dataset: Dataset, metric: Metric, folder: Path, graph: Graph, reference: TflmReference, progress: Progress
+    dataset: Dataset, metric: Metric, folder: Path, graph: Graph, reference: TflmReference | None, progress: Progress
 ) -> Accuracy:
     with np.load(folder / FLOAT_OUTPUTS, allow_pickle=False) as archive:
         floats = archive["outputs"]
@@ -269,9 +290,9 @@ def _accuracy(
     check_labels(labels, floats.shape[1:], metric, "validation data")
     judge = metric_function(metric)
     judged = None
-    if reference.available():
-        progress("running the int8 model", 0, 1)
-        rows = reference.run(_int8_inputs(dataset, graph, range(len(dataset))))
+    if reference is not None:
+        progress("running the converted model", 0, 1)
+        rows = reference.run(_stored_inputs(dataset, graph, range(len(dataset))))
         output = graph.output_tensors[0]
         stored = np.concatenate([row[0] for row in rows]).astype(np.float64).reshape(floats.shape)
         judged = judge(labels, (stored - output.zero_point) * output.scale)

@@ -18,7 +18,7 @@ from ..errors import InputError
 from .checking import LayerNames, lost_range
 from .job import Granularity, Job
 
-__all__ = ["TrainedRange", "assign_ranges", "check_granularity", "range_layers", "trained_ranges", "without_ranges"]
+__all__ = ["TrainedRange", "assign_ranges", "check_as_trained", "range_layers", "trained_ranges", "without_ranges"]
 
 Array = npt.NDArray[Any]
 
@@ -96,9 +96,17 @@ def trained_ranges(model: Any, plain: Any, inputs: Sequence[Sequence[Array]], na
     return found
 
 
-def check_granularity(trained: Granularity | None, job: Job) -> None:
-    """Raises InputError where weights would be rounded again, on another grid than they were trained on."""
-    if trained in (None, job.granularity):
+def check_as_trained(trained: Granularity | None, job: Job) -> None:
+    """Raises InputError where a model would be quantized otherwise than it was trained for."""
+    if trained is None:
+        return
+    if job.activations != "int8":
+        raise InputError(
+            f"was trained for int8 activations, not {job.activations}",
+            where=job.name,
+            hint="leave --activations out, or quantize the model as it was before quantization-aware training",
+        )
+    if trained == job.granularity:
         return
     option = "neither --per-tensor nor --per-tensor-dense" if trained == "per-channel" else f"--{trained}"
     raise InputError(f"was trained for {trained} weights, not {job.granularity}", where=job.name, hint=f"give {option}")
