@@ -23,6 +23,7 @@ from .relu import Relu
 from .relu6 import Relu6
 from .reshape import Reshape
 from .softmax import Softmax
+from .strided_slice import StridedSlice
 from .sub import Sub
 from .tanh import Tanh
 from .unidirectional_sequence_lstm import UnidirectionalSequenceLstm
@@ -62,6 +63,7 @@ OPERATORS: dict[str, Operator] = {
         Relu6(),
         Reshape(),
         Softmax(),
+        StridedSlice(),
         Sub(),
         Tanh(),
         UnidirectionalSequenceLstm(),
