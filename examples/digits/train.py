@@ -9,17 +9,18 @@ TensorFlow Lite Micro's own interpreter. Takes about 20 seconds. README.md descr
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
-import re
 import sys
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # what the examples share, wherever this is started
+
+from keras_file import save_keras
 
 if TYPE_CHECKING:
     import keras
@@ -109,32 +110,11 @@ def train(split: Split) -> keras.Model:
     return model
 
 
-def save_keras(model: keras.Model, path: Path) -> None:
-    """Save the model without its optimizer state, and without what differs from run to run: same model, same bytes."""
+def without_optimizer(model: keras.Model) -> keras.Model:
+    """The trained model as `build_model` makes it: not compiled."""
     plain = build_model()
     plain.set_weights(model.get_weights())
-    raw = path.with_suffix(".raw.keras")
-    plain.save(raw)
-    with zipfile.ZipFile(raw) as source, zipfile.ZipFile(path, "w") as target:
-        for name in sorted(source.namelist()):
-            content = source.read(name)
-            if name == "metadata.json":
-                content = json.dumps(json.loads(content) | {"date_saved": "1980-01-01@00:00:00"}).encode()
-            elif name == "config.json":
-                content = renumber_objects(content)
-            # A ZipInfo of its own, as the default carries the time of day.
-            target.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
-    raw.unlink()
-
-
-def renumber_objects(config: bytes) -> bytes:
-    """Keras tells objects apart by their address in memory; number them in order of appearance instead."""
-    numbers: dict[bytes, int] = {}
-
-    def number(match: re.Match[bytes]) -> bytes:
-        return b'"shared_object_id": %d' % numbers.setdefault(match[1], len(numbers))
-
-    return re.sub(rb'"shared_object_id": (\d+)', number, config)
+    return plain
 
 
 def convert(keras_path: Path, tflite_path: Path) -> None:
@@ -209,7 +189,7 @@ def main() -> int:
 
     split = load_split()
     model = train(split)
-    save_keras(model, out / "digits.keras")
+    save_keras(without_optimizer(model), out / "digits.keras")
     convert_in_subprocess(out / "digits.keras", out / "digits.tflite")
     np.savez_compressed(out / "digits_test.npz", inputs=split.test_images, labels=split.test_labels)
 

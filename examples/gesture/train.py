@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # what the examples share, wherever this is started
 
-from keras_file import save_keras  # noqa: E402  # beside this folder, wherever the script is started
-from wheel_data import Wheel, read_member  # noqa: E402
+from keras_file import save_keras
+from wheel_data import Wheel, read_member
 
 if TYPE_CHECKING:
     import keras
@@ -34,7 +33,7 @@ BATCH = 64
 
 SEGLEARN = Wheel("seglearn", "1.2.5", "ec6b952c85c9627050102854b372d85951563d3b990df677d7c55547e87413dd")
 RECORDINGS = "seglearn/data/watch_dataset.npy"
-CACHE = HERE / "data"
+CACHE = Path(__file__).resolve().parent / "data"
 
 EXERCISES = (
     "pendulum",
@@ -195,9 +194,14 @@ def train(split: Split) -> keras.Model:
         loss="sparse_categorical_crossentropy",
     )
     model.fit(split.train_windows, split.train_labels, batch_size=BATCH, epochs=EPOCHS, verbose=0)
-    trained = build_model()  # without the state of the optimizer
-    trained.set_weights(model.get_weights())
-    return trained
+    return model
+
+
+def without_optimizer(model: keras.Model) -> keras.Model:
+    """The trained model as `build_model` makes it: not compiled."""
+    plain = build_model()
+    plain.set_weights(model.get_weights())
+    return plain
 
 
 def save_data(split: Split, out: Path) -> None:
@@ -219,14 +223,14 @@ def main() -> int:
     from tinyml_sdk import quantize_model
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--out", type=Path, default=HERE, help="folder for the files")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder for the files")
     out: Path = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
     split = load_split()
     model = train(split)
-    save_keras(model, out / "gesture.keras")
+    save_keras(without_optimizer(model), out / "gesture.keras")
     save_data(split, out)
     result = quantize_model(
         out / "gesture.keras",
