@@ -9,6 +9,7 @@ from .add import Add
 from .average_pool_2d import AveragePool2D
 from .base import Constant, Input, Layer, Operator, OpView, Output, Parameters, ParameterValue, Scratch
 from .concatenation import Concatenation
+from .constant_channels import remove_constant_channels
 from .conv_2d import Conv2D
 from .depthwise_conv_2d import DepthwiseConv2D
 from .dequantize import Dequantize
@@ -37,6 +38,7 @@ __all__ = [
     "Parameters",
     "Scratch",
     "lower_graph",
+    "remove_constant_channels",
 ]
 
 OPERATORS: dict[str, Operator] = {
