@@ -1,1 +1,1 @@
-"""Smaller Keras models: pruning, low rank, distillation and quantization-aware training. Keras in, Keras out."""
+"""Keras in, Keras out: models made smaller, one technique a module."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from .channels import Analysis, Group
-from .macs import LayerCost, layer_costs
+from .macs import layer_costs
 
 __all__ = ["Budget", "keep_within"]
 
@@ -37,8 +37,9 @@ def keep_within(
 ) -> dict[Group, int]:
     """Remove `multiple` channels at a time, always where a unit of the budget costs the least importance.
 
-    The importance of channels is their share of their group's total, so that groups can be compared; what a step saves
-    is counted with what has been removed so far. A group with a single multiple left is left alone.
+    What a step loses is relative to what its group has left, so that groups can be compared and none is emptied for the
+    sake of the others (`_losses`). The last step may have saved more than was needed: what then fits again is given
+    back, where it gains the most. A group's last multiple stays.
 
     Args:
         model: The model.
@@ -46,39 +47,74 @@ def keep_within(
         scores: By `importance.filter_scores`.
         sizes: How many channels of each group to begin with.
         fixed: Groups to leave at that.
-        multiple: Channels to a step; the first may be smaller, to get to a multiple.
+        multiple: Channels to a step; a group's first may be smaller, to get to a multiple.
         budget: What to stay within.
 
     Raises:
         InputError: the budget is out of reach. It says the least that can be reached.
     """
-    costs = layer_costs(model)
-    left = dict(sizes)
-    order = {group: np.argsort(-values, kind="stable") for group, values in scores.items()}
-    loss_of = {group: _losses(values[order[group]]) for group, values in scores.items()}
-    stays = analysis.stays({group: order[group][:count] for group, count in left.items()})
-    cost = _total(costs, analysis, stays, budget)
-    while cost > budget.most:
-        best: tuple[float, Group, int, npt.NDArray[np.bool_], int] | None = None
-        for group in analysis.groups:
-            count = (left[group] - 1) // multiple * multiple
-            if group in fixed or count < multiple:
-                continue
-            smaller = stays.copy()
-            smaller[_numbers(analysis, group, order[group][count : left[group]])] = False
-            then = _total(costs, analysis, smaller, budget)
-            lost = loss_of[group][count] - loss_of[group][left[group]]
-            price = float(lost) / max(cost - then, 1e-9)
-            if best is None or price < best[0]:
-                best = (price, group, count, smaller, then)
-        if best is None:
+    search = _Search(model, analysis, scores, sizes, budget)
+    free = [group for group in analysis.groups if group not in fixed]
+    while search.cost > budget.most:
+        down = [(group, _below(search.left[group], multiple)) for group in free]
+        steps = [search.step(group, count) for group, count in down if count > 0]
+        if not steps:
             raise InputError(
-                f"{budget.most} is out of reach: the least is {cost}",
+                f"{budget.most} is out of reach: the least is {search.cost}",
                 where=f"the most {budget.what}",
                 hint="allow that much, take a smaller multiple, or start from a smaller model",
             )
-        _, group, left[group], stays, cost = best
-    return left
+        search.take(min(steps, key=lambda step: step.loss / max(search.cost - step.cost, 1e-9)))
+    while True:
+        up = [(group, min(_below(search.left[group], multiple) + 2 * multiple, sizes[group])) for group in free]
+        steps = [search.step(group, count) for group, count in up if count > search.left[group]]
+        steps = [step for step in steps if step.cost <= budget.most]
+        if not steps:
+            return search.left
+        search.take(min(steps, key=lambda step: step.loss))
+
+
+def _below(count: int, multiple: int) -> int:
+    """The next multiple below a count."""
+    return (count - 1) // multiple * multiple
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A group at another size: what the model then costs, and what is lost by it (negative if gained)."""
+
+    group: Group
+    count: int
+    cost: int
+    loss: float
+
+
+class _Search:
+    """How many channels are left of each group, and what the model costs with them."""
+
+    def __init__(
+        self, model: Any, analysis: Analysis, scores: Scores, sizes: Mapping[Group, int], budget: Budget
+    ) -> None:
+        self.left = dict(sizes)
+        self._analysis = analysis
+        self._layers = layer_costs(model)
+        self._place = 0 if budget.what == "macs" else 1
+        self._order = {group: np.argsort(-values, kind="stable") for group, values in scores.items()}
+        self._losses = {group: _losses(values[self._order[group]]) for group, values in scores.items()}
+        self.cost = self._cost(self.left)
+
+    def step(self, group: Group, count: int) -> _Step:
+        losses = self._losses[group]
+        loss = float(losses[count] - losses[self.left[group]])
+        return _Step(group, count, self._cost(self.left | {group: count}), loss)
+
+    def take(self, step: _Step) -> None:
+        self.left[step.group] = step.count
+        self.cost = step.cost
+
+    def _cost(self, left: Mapping[Group, int]) -> int:
+        stays = self._analysis.stays({group: self._order[group][:count] for group, count in left.items()})
+        return sum(layer.with_channels(self._analysis, stays)[self._place] for layer in self._layers)
 
 
 def _losses(descending: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -93,14 +129,3 @@ def _losses(descending: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     shares = np.concatenate([[0.0], np.cumsum(descending) / total])
     losses: npt.NDArray[np.float64] = -np.log(np.maximum(shares, 1e-12))
     return losses
-
-
-def _numbers(analysis: Analysis, group: Group, places: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """The channel numbers at places of a group."""
-    chosen: npt.NDArray[np.bool_] = (analysis.group_of == group.index) & np.isin(analysis.place_of, places)
-    return chosen
-
-
-def _total(costs: tuple[LayerCost, ...], analysis: Analysis, stays: npt.NDArray[np.bool_], budget: Budget) -> int:
-    place = 0 if budget.what == "macs" else 1
-    return sum(cost.with_channels(analysis, stays)[place] for cost in costs)
