@@ -11,18 +11,21 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from .channels import Analysis, Group
-from .macs import layer_costs
+from .macs import LayerCost, layer_costs
 
-__all__ = ["Budget", "keep_within"]
+__all__ = ["Budget", "CostModel", "keep_within"]
 
 Scores = Mapping[Group, npt.NDArray[np.float64]]
+
+
+Unit = Literal["macs", "weight bytes"]
 
 
 @dataclass(frozen=True)
 class Budget:
     """At most `most` multiply-accumulates of an inference, or bytes of int8 weights."""
 
-    what: Literal["macs", "weight bytes"]
+    what: Unit
     most: int
 
 
@@ -96,25 +99,79 @@ class _Search:
         self, model: Any, analysis: Analysis, scores: Scores, sizes: Mapping[Group, int], budget: Budget
     ) -> None:
         self.left = dict(sizes)
-        self._analysis = analysis
-        self._layers = layer_costs(model)
-        self._place = 0 if budget.what == "macs" else 1
-        self._order = {group: np.argsort(-values, kind="stable") for group, values in scores.items()}
-        self._losses = {group: _losses(values[self._order[group]]) for group, values in scores.items()}
-        self.cost = self._cost(self.left)
+        self._model = CostModel(model, analysis, scores, budget.what)
+        self._losses = {group: _losses(np.sort(values)[::-1]) for group, values in scores.items()}
+        self.cost = self._model.total(self.left)
 
     def step(self, group: Group, count: int) -> _Step:
         losses = self._losses[group]
         loss = float(losses[count] - losses[self.left[group]])
-        return _Step(group, count, self._cost(self.left | {group: count}), loss)
+        return _Step(group, count, self.cost + self._model.change(self.left, group, count), loss)
 
     def take(self, step: _Step) -> None:
         self.left[step.group] = step.count
         self.cost = step.cost
 
-    def _cost(self, left: Mapping[Group, int]) -> int:
-        stays = self._analysis.stays({group: self._order[group][:count] for group, count in left.items()})
-        return sum(layer.with_channels(self._analysis, stays)[self._place] for layer in self._layers)
+
+class CostModel:
+    """What a model would cost with the best so many channels of each group, told without building it."""
+
+    def __init__(self, model: Any, analysis: Analysis, scores: Scores, what: Unit) -> None:
+        rank = np.zeros(len(analysis.group_of), dtype=np.int64)
+        for group, values in scores.items():
+            rank[analysis.group_of == group.index] = np.argsort(np.argsort(-values, kind="stable"))
+        self._place = 0 if what == "macs" else 1
+        self._fixed = 0
+        self._layers: list[tuple[LayerCost, _Side, _Side]] = []
+        for cost in layer_costs(model):
+            channels = analysis.layers.get(cost.layer)
+            if channels is None:
+                self._fixed += (cost.macs, cost.weight_bytes)[self._place]
+            else:
+                inputs, outputs = (_side(analysis, side, rank) for side in (channels.inputs, channels.outputs))
+                self._layers.append((cost, inputs, outputs))
+
+    def total(self, left: Mapping[Group, int]) -> int:
+        """MACs or bytes with so many channels left of each group."""
+        return self._fixed + sum(self._of(layer, left) for layer in self._layers)
+
+    def change(self, left: Mapping[Group, int], group: Group, count: int) -> int:
+        """By how much the total grows if a group had `count` channels instead of those in `left`."""
+        changed = {**left, group: count}
+        touched = [layer for layer in self._layers if group in layer[1].best or group in layer[2].best]
+        return sum(self._of(layer, changed) - self._of(layer, left) for layer in touched)
+
+    def _of(self, layer: tuple[LayerCost, _Side, _Side], left: Mapping[Group, int]) -> int:
+        cost, inputs, outputs = layer
+        return cost.with_channels(inputs.left(left), outputs.left(left))[self._place]
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """The channels that a layer takes or gives.
+
+    Attributes:
+        now: How many there are.
+        locked: How many of them always stay.
+        best: For each group among them, how many are left with the group's best 0, 1, … channels.
+    """
+
+    now: int
+    locked: int
+    best: dict[Group, list[int]]
+
+    def left(self, left: Mapping[Group, int]) -> tuple[int, int]:
+        return self.locked + sum(counts[left[group]] for group, counts in self.best.items()), self.now
+
+
+def _side(analysis: Analysis, channels: npt.NDArray[np.int64], rank: npt.NDArray[np.int64]) -> _Side:
+    owners = analysis.group_of[channels]
+    best = {}
+    for index in np.unique(owners[owners >= 0]).tolist():
+        group = analysis.groups[index]
+        counts = np.bincount(rank[channels[owners == index]], minlength=group.size)
+        best[group] = [0, *np.cumsum(counts).tolist()]
+    return _Side(len(channels), int((owners < 0).sum()), best)
 
 
 def _losses(descending: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -12,11 +12,8 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from ..errors import InputError
-from .channels import Analysis, checked
+from .channels import checked
 from .filters_flow import RECURRENT, kind_of
 from .filters_replay import Call, calls, flattened
 
@@ -56,23 +53,16 @@ class LayerCost:
     macs_parts: tuple[Part, ...] = ()
     bytes_parts: tuple[Part, ...] = ()
 
-    def with_channels(self, analysis: Analysis, stays: npt.NDArray[np.bool_]) -> tuple[int, int]:
-        """MACs and weight bytes once only the channels of `Analysis.stays` are left, without rebuilding the model."""
-        channels = analysis.layers.get(self.layer)
-        if channels is None:
-            return self.macs, self.weight_bytes
-        inputs, outputs = stays[channels.inputs], stays[channels.outputs]
+    def with_channels(self, inputs: tuple[int, int], outputs: tuple[int, int]) -> tuple[int, int]:
+        """MACs and weight bytes if only some channels were left, each side as (channels left, channels now)."""
 
-        def scaled(parts: tuple[Part, ...]) -> int:
-            total = 0
-            for part in parts:
-                amount = part.amount
-                for scales, keep in ((part.by_inputs, inputs), (part.by_outputs, outputs)):
-                    amount = amount * int(keep.sum()) // len(keep) if scales else amount
-                total += amount
-            return total
+        def scaled(part: Part) -> int:
+            amount = part.amount
+            for scales, (left, now) in ((part.by_inputs, inputs), (part.by_outputs, outputs)):
+                amount = amount * left // now if scales else amount
+            return amount
 
-        return scaled(self.macs_parts), scaled(self.bytes_parts)
+        return sum(map(scaled, self.macs_parts)), sum(map(scaled, self.bytes_parts))
 
 
 def count_macs(model: Any) -> int:
