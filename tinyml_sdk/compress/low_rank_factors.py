@@ -36,8 +36,8 @@ class Factors:
 
     Attributes:
         method, rank: How it was made.
-        kernels: float64, in the order in which they are applied. All but the last have output channels of norm 1, so
-            that the tensors between have channels of like ranges, which one int8 scale serves best.
+        kernels: float64, in the order in which they are applied. All but the last have output channels of norm 1, as
+            the channels of an int8 tensor share one scale: those between should be of like ranges.
         relative_error: The norm of what is missing over the norm of the kernel.
     """
 
