@@ -284,3 +284,14 @@ def test_bad_input(keras: Any) -> None:
         low_rank(model, ratio=0.5)
     with pytest.raises(InputError, match="size is open"):
         low_rank(keras.Sequential([keras.Input((None, 8)), keras.layers.Conv1D(8, 3)]), ratio=0.5)
+
+
+def test_a_model_that_was_trained_with_a_loss_of_its_own(keras: Any) -> None:
+    """Keras copies a compiled model with its loss, and fails for all but its own."""
+    start = keras.Input((24,))
+    hidden = keras.layers.Dense(24, name="hidden")(start)
+    for model in (keras.Model(start, hidden), keras.Sequential([start, keras.layers.Dense(24)])):
+        model.compile("adam", loss=lambda truth, output: (truth - output) ** 2)
+        model.fit(np.zeros((4, 24)), np.zeros((4, 24)), verbose=0)
+        assert not low_rank(model, ratio=0.5).model.compiled
+        assert model.compiled

@@ -131,6 +131,8 @@ def test_bad_input(keras: Any) -> None:
             assert "'head'" in caught.value.hint
     with pytest.raises(InputError, match="no dense or convolutional"):
         prune_weights(keras.Sequential([keras.Input((4,)), keras.layers.ReLU()]), sparsity=0.5)
+    with pytest.raises(InputError, match="no weights yet"):
+        prune_weights(keras.Sequential([keras.layers.Dense(4)]), sparsity=0.5)
     for options in ({"steps": 0}, {"end": 0.0}, {"end": 1.5}, {"every": 0}):
         with pytest.raises(InputError), gradual_pruning(model, **({"steps": 10, "sparsity": 0.5} | options)):
             pass
@@ -237,3 +239,15 @@ def test_wrapped_layers_are_pruned_and_recurrent_ones_are_not(keras: Any) -> Non
     )
     done = prune_weights(model, sparsity=0.5, scope="layer")
     assert [(layer.layer, layer.weights, layer.zeros) for layer in done.layers] == [("each", 48, 24), ("head", 16, 8)]
+
+
+@pytest.mark.slow
+def test_a_model_that_was_trained_with_a_loss_of_its_own(keras: Any) -> None:
+    """Keras copies a compiled model with its loss, and fails for all but its own."""
+    start = keras.Input((24,))
+    hidden = keras.layers.Dense(24, name="hidden")(start)
+    for model in (keras.Model(start, hidden), keras.Sequential([start, keras.layers.Dense(24)])):
+        model.compile("adam", loss=lambda truth, output: (truth - output) ** 2)
+        model.fit(np.zeros((4, 24)), np.zeros((4, 24)), verbose=0)
+        assert not prune_weights(model, sparsity=0.5).model.compiled
+        assert model.compiled
