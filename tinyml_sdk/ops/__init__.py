@@ -9,6 +9,7 @@ from .add import Add
 from .average_pool_2d import AveragePool2D
 from .base import Constant, Input, Layer, Operator, OpView, Output, Parameters, ParameterValue, Scratch, State
 from .concatenation import Concatenation
+from .constant_channels import remove_constant_channels
 from .conv_2d import Conv2D
 from .depthwise_conv_2d import DepthwiseConv2D
 from .dequantize import Dequantize
@@ -41,6 +42,7 @@ __all__ = [
     "Scratch",
     "State",
     "lower_graph",
+    "remove_constant_channels",
 ]
 
 OPERATORS: dict[str, Operator] = {
