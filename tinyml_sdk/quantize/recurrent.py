@@ -49,10 +49,6 @@ def check_recurrent(layers: Iterable[Any], name: str) -> None:
 
     layers = list(layers)
     recurrent = [layer for layer in layers if _is_recurrent(layer)]
-    for layer in recurrent:
-        problem = _problem(layer)
-        if problem:
-            raise InputError(problem, where=f"{name}: layer {layer.name!r}", hint=HINT)
     masking = next((layer for layer in layers if isinstance(layer, keras.layers.Masking)), None)
     if recurrent and masking is not None:
         raise InputError(
@@ -60,6 +56,10 @@ def check_recurrent(layers: Iterable[Any], name: str) -> None:
             where=f"{name}: layer {masking.name!r}",
             hint="pad the sequences with zeros and train without a mask",
         )
+    for layer in recurrent:
+        problem = _problem(layer)
+        if problem:
+            raise InputError(problem, where=f"{name}: layer {layer.name!r}", hint=HINT)
     if recurrent and importlib.util.find_spec("tf_keras") is None:
         raise MissingToolError(
             "LSTM layers are converted by the tf-keras package, which is not installed",
