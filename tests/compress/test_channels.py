@@ -39,6 +39,8 @@ GROUPS: dict[str, list[tuple[tuple[str, ...], int]]] = {
     # Of decode's 32 units those of a channel of the image go together, and 8 channels of it there are.
     "autoencoder": [(("down",), 8), (("code",), 6), (("decode",), 8), (("up",), 4)],
     "shared": [(("conv", "deep"), 8), (("wide",), 16)],
+    "recurrent": [(("conv",), 8), (("dense",), 8)],
+    "siamese": [(("first",), 8), (("last",), 4)],
     "nested": [(("backbone_conv",), 8), (("backbone_core_conv",), 8), (("conv",), 4)],
 }
 
@@ -209,6 +211,13 @@ def test_layers_with_more_weights_than_they_should_have() -> None:
     assert "lora_kernel" in analysis.locked[0].reason
 
 
+def test_units_of_recurrent_layers_stay() -> None:
+    locked = {one.layer: one.reason for one in analyze_channels(zoo_model("recurrent")).locked}
+    assert locked.keys() == {"gru", "lstm", "out"}
+    assert "recurrent" in locked["gru"]
+    assert locked["lstm"].endswith("recurrent one, whose units stay")
+
+
 def test_models_without_a_graph() -> None:
     import keras
 
@@ -218,5 +227,15 @@ def test_models_without_a_graph() -> None:
     with pytest.raises(InputError, match="is a Own, whose layers cannot be followed") as caught:
         analyze_channels(Own())
     assert "functional" in caught.value.hint
+
+    class Rewired(keras.Model):  # type: ignore[misc]
+        """Has a graph, and does something else."""
+
+        def call(self, inputs: Any) -> Any:
+            return super().call(inputs) * 2
+
+    inputs = keras.Input((4,))
+    with pytest.raises(InputError, match="is a Rewired"):
+        analyze_channels(Rewired(inputs, keras.layers.Dense(2)(inputs)))
     with pytest.raises(InputError, match="no input shape"):
         analyze_channels(keras.Sequential([keras.layers.Dense(4)]))

@@ -93,7 +93,7 @@ def test_the_whole_way(tmp_path: Path) -> None:
 
 def test_low_rank_and_a_file_of_the_teacher(tmp_path: Path) -> None:
     recipe = {
-        "training": {"epochs": 2},
+        "training": {"epochs": 8, "learning_rate": 3e-3},
         "stages": [
             {"stage": "low_rank", "ratio": 0.6},
             {"stage": "distil", "teacher": str(DIGITS / "digits.keras"), "temperature": 2},

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from .filters_flow import PRODUCERS, CannotFollow, Channels, Flow, follow, kind_of
-from .filters_replay import Call, calls, flattened
+from .filters_flow import PRODUCERS, RECURRENT, CannotFollow, Channels, Flow, follow, kind_of
+from .filters_replay import Call, calls, flattened, is_graph
 
 __all__ = ["Analysis", "Group", "Kept", "LayerChannels", "Locked", "analyze_channels"]
 
@@ -141,16 +141,15 @@ def analyze_channels(model: Any) -> Analysis:
     # First the reason that no change of the model would lift.
     outputs = [(carried[id(tensor)], "it makes an output of the model") for tensor in flat.outputs]
     names = list(dict.fromkeys(call.layer.name for call in order))
-    producers = {call.layer.name for call in order if kind_of(call.layer) in PRODUCERS}
+    producers = {call.layer.name for call in order if kind_of(call.layer) in PRODUCERS | RECURRENT}
     return _grouped(flow, [*outputs, *flow.locks], names, producers, strangers)
 
 
 def checked(model: Any) -> Any:
     """The model, if it has a graph. Raises InputError if not."""
     import keras
-    from keras.src.models.functional import Functional
 
-    if not isinstance(model, (Functional, keras.Sequential)):
+    if not is_graph(model):
         raise InputError(
             f"is a {type(model).__name__}, whose layers cannot be followed",
             where=str(getattr(model, "name", "model")),

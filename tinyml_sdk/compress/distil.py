@@ -106,7 +106,7 @@ class Distillation:
         """A Keras model that trains `student` in place, by reference: compile it, fit it, then use `student`.
 
         Metrics, `evaluate` and `predict` of it are the student's; the loss that `evaluate` gives is the one given to
-        `compile`, without the teacher. Its variables are the student's and those of the adapters.
+        `compile`, without the teacher. Its variables are the student's and those of the adapters. Save the student.
 
         Args:
             student: Functional or sequential, with inputs and outputs of the teacher's shapes.
@@ -177,8 +177,7 @@ def _check_kind(model: Any, what: str) -> None:
 
 
 def _check_finite(teacher: Any) -> None:
-    for variable in teacher.weights:
-        values = np.asarray(variable)
+    for variable, values in zip(teacher.weights, teacher.get_weights(), strict=True):
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise InputError(
                 f"weight {variable.path!r} has values that are not finite",

@@ -109,23 +109,38 @@ def output_pair(teacher: Any, student: Any, meaning: Meaning | None = None) -> O
 def _form(tensor: Any) -> OutputForm:
     """Whether softmax or sigmoid made an output. Fake quantization and reshaping after it do not count."""
     while True:
-        operation, index, _ = tensor._keras_history
+        operation, index, position = tensor._keras_history
         name = _activation(operation)
+        if name == "softmax":
+            _check_softmax_axis(operation, tensor)
         if name in ("softmax", "sigmoid"):
             return name  # type: ignore[return-value]
         node = operation._inbound_nodes[index]
-        if name is not None or not _keeps_the_meaning(operation) or len(node.input_tensors) != 1:
+        if getattr(operation, "outputs", None):  # a model within the model
+            tensor = operation.outputs[position]
+        elif name is None and _keeps_the_meaning(operation) and len(node.input_tensors) == 1:
+            tensor = node.input_tensors[0]
+        else:
             return "linear"
-        tensor = node.input_tensors[0]
 
 
 def _activation(operation: Any) -> str | None:
     """The name of an operation's activation in lower case; None where it has none."""
+    operation = getattr(operation, "layer", operation)  # of TimeDistributed and other wrappers
     activation = getattr(operation, "activation", None)
     if activation is not None:
         return str(getattr(activation, "__name__", type(activation).__name__)).lower()
     kind = type(operation).__name__.lower()
     return kind if kind in ("softmax", "sigmoid") else None
+
+
+def _check_softmax_axis(operation: Any, tensor: Any) -> None:
+    if getattr(operation, "axis", -1) not in (-1, len(tensor.shape) - 1):
+        raise InputError(
+            f"its softmax is over axis {operation.axis}",
+            where=f"layer {operation.name!r}",
+            hint="distillation takes classes along the last axis: permute the outputs",
+        )
 
 
 def _keeps_the_meaning(operation: Any) -> bool:

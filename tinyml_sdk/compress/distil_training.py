@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..errors import InputError
 from . import distil_losses as losses
 from .distil_graph import Meaning, OutputForm, OutputPair
 
@@ -73,7 +74,7 @@ def _model_class() -> Any:
     import keras
 
     class DistilledModel(keras.Model):  # type: ignore[misc]
-        """A student in training. The train step is Keras's own: only the loss is ours."""
+        """A student in training. The train step is Keras's own: only the loss is ours, and what it needs to know."""
 
         def __init__(self, student: Any, plan: Plan) -> None:
             super().__init__(name=f"{student.name}_distilled")
@@ -81,6 +82,15 @@ def _model_class() -> Any:
             self.adapters = _adapters(plan.features)
             # In an object that Keras does not look into, or the teacher's weights would be trained too.
             self._traced = _TracedPair(student, plan)
+
+        def compile(self, *args: Any, **options: Any) -> None:
+            super().compile(*args, **options)
+            if self.loss is None and self._traced.plan.alpha > 0:
+                raise InputError(
+                    "compiled without a loss for the labels",
+                    where="distillation",
+                    hint="give compile a loss, or Distillation alpha=0 to learn from the teacher alone",
+                )
 
         def call(self, inputs: Any, training: bool | None = None) -> Any:
             if not training:
@@ -97,7 +107,8 @@ def _model_class() -> Any:
             soft, matched = self._traced.terms(x, y_pred, self.adapters, self.loss, sample_weight)
             if alpha == 0:  # labels may be missing, and a loss for them
                 return soft + matched + regularisers
-            labelled = super().compute_loss(x, y, y_pred.outputs, sample_weight, training)  # regularisers in it
+            labelled = super().compute_loss(x, y, y_pred.outputs, sample_weight, training)
+            # Keras has added the regularisers to it, so alpha of them is there: with the rest they count in full.
             return alpha * labelled + (1 - alpha) * (soft + regularisers) + matched
 
         def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -207,11 +218,12 @@ def _meaning_by_loss(loss: Any) -> Meaning:
 
 
 def _weighted_mean(values: Any, sample_weight: Any) -> Any:
-    """As Keras averages its losses: over the samples, each times its weight where there is one for each."""
+    """As Keras averages its losses: over the samples, each times its weight, or the mean of its weights."""
     from keras import ops
 
-    if sample_weight is not None and hasattr(sample_weight, "shape") and len(sample_weight.shape) <= 2:
-        values = values * ops.reshape(ops.cast(sample_weight, values.dtype), (-1,))
+    if getattr(sample_weight, "shape", ()):  # one array for all outputs
+        each = ops.reshape(ops.cast(sample_weight, values.dtype), (ops.shape(values)[0], -1))
+        values = values * ops.mean(each, axis=1)
     return ops.mean(values)
 
 

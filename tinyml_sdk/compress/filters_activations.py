@@ -41,7 +41,7 @@ LEAST_PROBABILITY = 1e-7
 
 
 def activation_scores(
-    model: Any, names: Sequence[str], method: str, inputs: Any, labels: Any, loss: Loss | None, samples: int
+    model: Any, names: Sequence[str], method: str, inputs: Any, labels: Any, loss: Loss | str | None, samples: int
 ) -> dict[str, npt.NDArray[np.float64]]:
     """`activation`, `gradient` or `hessian` scores of layers; see `importance.layer_scores`, as for the arguments.
 
@@ -49,6 +49,8 @@ def activation_scores(
         model: Without inner models.
         names: The layers.
     """
+    import keras
+
     columns = as_columns(model, inputs, method)
     chosen = _chosen(len(columns[0]), samples)
     probe, owners = _probe(model, names)
@@ -57,7 +59,7 @@ def activation_scores(
     else:
         truth = _checked_labels(model, labels, method, len(columns[0]))[chosen]
         columns = [column[chosen] for column in columns]
-        loss = loss if loss is not None else _default_loss(model, truth)
+        loss = keras.losses.get(loss) if loss is not None else _default_loss(model, truth)
         measure = _gradients if method == "gradient" else _curvatures
         found = measure(model, probe, columns, truth, loss)
     scores: dict[str, npt.NDArray[np.float64]] = {}

@@ -14,7 +14,7 @@ from ..errors import InputError, ModelError
 from ..quantize import QuantizationResult, quantize_model
 from ..quantize.loading import read_keras
 from ..quantize.metrics import check_labels, metric_function
-from ..quantize.process import require_tensorflow
+from ..quantize.process import Worker, require_tensorflow
 from .checkpoints import Checkpoints, Progressed, fingerprints
 from .data import Samples, TrainingData, hold_out, load_training_data
 from .loading import load_source
@@ -69,10 +69,11 @@ def compress(
     require_tensorflow()
     import_tensorflow()
     given, source = load_source(model)
-    bench = _Measurement(given, source, steps, progress or _silent)
-    training, judged, held_out = bench.samples(data, validation)
-    workshop = _workshop(given, steps, training, judged, bench.progress)
-    progressed, quantized = _run(workshop, bench, None if work is None else Path(work))
+    with Worker() as worker:
+        bench = _Measurement(given, source, steps, worker, progress or _silent)
+        training, judged, held_out = bench.samples(data, validation)
+        workshop = _workshop(given, steps, training, judged, bench.progress)
+        progressed, quantized = _run(workshop, bench, None if work is None else Path(work))
     if output is not None:
         save_model(progressed.model, Path(output))
     return CompressionResult(
@@ -104,8 +105,9 @@ def _checked_recipe(recipe: Recipe | str | Path | Mapping[str, Any]) -> Recipe:
 class _Measurement:
     """Judges models: their samples, and their int8 versions."""
 
-    def __init__(self, model: Any, source: str, recipe: Recipe, progress: Progress) -> None:
+    def __init__(self, model: Any, source: str, recipe: Recipe, worker: Worker, progress: Progress) -> None:
         self._source = source
+        self._worker = worker
         self._recipe = recipe
         self.progress = progress
         self._inputs = [(tensor.name, (1, *tensor.shape[1:])) for tensor in model.inputs]
@@ -153,6 +155,7 @@ class _Measurement:
                     validation=self._validation.by_name(names),
                     metric=self._recipe.metric,
                     progress=progress,
+                    worker=self._worker,
                 )
         except ModelError as error:
             raise ModelError(error.message, where=f"after {stage}: {error.where}", hint=error.hint) from error

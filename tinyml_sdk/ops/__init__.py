@@ -9,6 +9,7 @@ from .add import Add
 from .average_pool_2d import AveragePool2D
 from .base import Constant, Input, Layer, Operator, OpView, Output, Parameters, ParameterValue, Scratch, State
 from .concatenation import Concatenation
+from .constant_channels import remove_constant_channels
 from .conv_2d import Conv2D
 from .depthwise_conv_2d import DepthwiseConv2D
 from .dequantize import Dequantize
@@ -23,6 +24,7 @@ from .relu import Relu
 from .relu6 import Relu6
 from .reshape import Reshape
 from .softmax import Softmax
+from .strided_slice import StridedSlice
 from .sub import Sub
 from .tanh import Tanh
 from .unidirectional_sequence_lstm import UnidirectionalSequenceLstm
@@ -40,6 +42,7 @@ __all__ = [
     "Scratch",
     "State",
     "lower_graph",
+    "remove_constant_channels",
 ]
 
 OPERATORS: dict[str, Operator] = {
@@ -62,6 +65,7 @@ OPERATORS: dict[str, Operator] = {
         Relu6(),
         Reshape(),
         Softmax(),
+        StridedSlice(),
         Sub(),
         Tanh(),
         UnidirectionalSequenceLstm(),

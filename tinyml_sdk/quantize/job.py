@@ -1,8 +1,9 @@
 """What a conversion is asked to do, and how the two processes that share it talk.
 
-The parent makes a folder, writes `job.json` and starts the worker. The worker sends events, one JSON object a line, on
-its stdout. Its first is `loaded`, with the model's inputs; the parent then checks the data against them, writes
-`calibration.npz` (and `validation.npz`), and answers with a line. After `done` the folder holds the results.
+The parent makes a folder, writes `job.json` into it and sends the folder's path as a line. The worker answers with
+events on its stdout, one JSON object a line. The first is `loaded`, with the model's inputs; the parent then checks the
+data against them, writes `calibration.npz` (and `validation.npz`), and answers with a line. After `done` the folder
+holds the results, and the worker waits for the next.
 """
 
 from __future__ import annotations

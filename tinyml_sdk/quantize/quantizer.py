@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from .job import (
 )
 from .metrics import Metric, check_labels, metric_function
 from .noise import layer_noise
-from .process import ConversionProcess, require_tensorflow
+from .process import Conversation, Worker, require_tensorflow
 from .result import Accuracy, LayerNoise, QuantizationResult
 
 __all__ = ["quantize_model", "weight_entropy", "write_model"]
@@ -61,6 +62,7 @@ def quantize_model(
     metric: Metric = "accuracy",
     deadline: float = 1800.0,
     progress: Progress | None = None,
+    worker: Worker | None = None,
 ) -> QuantizationResult:
     """Convert a Keras model to an int8 .tflite file, inputs and outputs included, and say what it cost.
 
@@ -81,6 +83,7 @@ def quantize_model(
         metric: Of `metrics.METRICS`, or a function of labels and outputs.
         deadline: Seconds the conversion may take, and again each run of the int8 interpreter.
         progress: Called with a stage, and how many of its steps are over.
+        worker: A process to share between several calls; one of its own where None.
 
     Raises:
         InputError: the model, the data or an option cannot be used.
@@ -95,11 +98,13 @@ def quantize_model(
         if data is not None:
             check_there(data, what)
     require_tensorflow()
-    with tempfile.TemporaryDirectory(prefix="tinyml-quantize-") as name:
+    own_worker = Worker() if worker is None else nullcontext(worker)
+    with tempfile.TemporaryDirectory(prefix="tinyml-quantize-") as name, own_worker as process:
         folder = Path(name)
         path = _model_path(model, folder)
         job = Job(str(path.resolve()), path.name, granularity, method, percentile, activations)
-        done = _convert(job, folder, calibration, validation, deadline, report)
+        with Conversation(process, folder, job, deadline, report) as conversation:
+            done = _convert(conversation, folder, calibration, validation)
         result = _result(done, job, metric, folder, deadline, report)
     if output is not None:
         write_model(Path(output), result.content)
@@ -185,19 +190,16 @@ class _Converted:
         return {name: graph.tensors[index].name for name, index in zip(floats, indices, strict=True)}
 
 
-def _convert(
-    job: Job, folder: Path, calibration: Data, validation: Data | None, deadline: float, progress: Progress
-) -> _Converted:
-    with ConversionProcess(folder, job, deadline, progress) as worker:
-        loaded = worker.wait_loaded()
-        inputs = [(spec["name"], tuple(spec["shape"])) for spec in loaded["inputs"]]
-        samples = load_dataset(calibration, inputs, folder, "calibration", least=MIN_SAMPLES, labels=False)
-        save_dataset(samples, folder / CALIBRATION)
-        judged = None
-        if validation is not None:
-            judged = load_dataset(validation, inputs, folder, "validation", least=1, labels=True)
-            save_dataset(judged, folder / VALIDATION)
-        worker.convert()
+def _convert(conversation: Conversation, folder: Path, calibration: Data, validation: Data | None) -> _Converted:
+    loaded = conversation.wait_loaded()
+    inputs = [(spec["name"], tuple(spec["shape"])) for spec in loaded["inputs"]]
+    samples = load_dataset(calibration, inputs, folder, "calibration", least=MIN_SAMPLES, labels=False)
+    save_dataset(samples, folder / CALIBRATION)
+    judged = None
+    if validation is not None:
+        judged = load_dataset(validation, inputs, folder, "validation", least=1, labels=True)
+        save_dataset(judged, folder / VALIDATION)
+    conversation.convert()
     facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     return _Converted(loaded, facts, (folder / QUANTIZED).read_bytes(), samples, judged)
 
