@@ -190,8 +190,14 @@ def _refusal(job: Job) -> Iterator[None]:
         raise ModelError(
             f"TensorFlow's converter refused the model: {said[:300]}",
             where=job.name,
-            hint=f"replace the layer it names by one that TensorFlow Lite has in {job.activations}",
+            hint=_way_out(job),
         ) from error
+
+
+def _way_out(job: Job) -> str:
+    if job.activations == "int16" and job.granularity == "per-tensor":
+        return "use per-channel weights: with int16 activations the converter fails on per-tensor depthwise layers"
+    return f"replace the layer it names by one that TensorFlow Lite has in {job.activations}"
 
 
 # -- the calibrated file ------------------------------------------------------------------------------------------

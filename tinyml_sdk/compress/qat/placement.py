@@ -87,12 +87,14 @@ def place(model: Any) -> Placement:
         (output,) = call.outputs
         role = roles[id(call)]
         if role == "rectifier":
-            source = id(call.inputs[0])
-            before = roles[id(makers[source])]
-            if consumers[source] == 1 and before in ("kernel", "computing"):
-                fused.add(source)
+            source = call.inputs[0]
+            while roles[id(makers[id(source)])] == "absent":
+                source = makers[id(source)].inputs[0]
+            before = roles[id(makers[id(source)])]
+            if before in ("kernel", "computing") and consumers[id(source)] == 1:
+                fused.add(id(source))
             elif before == "pooling":
-                role = "moving"
+                role = "pooling"  # which applies it
         if role in _FOLLOWING:
             for tensor in call.inputs:
                 groups.join(id(tensor), id(output))

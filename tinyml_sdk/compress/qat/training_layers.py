@@ -108,6 +108,11 @@ class _QuantizedSeparable(QuantizedWeights):
         super().__init__(*arguments, **keywords)
         self.between = MovingRange(name="between")
 
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights, those of the range too."""
+        super().build(input_shape)
+        self.between.build(input_shape)
+
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         """As the original layer's."""
         pads = self.padding == "causal"
