@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "tinyml_sdk"
 
 LAYERS = (  # from the bottom; parts of one row do not know each other
     ("errors", "resources"),
+    ("yaml_files",),
     ("boards",),
     ("graph",),
     ("ops",),
@@ -20,6 +21,7 @@ LAYERS = (  # from the bottom; parts of one row do not know each other
     ("firmware",),
     ("bench",),
     ("doctor", "quantize"),
+    ("compress",),
     ("report",),
     ("cli",),
 )

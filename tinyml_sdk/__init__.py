@@ -7,6 +7,7 @@ Each command of `tinyml` is one function here:
 - `build_firmware`: the project compiled
 - `benchmark`: run, compared with the reference and measured
 - `load_result`, `compare_results`: two measurements side by side
+- `compress_model`: a Keras model made smaller by a recipe of stages, each measured on the int8 model
 - `quantize_model`: a Keras model as an int8 .tflite file, checked and measured
 - `list_boards`, `load_board`, `diagnose`: what there is to run on and with
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .bench.comparison import Comparison, compare_results, load_result
     from .bench.result import BenchResult
     from .boards import Board, list_boards, load_board
+    from .compress import CompressionResult, Recipe, load_recipe
+    from .compress.pipeline import compress_model
     from .doctor import Finding, diagnose
     from .errors import (
         BoardError,
@@ -53,6 +56,7 @@ __all__ = [
     "BuildError",
     "CheckError",
     "Comparison",
+    "CompressionResult",
     "DeviceTimeoutError",
     "Finding",
     "Firmware",
@@ -65,6 +69,7 @@ __all__ = [
     "ModelError",
     "ProtocolError",
     "QuantizationResult",
+    "Recipe",
     "RegressionError",
     "TargetError",
     "TinymlError",
@@ -73,11 +78,13 @@ __all__ = [
     "benchmark",
     "build_firmware",
     "compare_results",
+    "compress_model",
     "diagnose",
     "generate",
     "inspect_model",
     "list_boards",
     "load_board",
+    "load_recipe",
     "load_result",
     "quantize_model",
     "read_graph",
@@ -87,19 +94,23 @@ _HOMES = {
     "BenchResult": "bench.result",
     "Board": "boards",
     "Comparison": "bench.comparison",
+    "CompressionResult": "compress",
     "Finding": "doctor",
     "Firmware": "firmware",
     "Graph": "graph",
     "Inspection": "firmware",
     "QuantizationResult": "quantize",
+    "Recipe": "compress",
     "benchmark": "bench.benchmark",
     "build_firmware": "firmware",
     "compare_results": "bench.comparison",
+    "compress_model": "compress.pipeline",
     "diagnose": "doctor",
     "generate": "firmware",
     "inspect_model": "firmware",
     "list_boards": "boards",
     "load_board": "boards",
+    "load_recipe": "compress",
     "load_result": "bench.comparison",
     "quantize_model": "quantize",
     "read_graph": "graph",

@@ -21,8 +21,10 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # what the examples share, wherever this is started
 
-from keras_file import save_keras
 from wheel_data import Wheel, read_member
+
+from tinyml_sdk import quantize_model
+from tinyml_sdk.compress.saving import save_model
 
 if TYPE_CHECKING:
     import keras
@@ -176,12 +178,12 @@ def build_model() -> keras.Model:
     )
 
 
-def train(split: Split) -> keras.Model:
+def train(split: Split, seed: int = SEED) -> keras.Model:
     """Train with every source of chance seeded. The test windows play no part."""
     import keras
     import tensorflow as tf
 
-    keras.utils.set_random_seed(SEED)
+    keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     # Sums over several threads depend on how many cores there are; one thread gives every machine the same order.
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -195,13 +197,6 @@ def train(split: Split) -> keras.Model:
     )
     model.fit(split.train_windows, split.train_labels, batch_size=BATCH, epochs=EPOCHS, verbose=0)
     return model
-
-
-def without_optimizer(model: keras.Model) -> keras.Model:
-    """The trained model as `build_model` makes it: not compiled."""
-    plain = build_model()
-    plain.set_weights(model.get_weights())
-    return plain
 
 
 def save_data(split: Split, out: Path) -> None:
@@ -220,8 +215,6 @@ def save_data(split: Split, out: Path) -> None:
 
 def main() -> int:
     """Write the model in float and in int8 and the data of README.md, and print what they are good for."""
-    from tinyml_sdk import quantize_model
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder for the files")
     out: Path = parser.parse_args().out
@@ -229,8 +222,7 @@ def main() -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
     split = load_split()
-    model = train(split)
-    save_keras(without_optimizer(model), out / "gesture.keras")
+    save_model(train(split), out / "gesture.keras")
     save_data(split, out)
     result = quantize_model(
         out / "gesture.keras",
@@ -242,7 +234,8 @@ def main() -> int:
     assert accuracy is not None
     print(f"{result.parameters:,} parameters, {result.macs:,} MACs, {accuracy.samples} windows of people never seen")
     print(f"accuracy, float: {accuracy.keras:.4f}")
-    print(f"accuracy, int8:  {'not measured: install tflite-micro' if accuracy.int8 is None else accuracy.int8:.4}")
+    int8 = "not measured: install tflite-micro" if accuracy.int8 is None else f"{accuracy.int8:.4f}"
+    print(f"accuracy, int8:  {int8}")
     for name in ("gesture.keras", "gesture.tflite", "gesture_test.npz", "gesture_calibration.npz"):
         print(f"{out / name}: {(out / name).stat().st_size:,} bytes")
     return 0

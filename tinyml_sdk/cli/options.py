@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["BoardOption", "JsonOption", "ModelArgument", "OptimizeOption", "ToolchainOption", "one_of"]
+__all__ = ["BoardOption", "JsonOption", "MetricOption", "ModelArgument", "OptimizeOption", "ToolchainOption", "one_of"]
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
@@ -51,4 +51,12 @@ OptimizeOption = Annotated[
 JsonOption = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Write the result as JSON; - writes it to stdout, and nothing else."),
+]
+MetricOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        callback=one_of("accuracy", "balanced_accuracy", "f1", "auc", "mae", "mse"),
+        help="Judge by accuracy, balanced_accuracy, f1, auc, mae or mse.",
+    ),
 ]

@@ -58,7 +58,12 @@ class Quantization:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """One tensor of the graph. `data` is None unless it is constant; the array is read-only."""
+    """One tensor of the graph. `data` is None unless it is constant; the array is read-only.
+
+    Attributes:
+        channels: For a tensor that has lost constant channels, the positions along the file's last axis of those that
+            are left.
+    """
 
     index: int
     name: str
@@ -66,6 +71,7 @@ class Tensor:
     dtype: DType
     quantization: Quantization | None = None
     data: npt.NDArray[np.generic] | None = None
+    channels: tuple[int, ...] | None = None
 
     @property
     def is_constant(self) -> bool:
@@ -100,7 +106,13 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Op:
-    """One operator call. `options` holds the file's option table, enums by name, absent fields at their defaults."""
+    """One operator call.
+
+    Attributes:
+        inputs: Tensors it reads, ABSENT for an optional one that is left out.
+        options: The file's option table, enums by name, absent fields at their defaults.
+        intermediates: Tensors that hold nothing but the quantization of values inside the operator.
+    """
 
     index: int
     name: str
@@ -108,6 +120,7 @@ class Op:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    intermediates: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ becomes a scale without any detour; biases are scaled to match. `checking.py` pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, ModelError
+from ..graph import parse_graph
+from .checking import LayerNames
 from .job import Granularity, Job
 from .loading import FloatModel
 from .ranges import Histogram, mse_range, percentile_range
+from .recurrent import LstmTensors, cell_range, find_lstms
+from .trained import assign_ranges, check_as_trained
 
 __all__ = ["Conversion", "convert"]
 
@@ -39,6 +43,7 @@ class Conversion:
         content: The int8 .tflite file.
         observed: Least and greatest value of each activation, by tensor name.
         chosen: The ranges it was quantized with.
+        trained: Those of them that quantization-aware training found: tensor names by `ActivationRange` layer.
         tensors: The float model's activations by tensor name, float32 (samples, *shape), for the noise samples.
         inputs, outputs: Names of the float graph's inputs and outputs, in order.
     """
@@ -46,6 +51,7 @@ class Conversion:
     content: bytes
     observed: Ranges
     chosen: Ranges
+    trained: dict[str, list[str]]
     tensors: dict[str, Array]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -64,19 +70,41 @@ def convert(model: FloatModel, samples: Samples, job: Job, progress: Progress) -
         ModelError: the converter refused the model.
         InputError: activations that are not finite.
     """
+    check_as_trained(model.granularity, job)
     calibrated = bytearray(_calibrated(model, samples, job, progress))
     notes = _notes(calibrated)
-    observed = {name: (float(low[0]), float(high[0])) for name, (low, high) in notes.items()}
-    _check_finite(observed, job.name)
     runner = _FloatRunner(bytes(calibrated), samples)
-    if job.method != "minmax":
-        for name, (low, high) in _chosen(runner, observed, job, progress).items():
-            notes[name][0][0], notes[name][1][0] = low, high
-    chosen = {name: (float(low[0]), float(high[0])) for name, (low, high) in notes.items()}
-    progress("quantizing", 0, 1)
-    content = _quantized(bytes(calibrated), job)
+    lstms = find_lstms(parse_graph(bytes(calibrated), job.name)) if model.lstms else []
+    hidden = {name for lstm in lstms for name in lstm.hidden}
+    observed = {name: (float(low[0]), float(high[0])) for name, (low, high) in notes.items() if name not in hidden}
+    cells: Ranges = {}
+    if lstms:
+        observed, cells = _measured_anew(runner, observed, lstms, progress)
+    _check_finite(observed, job.name)
+    chosen = observed if job.method == "minmax" else observed | _chosen(runner, observed, job, progress)
+    for name, (low, high) in (chosen | _shared(chosen, lstms) | cells).items():
+        notes[name][0][0], notes[name][1][0] = low, high
+    model.scopes.update(zip((lstm.output for lstm in lstms), model.lstms, strict=False))
     tensors = runner.keep(observed, job.noise_samples)
-    return Conversion(content, observed, chosen, tensors, runner.inputs, runner.outputs)
+    trained = _trained(model, samples, tensors, job, notes)
+    chosen = {name: (float(notes[name][0][0]), float(notes[name][1][0])) for name in chosen}
+    progress("quantizing", 0, 1)
+    content = _quantized(bytes(calibrated), job) if job.activations == "int8" else _int16(calibrated, samples, job)
+    return Conversion(content, observed, chosen, trained, tensors, runner.inputs, runner.outputs)
+
+
+def _trained(
+    model: FloatModel, samples: Samples, tensors: dict[str, Array], job: Job, notes: dict[str, tuple[Array, Array]]
+) -> dict[str, list[str]]:
+    """Write the ranges of quantization-aware training into the notes, and say of which tensors they are."""
+    positions = spread(len(samples[0]), job.noise_samples)
+    ranges = model.trained([array[positions] for array in samples])
+    found = assign_ranges(ranges, tensors, LayerNames(model.scopes), job.name)
+    ends = {place.layer: (place.low, place.high) for place in ranges}
+    for layer, members in found.items():
+        for name in members:
+            notes[name][0][0], notes[name][1][0] = ends[layer]
+    return found
 
 
 def _calibrated(model: FloatModel, samples: Samples, job: Job, progress: Progress) -> bytes:
@@ -127,6 +155,30 @@ def _quantized(calibrated: bytes, job: Job) -> bytes:
     return content
 
 
+def _int16(calibrated: bytearray, samples: Samples, job: Job) -> bytes:
+    """Int16 activations and int8 weights: the converter's older quantizer, which calibrates once more by itself."""
+    import tensorflow as tf
+    from tensorflow.lite.python.optimize.calibrator import Calibrator
+
+    def representative() -> Iterator[list[Array]]:
+        return ([array[index : index + 1] for array in samples] for index in range(len(samples[0])))
+
+    with _refusal(job):
+        content: bytes = bytes(
+            Calibrator(bytes(calibrated)).calibrate_and_quantize(
+                representative,
+                tf.int16,
+                tf.int16,
+                allow_float=False,
+                activations_type=tf.int16,
+                bias_type=tf.int64,
+                disable_per_channel=job.granularity == "per-tensor",
+                disable_per_channel_quantization_for_dense_layers=job.granularity == "per-tensor-dense",
+            )
+        )
+    return content
+
+
 @contextmanager
 def _refusal(job: Job) -> Iterator[None]:
     """Any exception of the converter becomes one ModelError: it documents none, and its messages are pages."""
@@ -138,7 +190,7 @@ def _refusal(job: Job) -> Iterator[None]:
         raise ModelError(
             f"TensorFlow's converter refused the model: {said[:300]}",
             where=job.name,
-            hint="replace the layer it names by one that TensorFlow Lite has in int8",
+            hint=f"replace the layer it names by one that TensorFlow Lite has in {job.activations}",
         ) from error
 
 
@@ -168,6 +220,46 @@ def _check_finite(ranges: Mapping[str, tuple[float, float]], name: str) -> None:
                 where=f"{name}: {tensor.partition(';')[0]}",
                 hint="the model overflows: check its weights and the scale of the data",
             )
+
+
+def _measured_anew(
+    runner: _FloatRunner, ranges: Ranges, lstms: Sequence[LstmTensors], progress: Progress
+) -> tuple[Ranges, Ranges]:
+    """Least and greatest values with the states reset before each sample: of the tensors in `ranges`, and of cells."""
+    weights = {
+        name: runner.constant(name)
+        for lstm in lstms
+        for name in (*lstm.input_weights, *lstm.output_weights, *lstm.biases)
+    }
+    seen: dict[str, list[tuple[float, float]]] = {name: [] for name in ranges}
+    cells: dict[str, list[tuple[float, float]]] = {lstm.cell: [] for lstm in lstms}
+    for index in range(runner.count):
+        progress("measuring activations", index, runner.count)
+        tensors = dict(runner.run(index, ranges))
+        for name, values in tensors.items():
+            seen[name].append((float(values.min()), float(values.max())))
+        for lstm in lstms:
+            cells[lstm.cell].append(cell_range(lstm, tensors | weights))
+    return _joined(seen), _joined(cells)
+
+
+def _shared(chosen: Ranges, lstms: Sequence[LstmTensors]) -> Ranges:
+    """For each LSTM the one range of its output, of its state, and of what other layers make of the output's bytes.
+
+    The converter would give the output the scale of a concatenation behind it, and the state its own.
+    """
+    shared: Ranges = {}
+    for lstm in lstms:
+        ends = [chosen[name] for name in lstm.peers if name in chosen]
+        whole = min(low for low, _ in ends), max(high for _, high in ends)
+        shared |= dict.fromkeys(
+            (*(name for name in lstm.peers if name in chosen), lstm.state, lstm.intermediate), whole
+        )
+    return shared
+
+
+def _joined(ranges: Mapping[str, Sequence[tuple[float, float]]]) -> Ranges:
+    return {name: (min(low for low, _ in all_), max(high for _, high in all_)) for name, all_ in ranges.items()}
 
 
 def _chosen(runner: _FloatRunner, observed: Mapping[str, tuple[float, float]], job: Job, progress: Progress) -> Ranges:
@@ -223,9 +315,15 @@ class _FloatRunner:
         """The named tensors for one sample; each array is a copy, with its batch of one."""
         for slot, array in zip(self._slots, self._samples, strict=True):
             self._interpreter.set_tensor(slot, array[index : index + 1])
+        self._interpreter.reset_all_variables()  # samples do not continue one another
         self._interpreter.invoke()
         for name in names:
             yield name, self._interpreter.get_tensor(self._index[name])
+
+    def constant(self, name: str) -> Array:
+        """A copy of a constant."""
+        values: Array = self._interpreter.get_tensor(self._index[name])
+        return values
 
     def keep(self, names: Mapping[str, object], most: int) -> dict[str, Array]:
         """The named tensors for up to `most` samples spread over the calibration data, (samples, *shape)."""
