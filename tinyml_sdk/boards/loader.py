@@ -163,7 +163,10 @@ def _known_keys_hint(path: tuple[int | str, ...]) -> str:
     schema: dict[str, Any] = Board.model_json_schema()
     node = schema
     for part in path[:-1]:
+        if isinstance(part, int):  # an item of a list, whose schema `node` is already
+            continue
         entry = node.get("properties", {}).get(part, {})
+        entry = entry.get("items", entry)
         references = [option["$ref"] for option in (entry, *entry.get("anyOf", ())) if "$ref" in option]
         node = schema["$defs"][references[0].rpartition("/")[2]] if references else {}
     keys = list(node.get("properties", {}))
