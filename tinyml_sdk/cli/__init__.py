@@ -23,6 +23,7 @@ from .generate import generate
 from .inspect import inspect
 from .output import emit
 from .quantize import quantize
+from .simulate import simulate
 
 __all__ = ["app", "main"]
 
@@ -87,5 +88,6 @@ app.command()(generate)
 app.command()(build)
 app.command()(bench)
 app.command()(compare)
+app.command()(simulate)
 app.add_typer(boards_app, name="boards")
 app.command()(doctor)

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = ["SerialLine"]
 
-_FAILURES: tuple[type[Exception], ...] = (OSError,)  # pyserial's own errors are OSErrors
-with suppress(ImportError):  # not on Windows
+try:
     import termios
 
-    _FAILURES += (termios.error,)
+    _TERMIOS_ERROR: type[Exception] = termios.error
+except ImportError:  # Windows
+    _TERMIOS_ERROR = OSError
+
+_FAILURES = (OSError, _TERMIOS_ERROR)
+"""What a port raises that is not there any more. pyserial's own errors are OSErrors."""
 
 _READ_SLICE_S = 0.05
 _WRITE_DEADLINE_S = 10.0
@@ -160,7 +164,7 @@ class SerialLine:
             port = serial.serial_for_url(
                 self.device, self._baud, timeout=_READ_SLICE_S, write_timeout=_WRITE_DEADLINE_S, exclusive=True
             )
-        except (*_FAILURES, ValueError) as error:
+        except (OSError, _TERMIOS_ERROR, ValueError) as error:
             raise open_error(self.device, error) from error
         # The lock keeps out only those who ask for it. Two readers take each other's bytes, whoever they are.
         others = holders(self.device) if self.device.startswith("/") else ()
