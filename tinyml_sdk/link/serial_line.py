@@ -136,6 +136,8 @@ class SerialLine:
             Whether the port has these lines; a pseudo-terminal or a socket has none.
         """
         steps = _RESETS[how]
+        if self.device.startswith("socket:"):  # pyserial would take the lines and do nothing
+            return False
         try:
             for turn, (dtr, rts) in enumerate(steps):
                 if turn:
