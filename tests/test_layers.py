@@ -19,7 +19,7 @@ LAYERS = (  # from the bottom; parts of one row do not know each other
     ("flash",),
     ("targets",),
     ("firmware", "simulator"),
-    ("bench",),
+    ("bench", "flashing"),
     ("doctor", "quantize"),
     ("report",),
     ("cli",),

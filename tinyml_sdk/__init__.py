@@ -5,6 +5,7 @@ Each command of `tinyml` is one function here:
 - `inspect_model`: layers, cost and memory plan of a model; whether it fits a board
 - `generate`: the model as C, alone or as a firmware project
 - `build_firmware`: the project compiled
+- `flash_firmware`: put on a board
 - `benchmark`: run, compared with the reference and measured
 - `load_result`, `compare_results`: two measurements side by side
 - `quantize_model`: a Keras model as an int8 .tflite file, checked and measured
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         ToolError,
     )
     from .firmware import Firmware, Inspection, build_firmware, generate, inspect_model
+    from .flashing import flash_firmware
     from .graph import Graph, read_graph
     from .quantize import QuantizationResult, quantize_model
 
@@ -80,6 +82,7 @@ __all__ = [
     "build_firmware",
     "compare_results",
     "diagnose",
+    "flash_firmware",
     "generate",
     "inspect_model",
     "list_boards",
@@ -102,6 +105,7 @@ _HOMES = {
     "build_firmware": "firmware",
     "compare_results": "bench.comparison",
     "diagnose": "doctor",
+    "flash_firmware": "flashing",
     "generate": "firmware",
     "inspect_model": "firmware",
     "list_boards": "boards",

@@ -19,6 +19,7 @@ from .build import build
 from .compare import compare
 from .doctor import doctor
 from .errors import run_guarded
+from .flash import flash
 from .generate import generate
 from .inspect import inspect
 from .output import emit
@@ -86,6 +87,7 @@ app.command()(quantize)
 app.command()(inspect)
 app.command()(generate)
 app.command()(build)
+app.command()(flash)
 app.command()(bench)
 app.command()(compare)
 app.command()(simulate)

@@ -11,6 +11,7 @@ import typer
 
 __all__ = [
     "BoardOption",
+    "FirmwareArgument",
     "JsonOption",
     "ModelArgument",
     "OptimizeOption",
@@ -35,6 +36,12 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="An int8 .tflite file.", show_default=False)]
+FirmwareArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FIRMWARE", help="A .tflite file, to be built first, or a firmware (.elf).", show_default=False
+    ),
+]
 BoardOption = Annotated[
     str,
     typer.Option(

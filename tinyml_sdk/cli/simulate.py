@@ -9,21 +9,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from .interrupt import raise_if_interrupted
-from .options import BoardOption, OptimizeOption, ToolchainOption, one_of
+from .options import BoardOption, FirmwareArgument, OptimizeOption, ToolchainOption, one_of
 from .output import emit, note
 from .progress import StageProgress
 
 if TYPE_CHECKING:
     from ..codegen import Optimize
 
-__all__ = ["FirmwareArgument", "built", "simulate"]
-
-FirmwareArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="FIRMWARE", help="A .tflite file, to be built first, or a firmware (.elf).", show_default=False
-    ),
-]
+__all__ = ["simulate"]
 
 
 def simulate(
@@ -43,10 +36,19 @@ def simulate(
     Prints the path of a pseudo-terminal that looks like the board to any program, until Ctrl-C.
     """
     from ..boards import load_board
+    from ..firmware import firmware_image
     from ..simulator import BoardSimulator
 
     with tempfile.TemporaryDirectory() as folder:
-        elf = built(firmware, board, toolchain, optimize, Path(folder))
+        with StageProgress() as progress:
+            progress("building", 0, 1)
+            elf = firmware_image(
+                firmware,
+                Path(folder) / "project",
+                board=board,
+                toolchain=toolchain,
+                optimize=cast("Optimize", optimize),
+            )
         simulator = BoardSimulator(load_board(board), elf, target=target, link=link)
         try:
             emit(f"{link or simulator.path}\n")
@@ -54,19 +56,6 @@ def simulate(
             simulator.serve(_go_on)
         finally:
             simulator.close()
-
-
-def built(firmware: Path, board: str, toolchain: str, optimize: str, folder: Path) -> Path:
-    """The firmware as an image: itself, or built in a folder where it is a model."""
-    if firmware.suffix.lower() != ".tflite":
-        return firmware
-    from ..firmware import build_firmware
-
-    with StageProgress() as progress:
-        progress("building", 0, 1)
-        return build_firmware(
-            firmware, folder / "project", board=board, toolchain=toolchain, optimize=cast("Optimize", optimize)
-        ).elf
 
 
 def _go_on() -> bool:
