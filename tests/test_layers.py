@@ -18,9 +18,9 @@ LAYERS = (  # from the bottom; parts of one row do not know each other
     ("link", "toolchains"),
     ("flash",),
     ("targets",),
-    ("firmware", "simulator"),
+    ("detect", "firmware", "simulator"),
     ("bench", "flashing"),
-    ("doctor", "quantize"),
+    ("device", "doctor", "quantize"),
     ("report",),
     ("cli",),
 )

@@ -9,6 +9,8 @@ Each command of `tinyml` is one function here:
 - `benchmark`: run, compared with the reference and measured
 - `load_result`, `compare_results`: two measurements side by side
 - `quantize_model`: a Keras model as an int8 .tflite file, checked and measured
+- `connect`: a board, real or emulated, whose loaded models are functions of NumPy arrays
+- `detect_boards`: what is plugged in
 - `list_boards`, `load_board`, `diagnose`: what there is to run on and with
 
 Everything is imported when it is first used, so `import tinyml_sdk` costs nothing.
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from .bench.comparison import Comparison, compare_results, load_result
     from .bench.result import BenchResult
     from .boards import Board, list_boards, load_board
+    from .detect import DetectedPort, detect_boards
+    from .device import Device, Session, connect
     from .doctor import Finding, diagnose
     from .errors import (
         BoardError,
@@ -58,6 +62,8 @@ __all__ = [
     "BuildError",
     "CheckError",
     "Comparison",
+    "DetectedPort",
+    "Device",
     "DeviceResetError",
     "DeviceTimeoutError",
     "Finding",
@@ -74,6 +80,7 @@ __all__ = [
     "ProtocolError",
     "QuantizationResult",
     "RegressionError",
+    "Session",
     "TargetError",
     "TinymlError",
     "ToolError",
@@ -81,6 +88,8 @@ __all__ = [
     "benchmark",
     "build_firmware",
     "compare_results",
+    "connect",
+    "detect_boards",
     "diagnose",
     "flash_firmware",
     "generate",
@@ -96,14 +105,19 @@ _HOMES = {
     "BenchResult": "bench.result",
     "Board": "boards",
     "Comparison": "bench.comparison",
+    "DetectedPort": "detect",
+    "Device": "device",
     "Finding": "doctor",
     "Firmware": "firmware",
     "Graph": "graph",
     "Inspection": "firmware",
     "QuantizationResult": "quantize",
+    "Session": "device",
     "benchmark": "bench.benchmark",
     "build_firmware": "firmware",
     "compare_results": "bench.comparison",
+    "connect": "device",
+    "detect_boards": "detect",
     "diagnose": "doctor",
     "flash_firmware": "flashing",
     "generate": "firmware",
