@@ -21,6 +21,7 @@ LAYERS = (  # from the bottom; parts of one row do not know each other
     ("detect", "firmware", "simulator"),
     ("bench", "flashing"),
     ("device", "doctor", "quantize"),
+    ("port_doctor",),
     ("report",),
     ("cli",),
 )

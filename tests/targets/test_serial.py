@@ -114,12 +114,14 @@ def test_kws_over_a_line_with_an_error_in_a_thousand_bytes(seed):
     assert result.check.inputs == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [b"I (31) boot: ESP-IDF v5.1\r\n", b"\0\0boot\0", os.urandom(3000)], ids=len)
 def test_text_before_between_and_inside_transfers(text):
     with simulated(spoil=lambda stream: TalkativeStream(stream, text)) as (pty, _):
         assert benchmark(DIGITS, board=BOARD, port=pty.path, flash=False).check.bit_exact
 
 
+@pytest.mark.slow
 def test_garbage_for_seconds_before_the_application(monkeypatch):
     class Booting:
         """Noise for two seconds, then the firmware."""
@@ -139,6 +141,7 @@ def test_garbage_for_seconds_before_the_application(monkeypatch):
         assert Client(target.open()).info().board == BOARD
 
 
+@pytest.mark.slow
 def test_a_board_that_is_reset_once_in_the_middle_still_gives_right_results():
     resets = []
 
@@ -208,6 +211,7 @@ def test_a_port_that_vanishes_and_returns_in_the_middle(tmp_path):
     assert result.check.bit_exact
 
 
+@pytest.mark.slow
 def test_a_stale_firmware_is_named(tmp_path):
     other = tmp_path / "other.tflite"
     other.write_bytes(DIGITS.read_bytes() + bytes(16))
@@ -216,6 +220,7 @@ def test_a_stale_firmware_is_named(tmp_path):
     assert "older firmware" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_a_firmware_for_another_board_is_named():
     with simulated() as (pty, _), pytest.raises(TargetError, match=f"built for {BOARD}") as caught:
         benchmark(DIGITS, board="netduinoplus2", port=pty.path, flash=False)
@@ -239,7 +244,7 @@ class Says:
 @pytest.mark.parametrize(
     ("said", "message", "hint"),
     [
-        (b"", "says nothing", "press its reset button"),
+        (b"", "says nothing", "Press its reset button"),
         (b"rst:0x1 (POWERON)\r\nwaiting for download\r\n", "waits in its boot loader", "release the BOOT button"),
         (b"Hello from another firmware\r\n", "another firmware answers", "flash the firmware"),
         (bytes(range(128, 250)), "neither text nor the protocol", "115,200 baud"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from ..boards.model import Board
 from ..errors import DeviceTimeoutError, TargetError
@@ -11,7 +12,7 @@ from ..flash import Progress, flash_image, require_flasher
 from ..link import Client, SerialLine
 from .base import CounterInfo, Target
 
-__all__ = ["SerialTarget", "explain_silence", "request_seconds"]
+__all__ = ["SerialTarget", "Silence", "explain_silence", "request_seconds"]
 
 _BOOT_DEADLINE_S = 10.0
 _AFTER_FLASH_PATIENCE_S = 10.0
@@ -114,7 +115,13 @@ class SerialTarget(Target):
             Client(line, retry_after=self.retry_after, deadline=_BOOT_DEADLINE_S).info()
         except DeviceTimeoutError as error:
             self.close()
-            raise explain_silence(error.received, self._board, line.device) from error
+            why = explain_silence(error.received, self._board.console.baud, line.device)
+            raise DeviceTimeoutError(
+                f"{why.reason} (waited {_BOOT_DEADLINE_S:g} s)",
+                where=line.device,
+                hint=why.hint,
+                received=error.received,
+            ) from error
         return line
 
     def reset(self) -> None:
@@ -146,25 +153,35 @@ class SerialTarget(Target):
         return self._line
 
 
-def explain_silence(received: bytes, board: Board, device: str) -> DeviceTimeoutError:
-    """Why a board may not have answered, from what it said instead."""
-    baud = board.console.baud
+class Silence(NamedTuple):
+    """Why a board does not answer, and what to do."""
+
+    reason: str
+    hint: str
+
+
+def explain_silence(received: bytes, baud: int, device: str) -> Silence:
+    """Why a board may not have answered at a speed, from what it said instead."""
     if not received:
-        message = "the board says nothing"
-        hint = (
-            "is its firmware one that tinyml built (flash it, or leave out --no-flash)? Is this the port of its console"
-            f"{'' if board.reset != 'none' else '; press its reset button'}"
+        return Silence(
+            "the board says nothing",
+            "is its firmware one that tinyml built (flash it, or leave out --no-flash)? Is this the port of its "
+            "console? Press its reset button",
         )
-    elif _DOWNLOAD_MODE.search(received):
-        message = "the chip waits in its boot loader for a download"
-        hint = "release the BOOT button and press RESET, so that it starts the firmware"
-    elif _is_text(received):
-        message = "another firmware answers, or this one does not get past its start"
-        hint = "read below what it says; flash the firmware that tinyml built"
-    else:
-        message = "what comes is neither text nor the protocol"
-        hint = f"the board file says {baud:,} baud: `tinyml doctor --port {device}` tries others"
-    return DeviceTimeoutError(f"{message} (waited {_BOOT_DEADLINE_S:g} s)", where=device, hint=hint, received=received)
+    if _DOWNLOAD_MODE.search(received):
+        return Silence(
+            "the chip waits in its boot loader for a download",
+            "release the BOOT button and press RESET, so that it starts the firmware",
+        )
+    if _is_text(received):
+        return Silence(
+            "another firmware answers, or this one does not get past its start",
+            "read what it says; flash the firmware that tinyml built",
+        )
+    return Silence(
+        "what comes is neither text nor the protocol",
+        f"the board file says {baud:,} baud: `tinyml doctor --port {device}` tries others",
+    )
 
 
 def _is_text(data: bytes) -> bool:
