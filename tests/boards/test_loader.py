@@ -161,7 +161,59 @@ def test_faults_name_line_and_key(tmp_path, old, new, where, message):
     assert error.where == f"{file}:{where}"
 
 
+FLASHING = """\
+flash_with:
+  - {tool: esptool, chip: esp32c3, offset: 0x1_0000}
+  - {tool: pyocd, target: nrf52840}
+  - {tool: openocd, config: board/st_nucleo_f4.cfg}
+  - {tool: st-flash}
+  - {tool: picotool}
+  - {tool: uf2, volume: RPI-RP2, family: 0xE48B_FF56}
+  - {tool: teensy_loader, mcu: TEENSY41}
+  - {tool: platformio}
+usb: ["0483:374b", 303a:1001]
+reset: esp
+platformio: {platform: ststm32, board: nucleo_f446re, framework: arduino}
+"""
+
+
+def test_how_a_board_is_flashed_and_found(tmp_path):
+    board = load_board(write(tmp_path, GOOD + FLASHING))
+    assert [way.tool for way in board.flash_with][:2] == ["esptool", "pyocd"]
+    assert (board.flash_with[0].chip, board.flash_with[0].offset) == ("esp32c3", 0x10000)
+    assert board.flash_with[5].family == 0xE48BFF56
+    assert board.usb == ("0483:374b", "303a:1001")
+    assert board.reset == "esp"
+    assert board.platformio.board == "nucleo_f446re"
+    plain = load_board("mps2-an386")
+    assert (plain.flash_with, plain.usb, plain.reset, plain.platformio) == ((), (), "none", None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "message"),
+    [
+        ("tool: esptool, chip: esp32c3", "tool: esptool", "flash_with.0.chip", "is missing: esptool needs it"),
+        ("tool: st-flash", "tool: stflash", "flash_with.3.tool", "should be 'esptool', 'pyocd'"),
+        ("{tool: st-flash}", "{}", "flash_with.3.tool", "is missing"),
+        ("tool: picotool", "tool: picotool, mcu: x", "flash_with.4.mcu", "picotool takes no such key, only tool"),
+        ("nrf52840}", "nrf52840, offset: 0}", "flash_with.1.offset", "pyocd takes no such key, only tool and target"),
+        ("target: nrf52840", "target: --script", "flash_with.1.target", "should match pattern"),
+        ('"0483:374b"', '"0483:374B"', "usb.0", "should match pattern"),
+        ("reset: esp", "reset: dtr", "reset", "should be 'none', 'dtr_rts' or 'esp', not 'dtr'"),
+        ("platform: ststm32, ", "", "platformio.platform", "is missing"),
+        ("platformio: {platform: ststm32, board: nucleo_f446re, framework: arduino}", "", "flash_with", "ids in Plat"),
+    ],
+)
+def test_faults_of_flashing_name_the_key(tmp_path, old, new, where, message):
+    assert old in FLASHING
+    error = error_of(write(tmp_path, GOOD + FLASHING.replace(old, new, 1)))
+    assert message in error.message
+    assert error.where.endswith(f": {where}")
+
+
 def test_unknown_keys_get_a_suggestion(tmp_path):
+    chip = FLASHING.replace("chip: esp32c3", "chip: esp32c3, ofset: 0")
+    assert error_of(write(tmp_path, GOOD + chip)).hint == "did you mean offset?"
     assert error_of(write(tmp_path, GOOD + "quirk: [x]\n")).hint == "did you mean quirks?"
     assert error_of(write(tmp_path, GOOD + "zzz: 1\n")).hint.startswith("known keys: name, title, ")
     qemu = GOOD.replace("qemu: {machine", "qemu: {memory: 1, machine")
