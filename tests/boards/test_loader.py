@@ -131,7 +131,7 @@ def test_a_file_in_a_folder_is_called_like_its_board(monkeypatch, tmp_path):
         ("origin: 0x2000_0000", "origin: 0x1000", "10: ram", "overlaps with flash"),
         ("origin: 0x2000_0000", "origin: 0xFFFF_0000", "10: ram.size", "behind the last address"),
         ("origin: 0x2000_0000", "origin: 0x2000_0004", "10: ram.origin", "multiple of 8"),
-        ("[baremetal]", "[baremetal, make]", "13: projects.1", "should be 'baremetal'"),
+        ("[baremetal", "[make, baremetal", "13: projects.0", "should be 'baremetal'"),
         ("name: mps2-an386", "name: ../x", "1: name", "should match pattern"),
         (
             "  qemu: {machine: mps2-an386}",

@@ -1,0 +1,18 @@
+"""Project folders as each build system's developers expect them. Adding one is a new file and a line in `LAYOUTS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...boards.model import ProjectKind
+from .baremetal import baremetal, host_program
+from .base import Contents, Layout
+from .cmake import cmake
+
+__all__ = ["LAYOUTS", "Contents", "Layout", "host_program"]
+
+LAYOUTS: dict[ProjectKind, Callable[[Contents], Layout]] = {
+    "baremetal": baremetal,
+    "cmake": cmake,
+}
+"""By the names that `--project` and the boards' `projects` use."""
