@@ -146,7 +146,7 @@ def build_inspected(inspection: Inspection, folder: Path, toolchain: str, optimi
     board = inspection.board
     assert board is not None
     compiler = get_toolchain(toolchain)
-    project = _project(inspection, optimize)
+    project = _project(inspection, optimize, "platformio" if toolchain == "platformio" else "baremetal")
     write_folder(folder, project.files, project.manifest)
     job = BuildJob(
         root=folder,

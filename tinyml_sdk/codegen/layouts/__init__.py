@@ -8,11 +8,13 @@ from ...boards.model import ProjectKind
 from .baremetal import baremetal, host_program
 from .base import Contents, Layout
 from .cmake import cmake
+from .platformio import platformio
 
 __all__ = ["LAYOUTS", "Contents", "Layout", "host_program"]
 
 LAYOUTS: dict[ProjectKind, Callable[[Contents], Layout]] = {
     "baremetal": baremetal,
     "cmake": cmake,
+    "platformio": platformio,
 }
 """By the names that `--project` and the boards' `projects` use."""
