@@ -53,7 +53,7 @@ def generate_project(
         raise BoardError(
             f"there is no {kind} project for this board",
             where=board.name,
-            hint=f"choose --project {' or '.join(board.projects)}",
+            hint=f"choose --project {' or '.join(board.projects)}; PlatformIO's is built by --toolchain platformio",
         )
     contents = Contents(graph.name, source, board, _context(graph, source, plan, board, optimize))
     return _project(contents, LAYOUTS[kind](contents), kind)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...boards.compiler_flags import zig_cpu_flags
 from ...resources import templates_dir
 from ..port_files import port_files
 from ..templates import render
 from .baremetal import LINKER_SCRIPT
 from .base import Contents, Layout, app_files, config_file, port_texts, within
+from .framework import framework_sources, idf_target
 
 __all__ = ["platformio"]
 
@@ -17,7 +20,35 @@ _PLATFORM_FILES = ("platform.py", "builder/main.py", "builder/emulate.py", "buil
 
 def platformio(contents: Contents) -> Layout:
     """For a real board with the framework its board file names; for an emulated one bare metal, built with zig."""
-    return _emulated(contents)
+    ids = contents.board.platformio if contents.board else None
+    if ids is None:
+        return _emulated(contents)
+    return _esp_idf(contents) if ids.framework == "espidf" else _arduino(contents)
+
+
+def _arduino(contents: Contents) -> Layout:
+    context = {**contents.context, "emulated": False, "build_flags": []}
+    main = render(f"{_TEMPLATES}/main.cpp.j2", context)
+    return Layout({**within("src", {**framework_sources("arduino"), "main.cpp": main}), **_common(contents, context)})
+
+
+def _esp_idf(contents: Contents) -> Layout:
+    """As PlatformIO wants ESP-IDF: the folder `src` is the component `main`, and `lib` is built by PlatformIO."""
+    assert contents.board is not None
+    sources = framework_sources("esp_idf")
+    context = {
+        **contents.context,
+        "emulated": False,
+        "build_flags": [],
+        "idf_target": idf_target(contents.board),
+        "app_sources": sorted(name for name in sources if name.endswith(".c")),
+    }
+    files = {
+        "CMakeLists.txt": render("projects/esp_idf/CMakeLists.txt.j2", context),
+        "sdkconfig.defaults": render("projects/esp_idf/sdkconfig.defaults.j2", context),
+        **within("src", {**sources, "CMakeLists.txt": render(f"{_TEMPLATES}/src_CMakeLists.txt.j2", context)}),
+    }
+    return Layout({**files, **_common(contents, context)})
 
 
 def _emulated(contents: Contents) -> Layout:
@@ -43,7 +74,7 @@ def _emulated(contents: Contents) -> Layout:
     return Layout({**files, **_common(contents, context)})
 
 
-def _common(contents: Contents, context: dict[str, object]) -> dict[str, str]:
+def _common(contents: Contents, context: dict[str, Any]) -> dict[str, str]:
     """What every PlatformIO project has."""
     library = f"lib/{contents.name}"
     return {
