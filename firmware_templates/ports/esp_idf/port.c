@@ -4,6 +4,7 @@
 
 #include "app_config.h"
 #include "esp_cpu.h"
+#include "esp_err.h"
 #include "esp_system.h"
 #include "freertos/FreeRTOS.h"
 #include "freertos/task.h"
