@@ -24,7 +24,15 @@ from .ops import Layer, lower_graph
 from .plan import Fit, MemoryPlan, check_fit, measure_fit, plan_memory
 from .toolchains import BuildJob, BuildResult, MemoryUse, get_toolchain, read_sections
 
-__all__ = ["Firmware", "Inspection", "build_firmware", "build_inspected", "generate", "inspect_model"]
+__all__ = [
+    "Firmware",
+    "Inspection",
+    "build_firmware",
+    "build_inspected",
+    "firmware_image",
+    "generate",
+    "inspect_model",
+]
 
 _OVERFLOW = re.compile(r"[^\n]*(?:will not fit in region|overflowed by)[^\n]*")
 """What LLD and GNU ld say when a memory region is too small."""
@@ -130,6 +138,19 @@ def build_firmware(
         BuildError: the compiler failed.
     """
     return build_inspected(inspect_model(model, board), Path(output), toolchain, optimize)
+
+
+def firmware_image(
+    firmware: Path, folder: Path, *, board: str | Path, toolchain: str = "zig", optimize: Optimize = "speed"
+) -> Path:
+    """What a user calls a firmware, as an image: built in a folder where it is a .tflite file, else the file itself.
+
+    Raises:
+        ModelError, BoardError, FitError, InputError, MissingToolError, BuildError: as for `build_firmware`.
+    """
+    if firmware.suffix.lower() != ".tflite":
+        return firmware
+    return build_firmware(firmware, folder, board=board, toolchain=toolchain, optimize=optimize).elf
 
 
 def _project(inspection: Inspection, optimize: Optimize, kind: ProjectKind = "baremetal") -> GeneratedProject:

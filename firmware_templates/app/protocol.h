@@ -9,9 +9,9 @@
  *   0x04  read_output      index u8, offset u32, size u16  bytes
  *   0x05  run_layers       first u16, count u16 (1 to 32)  ticks u64 of each layer
  *   0x06  read_arena       offset u32, size u16            bytes
- *   0x07  memory                                           stack high water, stack, arena: u32
- * bytes each 0x08  reset                                            empty; then the board starts
- * again
+ *   0x07  memory                                           stack high water, stack, arena: u32 each
+ *   0x08  reset                                            empty; then the board starts again
+ *   0x09  session          empty, or token u32             the token set last, 0 since the start
  *
  *   0xFF  error, in place of a reply: code u8 (enum protocol_error), type of the request u8
  *   0xFE  fault, the program has crashed: struct port_fault, u32 each. Sent once with sequence
@@ -25,6 +25,9 @@
  * The host repeats a request until it is answered. The last reply is kept, and sent again when the
  * same request (its CRC covers the sequence number) comes again, so nothing is done twice.
  *
+ * A board that is reset starts with its inputs lost, and looks as before. So the host sets a token,
+ * and asks for it when it has read its outputs: 0 tells that it must begin again.
+ *
  * There is no flow control: a host sends a request and waits, and the device is always reading
  * unless it works on one. A UART without a FIFO is enough.
  */
@@ -37,7 +40,7 @@
 extern "C" {
 #endif
 
-#define PROTOCOL_VERSION 1u
+#define PROTOCOL_VERSION 2u
 
 enum protocol_error {
   PROTOCOL_UNKNOWN_REQUEST = 1,

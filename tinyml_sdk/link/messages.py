@@ -24,7 +24,7 @@ __all__ = [
     "senseless_error",
 ]
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 REPLY = 0x80
 """Set in the type of a request, it makes the type of its reply."""
 
@@ -46,6 +46,7 @@ class MessageType(IntEnum):
     READ_ARENA = 0x06
     MEMORY = 0x07
     RESET = 0x08
+    SESSION = 0x09
     FAULT = 0xFE
     ERROR = 0xFF
 
