@@ -50,8 +50,6 @@ int port_read(void) {
   }
 #if defined(ARDUINO_ARCH_ESP32)
   delay(1); /* lets the idle task run, which feeds the watchdog; the driver buffers what comes */
-#else
-  yield();
 #endif
   return -1;
 }

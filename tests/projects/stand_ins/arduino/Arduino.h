@@ -23,7 +23,6 @@ void setup();
 void loop();
 unsigned long micros();
 void delay(unsigned long milliseconds);
-void yield();
 
 #if defined(ARDUINO_ARCH_ESP32)
 struct EspClass {

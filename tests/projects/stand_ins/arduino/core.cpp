@@ -60,9 +60,6 @@ unsigned long micros() {
 void delay(unsigned long) {
 }
 
-void yield() {
-}
-
 #if defined(ARDUINO_ARCH_ESP32)
 EspClass ESP;
 
