@@ -15,7 +15,7 @@ from tinyml_sdk.codegen.port_files import host_port_files, port_files
 from tinyml_sdk.errors import BoardError
 from tinyml_sdk.resources import boards_dir, templates_dir
 
-EMULATED = ("microbit", "mps2-an385", "mps2-an386", "mps2-an500", "netduinoplus2")
+EMULATED = ("microbit", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "netduinoplus2")
 REAL = (
     *("disco_f407vg", "esp32-c3-devkitm-1", "esp32-c6-devkitc-1", "esp32-s3-devkitc-1", "esp32dev", "nano33ble"),
     *("nrf52840_dk", "nucleo_f446re", "nucleo_h743zi", "nucleo_l4r5zi", "nucleo_u575zi_q", "pico", "pico2"),
@@ -141,6 +141,8 @@ def test_a_file_in_a_folder_is_called_like_its_board(monkeypatch, tmp_path):
             "12: console.driver",
             "should be 'cmsdk_uart', 'stm32_usart', 'nrf51_uart', 'arduino_serial' or 'esp_uart', not 'pl011'",
         ),
+        ("cmsdk_uart", "nrf51_uart", "12: console.tx_pin", "is missing: nrf51_uart needs it"),
+        ("baud: 115_200}", "rx_pin: 3, baud: 9600}", "12: console.rx_pin", "cmsdk_uart takes no pins"),
         ("core: cortex-m4", "core: cortex-m5", "5: core", "'cortex-m5' is not one of cortex-m0"),
         ("fpu: fpv4-sp-d16", "fpu: fpv5-d16", "6: fpu", "'fpv5-d16': a cortex-m4 has none or fpv4-sp-d16"),
         ("cortex-m4\nfpu: fpv4-sp-d16", "cortex-m0", "10: counter", "has no DWT"),
@@ -267,9 +269,9 @@ def test_a_board_must_fit_its_port(tmp_path):
 
     port = fault("port: mps2", "port: mps")
     assert str(port) == "mps2-an386: there is no port 'mps'"
-    assert port.hint.startswith("did you mean mps2? known: arduino, esp_idf, mps2, nrf51, stm32f4")
+    assert port.hint.startswith("did you mean mps2? known: arduino, esp_idf, mps2, nrf51, nrf52, stm32f4")
     assert "there is no port '../host'" in str(fault("port: mps2", "port: ../host"))
-    assert "the port mps2 has no console driver 'nrf51_uart'" in str(fault("cmsdk_uart", "nrf51_uart"))
+    assert "the port mps2 has no console driver 'stm32_usart'" in str(fault("cmsdk_uart", "stm32_usart"))
     assert "the port mps2 has no counter 'nrf_timer'" in str(fault("counter: dwt", "counter: nrf_timer"))
 
 
