@@ -170,7 +170,7 @@ def test_an_arduino_library_is_one(tmp_path: Path) -> None:
         assert f"examples/{example}/{example}.ino" in files
 
 
-@pytest.mark.parametrize("board", [board.name for board in list_boards() if not board.emulators.qemu])
+@pytest.mark.parametrize("board", [board.name for board in list_boards() if board.platformio])
 def test_platformio_ini_has_the_ids_of_the_board(tmp_path: Path, board: str) -> None:
     require_tool("platformio")
     from platformio.project.config import ProjectConfig

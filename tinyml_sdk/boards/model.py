@@ -40,7 +40,7 @@ DTR the boot strap (IO0, IO9), through the two transistors of Espressif's boards
 FRAMEWORK_CONSOLES = ("arduino_serial", "esp_uart")
 """Console drivers that are a framework's own."""
 
-PIN_CONSOLES = ("nrf51_uart",)
+PIN_CONSOLES = ("nrf51_uart", "nrf_uarte")
 """Console drivers that are told their pins."""
 
 
@@ -81,7 +81,7 @@ class Console(_Strict):
         tx_pin, rx_pin: Where it comes out, for drivers that can put it on any pin (nRF: of port 0).
     """
 
-    driver: Literal["cmsdk_uart", "stm32_usart", "nrf51_uart", "arduino_serial", "esp_uart"]
+    driver: Literal["cmsdk_uart", "stm32_usart", "nrf51_uart", "nrf_uarte", "arduino_serial", "esp_uart"]
     address: Address = 0
     tx_pin: Annotated[int, Field(ge=0, le=31)] | None = None
     rx_pin: Annotated[int, Field(ge=0, le=31)] | None = None
