@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "tinyml_sdk"
 
 LAYERS = (  # from the bottom; parts of one row do not know each other
     ("errors", "resources"),
+    ("yaml_files",),
     ("boards",),
     ("graph",),
     ("ops",),
@@ -21,7 +22,7 @@ LAYERS = (  # from the bottom; parts of one row do not know each other
     ("detect", "firmware", "simulator"),
     ("bench", "flashing"),
     ("device", "doctor", "quantize"),
-    ("port_doctor",),
+    ("compress", "port_doctor"),
     ("report",),
     ("cli",),
 )

@@ -16,7 +16,7 @@ from support.tools import TARGET_TOOLS, require_tool
 
 from tinyml_sdk import load_board, port_doctor
 from tinyml_sdk.cli import main
-from tinyml_sdk.errors import TargetError
+from tinyml_sdk.errors import InputError, TargetError
 from tinyml_sdk.link import Client, DeviceMemory
 from tinyml_sdk.port_doctor import diagnose_port
 from tinyml_sdk.simulator import PtyBoard
@@ -160,6 +160,8 @@ def test_ports_that_are_not_there_or_not_ours(monkeypatch):
     assert "there is no such port" in finding.detail
     (finding,) = diagnose_port("auto", board=BOARD)
     assert "names no USB ids" in finding.detail
+    with pytest.raises(InputError, match="no board was named"):
+        diagnose_port("auto")
     (finding,) = diagnose_port("socket://localhost:1")
     assert "cannot be opened" in finding.detail
     monkeypatch.setattr(os, "access", lambda *_: False)

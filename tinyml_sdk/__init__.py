@@ -8,6 +8,7 @@ Each command of `tinyml` is one function here:
 - `flash_firmware`: put on a board
 - `benchmark`: run, compared with the reference and measured
 - `load_result`, `compare_results`: two measurements side by side
+- `compress_model`: a Keras model made smaller by a recipe of stages, each measured on the int8 model
 - `quantize_model`: a Keras model as an int8 .tflite file, checked and measured
 - `connect`: a board, real or emulated, whose loaded models are functions of NumPy arrays
 - `detect_boards`: what is plugged in
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from .bench.comparison import Comparison, compare_results, load_result
     from .bench.result import BenchResult
     from .boards import Board, list_boards, load_board
+    from .compress import CompressionResult, Recipe, load_recipe
+    from .compress.pipeline import compress_model
     from .detect import DetectedPort, detect_boards
     from .device import Device, Session, connect
     from .doctor import Finding, diagnose
@@ -62,6 +65,7 @@ __all__ = [
     "BuildError",
     "CheckError",
     "Comparison",
+    "CompressionResult",
     "DetectedPort",
     "Device",
     "DeviceResetError",
@@ -79,6 +83,7 @@ __all__ = [
     "PortBusyError",
     "ProtocolError",
     "QuantizationResult",
+    "Recipe",
     "RegressionError",
     "Session",
     "TargetError",
@@ -88,6 +93,7 @@ __all__ = [
     "benchmark",
     "build_firmware",
     "compare_results",
+    "compress_model",
     "connect",
     "detect_boards",
     "diagnose",
@@ -96,6 +102,7 @@ __all__ = [
     "inspect_model",
     "list_boards",
     "load_board",
+    "load_recipe",
     "load_result",
     "quantize_model",
     "read_graph",
@@ -105,6 +112,7 @@ _HOMES = {
     "BenchResult": "bench.result",
     "Board": "boards",
     "Comparison": "bench.comparison",
+    "CompressionResult": "compress",
     "DetectedPort": "detect",
     "Device": "device",
     "Finding": "doctor",
@@ -112,10 +120,12 @@ _HOMES = {
     "Graph": "graph",
     "Inspection": "firmware",
     "QuantizationResult": "quantize",
+    "Recipe": "compress",
     "Session": "device",
     "benchmark": "bench.benchmark",
     "build_firmware": "firmware",
     "compare_results": "bench.comparison",
+    "compress_model": "compress.pipeline",
     "connect": "device",
     "detect_boards": "detect",
     "diagnose": "doctor",
@@ -124,6 +134,7 @@ _HOMES = {
     "inspect_model": "firmware",
     "list_boards": "boards",
     "load_board": "boards",
+    "load_recipe": "compress",
     "load_result": "bench.comparison",
     "quantize_model": "quantize",
     "read_graph": "graph",

@@ -20,7 +20,7 @@ from .codegen import (
 )
 from .errors import BuildError, FitError
 from .graph import Graph, read_graph
-from .ops import Layer, lower_graph
+from .ops import Layer, lower_graph, remove_constant_channels
 from .plan import Fit, MemoryPlan, check_fit, measure_fit, plan_memory
 from .toolchains import BuildJob, BuildResult, MemoryUse, get_toolchain, read_sections
 
@@ -40,7 +40,12 @@ _OVERFLOW = re.compile(r"[^\n]*(?:will not fit in region|overflowed by)[^\n]*")
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """What is known of a model before anything is built. `board` and `fit` only where a board was named."""
+    """What is known of a model before anything is built. `board` and `fit` only where a board was named.
+
+    Attributes:
+        graph: The model without the channels that are the same for every input.
+        removed_channels: How many these were, over all its tensors.
+    """
 
     graph: Graph
     layers: tuple[Layer, ...]
@@ -48,10 +53,11 @@ class Inspection:
     weight_bytes: int
     board: Board | None = None
     fit: Fit | None = None
+    removed_channels: int = 0
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one inference."""
+        """Multiply-accumulates that one inference executes."""
         return sum(layer.macs for layer in self.layers)
 
 
@@ -79,12 +85,17 @@ def inspect_model(model: str | Path, board: str | Path | None = None) -> Inspect
         BoardError: there is no such board.
     """
     chosen = load_board(board) if board is not None else None
-    graph = read_graph(model)
+    original = read_graph(model)
+    graph = remove_constant_channels(original)
     layers = lower_graph(graph, chosen.core_spec if chosen else None)
     plan = plan_memory(graph, layers)
     constants = weight_bytes(graph, layers)
     fit = measure_fit(chosen, plan.arena_bytes, constants) if chosen else None
-    return Inspection(graph, layers, plan, constants, chosen, fit)
+    return Inspection(graph, layers, plan, constants, chosen, fit, _channels(original) - _channels(graph))
+
+
+def _channels(graph: Graph) -> int:
+    return sum(graph.tensors[index].shape[-1] for op in graph.ops for index in op.outputs if graph.tensors[index].shape)
 
 
 def generate(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from .boards import Board, load_board
 from .doctor import Finding
-from .errors import DeviceTimeoutError, TargetError, TinymlError
+from .errors import DeviceTimeoutError, InputError, TargetError, TinymlError
 from .link import Client, DeviceInfo, SerialLine, list_ports
 from .link.messages import PROTOCOL_VERSION
-from .link.ports import holders, is_pty, open_error, resolve_port
+from .link.ports import AUTO, holders, is_pty, open_error, resolve_port
 from .targets.serial import explain_silence, request_seconds
 
 __all__ = ["diagnose_port"]
@@ -45,8 +45,11 @@ def diagnose_port(
 
     Raises:
         BoardError: there is no such board.
-        InputError: the model file cannot be read.
+        InputError: `auto` without a board.
+        ModelError: the model file cannot be read.
     """
+    if port == AUTO and board is None:
+        raise InputError("auto looks for a board's USB id, and no board was named", hint="name it with --board")
     expected = load_board(board) if board is not None else None
     digest = _digest(Path(model)) if model is not None else None
     return tuple(_guarded(_steps(port, expected, digest)))
@@ -62,7 +65,7 @@ def _guarded(steps: Iterator[Finding]) -> Iterator[Finding]:
 
 def _steps(port: str, board: Board | None, digest: bytes | None) -> Iterator[Finding]:
     try:
-        device = resolve_port(port, board.usb if board else (), board.name if board else "auto needs --board")
+        device = resolve_port(port, board.usb if board else (), board.name if board else "")
         if "://" not in device:
             yield _find_port(device, board)
             yield _check_permission(device)

@@ -9,7 +9,7 @@ from tinyml_sdk import __version__
 from tinyml_sdk.cli import main
 
 HEAVY = {"numpy", "jinja2", "pydantic", "yaml", "unicorn", "elftools", "serial", "rich"}
-COMMANDS = "bench boards build compare doctor flash generate inspect quantize simulate".split()
+COMMANDS = "bench boards build compare compress doctor flash generate inspect quantize simulate".split()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], []], ids=str)

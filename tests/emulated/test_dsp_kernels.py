@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.binary_op import binary_model
 from support.filter_op import Numbers
 from support.tflite_model import ModelBuilder
 from support.tools import TARGET_TOOLS, TOOLCHAIN_TOOLS, require_tool
@@ -60,6 +61,7 @@ def row(numbers: Numbers, depth: int, units: int) -> bytes:
         row(SIGNED, 8, 20),
         row(GENERAL, 15, 9),
         row(CLAMPED, 28, 19),
+        binary_model("SUB", (2, 23), (2, 23)),
     ],
 )
 def test_equals_tflm(model: bytes, toolchain: str, tmp_path: Path) -> None:

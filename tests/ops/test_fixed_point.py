@@ -1,5 +1,6 @@
 """Fixed-point functions against real ones; their bits are compared through the operators that use them."""
 
+import math
 from math import exp
 
 import pytest
@@ -12,6 +13,7 @@ from tinyml_sdk.ops.fixed_point import (
     reciprocal_of_one_plus,
     rescale,
     rounding_shift_right,
+    tanh,
 )
 
 
@@ -61,3 +63,9 @@ def test_logistic() -> None:
     for value in range(-(2**31) + 1, 2**31, 2**31 // 997):
         assert abs(logistic(value, 4) / 2**31 - 1 / (1 + exp(-value / 2**27))) < 3e-7
     assert logistic(0, 4) == 1 << 30
+
+
+def test_tanh() -> None:
+    for value in range(-(2**31) + 1, 2**31, 2**31 // 997):
+        assert abs(tanh(value, 4) / 2**31 - math.tanh(value / 2**27)) < 3e-7
+    assert tanh(0, 4) == 0

@@ -25,15 +25,17 @@ FLAGS = (
     "-Wall -Wextra -Wconversion -Wshadow -Werror"
 ).split()
 
-# Reads inference after inference from stdin, runs each on memory full of rubbish that ends where the arena ends, and
-# writes the outputs.
+# Reads inference after inference from stdin, runs each (or, if they continue one another, the first) on memory full of
+# rubbish that ends where the arena ends, and writes the outputs.
 RUNNER = """
 static int run_{name}(FILE *in, FILE *out) {{
   static const size_t input_bytes[] = {{{input_bytes}}}, output_bytes[] = {{{output_bytes}}};
   unsigned char *arena = malloc({upper}_ARENA_BYTES);
   for (unsigned inference = 0; inference < {inferences}u; ++inference) {{
-    memset(arena, inference % 2 ? 0x5a : 0x85, {upper}_ARENA_BYTES);
-    if ({name}_init(arena, {upper}_ARENA_BYTES) != 0) return 2;
+    if ({anew}u || inference == 0) {{
+      memset(arena, inference % 2 ? 0x5a : 0x85, {upper}_ARENA_BYTES);
+      if ({name}_init(arena, {upper}_ARENA_BYTES) != 0) return 2;
+    }}
     for (unsigned i = 0; i < {upper}_INPUT_COUNT; ++i)
       if (fread({name}_input(i), 1, input_bytes[i], in) != input_bytes[i]) return 3;
     if ({name}_invoke() != 0) return 4;
@@ -55,14 +57,20 @@ class Variant:
 
 
 def run_variants(
-    graph: Graph, layers: Sequence[Layer], variants: Sequence[Variant], inferences: Sequence[Sequence[Array]]
+    graph: Graph,
+    layers: Sequence[Layer],
+    variants: Sequence[Variant],
+    inferences: Sequence[Sequence[Array]],
+    *,
+    anew: bool = True,
 ) -> dict[str, list[list[Array]]]:
-    """The outputs of each inference, for each variant, from one program.
+    """The outputs of each inference, for each variant, from one program; `anew`: init before every inference.
 
     Raises AssertionError with the compiler's or the sanitizer's words when either objects.
     """
     with tempfile.TemporaryDirectory() as folder:
-        program = _build(Path(folder), graph, layers, variants, len(inferences))
+        runners = [_runner(replace(graph, name=variant.name), len(inferences), anew) for variant in variants]
+        program = _build(Path(folder), graph, layers, variants, runners)
         request = b"".join(array.tobytes() for inputs in inferences for array in inputs)
         finished = subprocess.run(
             [program],
@@ -87,17 +95,19 @@ def run_variants(
     return results
 
 
-def _build(folder: Path, graph: Graph, layers: Sequence[Layer], variants: Sequence[Variant], inferences: int) -> Path:
+def _build(
+    folder: Path, graph: Graph, layers: Sequence[Layer], variants: Sequence[Variant], runners: Sequence[str]
+) -> Path:
     main = ["#include <stdio.h>", "#include <stdlib.h>", "#include <string.h>"]
     sources = ["main.c"]
-    for variant in variants:
+    for variant, runner in zip(variants, runners, strict=True):
         named = replace(graph, name=variant.name)
         model = generate_model(named, layers, variant.plan, variant.optimize)
         for path, text in model.files.items():
             (folder / path).parent.mkdir(exist_ok=True)
             (folder / path).write_text(text)
         sources.append(f"{variant.name}.c")
-        main += [f'#include "{variant.name}.h"', f'#include "{variant.name}_weights.c"', _runner(named, inferences)]
+        main += [f'#include "{variant.name}.h"', f'#include "{variant.name}_weights.c"', runner]
     main.append("int main(void) {")
     main += [f"  if (run_{variant.name}(stdin, stdout) != 0) return 1;" for variant in variants]
     main.append("  return 0;\n}\n")
@@ -113,11 +123,12 @@ def _build(folder: Path, graph: Graph, layers: Sequence[Layer], variants: Sequen
     return folder / "program"
 
 
-def _runner(graph: Graph, inferences: int) -> str:
+def _runner(graph: Graph, inferences: int, anew: bool) -> str:
     return RUNNER.format(
         name=graph.name,
         upper=graph.name.upper(),
         inferences=inferences,
+        anew=int(anew),
         input_bytes=", ".join(str(tensor.bytes) for tensor in graph.input_tensors),
         output_bytes=", ".join(str(tensor.bytes) for tensor in graph.output_tensors),
     )

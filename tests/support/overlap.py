@@ -23,10 +23,10 @@ def breaks_one_byte_closer(model: bytes, place: int = 0, core: Core | None = Non
     apart, tight = (
         variant for name in ("apart", f"tight{place}") for variant in variants_of(graph, layers) if variant.name == name
     )
-    # All tensors go up a byte, so that there is room below for an input of lead 0; then the one goes down.
-    offsets = {index: offset + 1 for index, offset in tight.plan.tensor_offsets.items()}
+    # All tensors go up a word, so that there is room below for an input of lead 0; then the one goes down.
+    offsets = {index: offset + 4 for index, offset in tight.plan.tensor_offsets.items()}
     offsets[layers[0].op.inputs[place]] -= 1
-    closer = Variant("closer", replace(tight.plan, tensor_offsets=offsets, arena_bytes=tight.plan.arena_bytes + 1))
+    closer = Variant("closer", replace(tight.plan, tensor_offsets=offsets, arena_bytes=tight.plan.arena_bytes + 4))
     results = run_variants(graph, layers, [apart, closer], varied_inputs(graph))
     return any(
         ours.tobytes() != theirs.tobytes()

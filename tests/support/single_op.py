@@ -37,7 +37,7 @@ def lower(model: bytes, core: Core | None = None) -> tuple[Layer, ...]:
 
 
 def assert_equals_tflm(
-    model: bytes, inferences: Sequence[Sequence[Array]] | None = None, *, seed: int = 0
+    model: bytes, inferences: Sequence[Sequence[Array]] | None = None, *, seed: int = 0, anew: bool = True
 ) -> list[list[Array]]:
     """Run a model as TFLM does, and as generated C in several variants, with the kernels of several cores.
 
@@ -47,20 +47,21 @@ def assert_equals_tflm(
         model: The .tflite file.
         inferences: Inputs; eight of several amplitudes where not given.
         seed: For those.
+        anew: Whether variables are reset before each inference, or keep what the one before left.
 
     Returns:
         The outputs of each inference.
     """
     graph = parse_graph(model, "op.tflite")
     inferences = varied_inputs(graph, seed) if inferences is None else inferences
-    expected = run_tflm(model, inferences)
+    expected = run_tflm(model, inferences, anew=anew)
     seen: set[tuple[str, ...]] = set()
     for core in CORES_WITH_KERNELS:
         kernels = tuple(layer.kernel for layer in lower_graph(graph, core))
         if kernels in seen:
             continue
         seen.add(kernels)
-        for name, outputs in run_generated(graph, inferences, core).items():
+        for name, outputs in run_generated(graph, inferences, core, anew=anew).items():
             what = f"{', '.join(kernels)}: variant {name}"
             for inference, (mine, theirs) in enumerate(zip(outputs, expected, strict=True)):
                 for index, (ours, reference) in enumerate(zip(mine, theirs, strict=True)):
@@ -69,11 +70,11 @@ def assert_equals_tflm(
 
 
 def run_generated(
-    graph: Graph, inferences: Sequence[Sequence[Array]], core: Core | None = None
+    graph: Graph, inferences: Sequence[Sequence[Array]], core: Core | None = None, *, anew: bool = True
 ) -> dict[str, list[list[Array]]]:
     """The outputs of each inference by variant: see `variants_of`."""
     layers = lower_graph(graph, core)
-    return run_variants(graph, layers, variants_of(graph, layers), inferences)
+    return run_variants(graph, layers, variants_of(graph, layers), inferences, anew=anew)
 
 
 def variants_of(graph: Graph, layers: Sequence[Layer]) -> list[Variant]:

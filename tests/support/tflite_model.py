@@ -20,6 +20,8 @@ OPTIONS = {
     "LOGISTIC": None,
     "RELU": None,
     "RELU6": None,
+    "TANH": None,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
 }
 ENUMS = {
     "padding": schema.Padding,
@@ -79,6 +81,12 @@ class ModelBuilder:
     def output(self, shape: Sequence[int], scale: Scale = None, zero_point: int = 0, *, dtype: str = "int8") -> int:
         self._graph.outputs.append(self.tensor(shape, scale, zero_point, dtype=dtype))
         return int(self._graph.outputs[-1])
+
+    def variable(self, shape: Sequence[int], scale: Scale = None, zero_point: int = 0, *, dtype: str = "int8") -> int:
+        """A tensor that lives from one inference to the next."""
+        index = self.tensor(shape, scale, zero_point, dtype=dtype)
+        self._graph.tensors[index].isVariable = True
+        return index
 
     def constant(
         self, values: npt.ArrayLike, scale: Scale = None, zero_point: int | Sequence[int] = 0, *, axis: int = 0

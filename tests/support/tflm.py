@@ -35,14 +35,14 @@ class _Server:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115, as it lives as long as the process
         atexit.register(self.stop)
 
-    def run(self, model: bytes, inferences: Sequence[Sequence[Array]]) -> list[list[Array]]:
+    def run(self, model: bytes, inferences: Sequence[Sequence[Array]], anew: bool) -> list[list[Array]]:
         process = self._started()
         assert process.stdin is not None
         assert process.stdout is not None
         self._stderr.seek(0)
         self._stderr.truncate()
         try:
-            pickle.dump((model, [list(inputs) for inputs in inferences]), process.stdin)
+            pickle.dump((model, [list(inputs) for inputs in inferences], anew), process.stdin)
             process.stdin.flush()
             reply = pickle.load(process.stdout)
         except (EOFError, BrokenPipeError):
@@ -77,6 +77,6 @@ class _Server:
 _server = _Server()
 
 
-def run_tflm(model: bytes, inferences: Sequence[Sequence[Array]]) -> list[list[Array]]:
-    """The outputs of each inference. Raises TflmRefusalError."""
-    return _server.run(model, [[np.asarray(array) for array in inputs] for inputs in inferences])
+def run_tflm(model: bytes, inferences: Sequence[Sequence[Array]], *, anew: bool = True) -> list[list[Array]]:
+    """The outputs of each inference, with variables reset before each if `anew`. Raises TflmRefusalError."""
+    return _server.run(model, [[np.asarray(array) for array in inputs] for inputs in inferences], anew)

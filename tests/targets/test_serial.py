@@ -17,7 +17,9 @@ from support.simulated import DIGITS, FaultyStream, TalkativeStream, firmware
 from support.tools import TARGET_TOOLS, require_tool
 
 from tinyml_sdk import benchmark, list_boards, load_board
-from tinyml_sdk.errors import BoardError, DeviceTimeoutError, MissingToolError, TargetError
+from tinyml_sdk.boards.model import FlashTool
+from tinyml_sdk.errors import BoardError, DeviceTimeoutError, FlashError, MissingToolError, TargetError
+from tinyml_sdk.flash import read_flash_image
 from tinyml_sdk.link import Client
 from tinyml_sdk.simulator import BoardSimulator, PtyBoard
 from tinyml_sdk.targets import SerialTarget, open_target
@@ -55,6 +57,78 @@ def test_a_whole_benchmark_over_a_port():
     assert result.counter == "cycles"
     assert result.latency_us is None, "a pseudo-terminal tells that nothing here runs in real time"
     assert result.per_inference.median == pytest.approx(77_000, rel=0.2)
+
+
+@pytest.mark.slow
+def test_where_nothing_tells_of_an_emulator_time_is_what_the_counter_says():
+    """Behind a socket, the emulated board is as good as a real one: the latency is that of its clock."""
+    require_tool(TARGET_TOOLS["builtin"])
+    done = threading.Event()
+
+    def serve(server, stream):
+        peer, _ = server.accept()  # the look at the port before building
+        peer.close()
+        peer, _ = server.accept()
+        with peer:
+            while not done.is_set():
+                if select.select([peer], [], [], 0.01)[0]:
+                    stream.write(peer.recv(4096))
+                peer.sendall(stream.read(time.monotonic() + 0.01))
+
+    server = socket.create_server(("localhost", 0))
+    with server, open_target("builtin", load_board(BOARD)) as target:
+        target.load(firmware(BOARD))
+        thread = threading.Thread(target=serve, args=[server, target.open()], daemon=True)
+        thread.start()
+        result = benchmark(DIGITS, board=BOARD, port=f"socket://localhost:{server.getsockname()[1]}", flash=False)
+        done.set()
+        thread.join()
+    assert result.check.bit_exact
+    assert result.latency_us == pytest.approx(result.per_inference.median / 25)
+
+
+@pytest.mark.slow
+def test_a_stale_board_is_flashed_and_then_right(tmp_path, monkeypatch):
+    """`st-flash` is a script here that hands the binary to the simulated board."""
+    board = "netduinoplus2"
+    stale = tmp_path / "stale.tflite"
+    stale.write_bytes(DIGITS.read_bytes() + bytes(16))
+    written = tmp_path / "written"
+    script = tmp_path / "st-flash"
+    script.write_text(f"#!/bin/sh\necho 50%\ncp firmware.bin {written}.part\nmv {written}.part {written}\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    class Flashable:
+        """Runs the stale firmware until another one was written."""
+
+        def __init__(self, stream):
+            self._stream = stream
+            self._flashed = False
+
+        def write(self, data):
+            if written.exists() and not self._flashed:
+                assert written.read_bytes() == read_flash_image(firmware(board), 0).data
+                targets[0].load(firmware(board))
+                self._stream = targets[0].open()
+                self._flashed = True
+            self._stream.write(data)
+
+        def read(self, deadline):
+            return self._stream.read(deadline)
+
+    targets = []
+    shown = []
+    with simulated(board, stale, spoil=Flashable) as (pty, target):
+        targets.append(target)
+        with pytest.raises(TargetError, match="another model"):
+            benchmark(DIGITS, board=board, port=pty.path, flash=False)
+        result = benchmark(
+            DIGITS, board=board, port=pty.path, tool="st-flash", progress=lambda *step: shown.append(step)
+        )
+    assert result.check.bit_exact
+    assert ("flashing with st-flash", 50, 100) in shown
+    assert "waiting for the firmware" in [stage for stage, _, _ in shown]
 
 
 @pytest.mark.slow
@@ -269,6 +343,15 @@ def test_what_cannot_be_flashed_is_known_before_anything_is_built(monkeypatch):
             SerialTarget(load_board("netduinoplus2"), pty.path, tool="st-flash")
     with pytest.raises(TargetError, match="no such port"):
         SerialTarget(load_board(BOARD), "/dev/nothing", flash=False)
+
+
+def test_a_board_in_its_boot_loader_may_have_no_port_yet():
+    pico = load_board(BOARD).model_copy(
+        update={"flash_with": (FlashTool(tool="uf2", volume="NO-SUCH-DRIVE", family=1),)}
+    )
+    target = SerialTarget(pico, "/dev/not-yet")
+    with pytest.raises(FlashError, match="no drive NO-SUCH-DRIVE is mounted"):
+        target.load(firmware(BOARD))
 
 
 def test_a_port_that_cannot_reset_says_so():

@@ -17,6 +17,7 @@ from .bench import bench
 from .boards import boards_app
 from .build import build
 from .compare import compare
+from .compress import compress
 from .doctor import doctor
 from .errors import run_guarded
 from .flash import flash
@@ -83,6 +84,7 @@ def root(
         emit(context.get_help() + "\n")
 
 
+app.command()(compress)
 app.command()(quantize)
 app.command()(inspect)
 app.command()(generate)

@@ -13,6 +13,7 @@ __all__ = [
     "BoardOption",
     "FirmwareArgument",
     "JsonOption",
+    "MetricOption",
     "ModelArgument",
     "OptimizeOption",
     "PortOption",
@@ -82,4 +83,12 @@ OptimizeOption = Annotated[
 JsonOption = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Write the result as JSON; - writes it to stdout, and nothing else."),
+]
+MetricOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        callback=one_of("accuracy", "balanced_accuracy", "f1", "auc", "mae", "mse"),
+        help="Judge by accuracy, balanced_accuracy, f1, auc, mae or mse.",
+    ),
 ]

@@ -14,7 +14,7 @@ __all__ = ["COLUMNS", "array_rows", "c_call", "c_string", "float_literal", "int_
 COLUMNS = 100
 """Line length of generated code; `.clang-format` has the same."""
 
-C_TYPES = {"int8": "int8_t", "int32": "int32_t", "uint8": "uint8_t", "float32": "float"}
+C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "uint8": "uint8_t", "float32": "float"}
 """Element types of constant arrays."""
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from .. import __version__
 from ..graph import DType, Graph, Tensor
-from ..ops import Constant, Input, Layer, Parameters, Scratch
+from ..ops import Constant, Input, Layer, Output, Parameters, Scratch
 from ..ops.base import Argument
 from ..plan import MemoryPlan
 from ..resources import templates_dir
@@ -74,6 +74,7 @@ def generate_model(
         "macs": sum(layer.macs for layer in layers),
         "inputs": [_port(tensor, plan) for tensor in graph.input_tensors],
         "outputs": [_port(tensor, plan) for tensor in graph.output_tensors],
+        "states": [_state(graph.tensors[index], plan) for index in graph.variables if index in plan.tensor_offsets],
         "headers": headers,
         "layers": [_layer(graph, layer, plan) for layer in layers],
         "arrays": arrays,
@@ -179,16 +180,26 @@ def _argument(graph: Graph, layer: Layer, plan: MemoryPlan, argument: Argument) 
         return _constant_symbol(graph, layer, argument)
     if isinstance(argument, Scratch):
         return f"arena + {plan.scratch_offsets[layer.op.index]}" if layer.scratch_bytes else "NULL"
-    is_input = isinstance(argument, Input)
-    index = layer.op.inputs[argument.index] if is_input else layer.op.outputs[argument.index]
+    of_op = layer.op.outputs if isinstance(argument, Output) else layer.op.inputs
+    index = of_op[argument.index]
     tensor = graph.tensors[index]
     if tensor.is_constant:
         return _tensor_symbol(graph, tensor)
     address = f"arena + {plan.tensor_offsets[index]}"
     if tensor.dtype is DType.INT8:
         return address
-    const = "const " if is_input else ""
+    const = "const " if isinstance(argument, Input) else ""
     return f"({const}{C_TYPES[tensor.dtype.value]} *)({const}void *)({address})"
+
+
+def _state(tensor: Tensor, plan: MemoryPlan) -> dict[str, int]:
+    """A variable as init resets it: to real zero, as TFLM's ResetTensorData does (micro_interpreter_graph.cc)."""
+    is_int8 = tensor.dtype is DType.INT8 and tensor.quantization is not None
+    return {
+        "offset": plan.tensor_offsets[tensor.index],
+        "bytes": tensor.bytes,
+        "value": tensor.zero_point if is_int8 else 0,
+    }
 
 
 def _port(tensor: Tensor, plan: MemoryPlan) -> dict[str, Any]:

@@ -82,9 +82,15 @@ def choose_way(board: Board, tool: str | None = None, project: Path | None = Non
     )
 
 
-def require_flasher(board: Board, tool: str | None = None, project: Path | None = None) -> None:
-    """Raise what `flash_image` would of the board file and the tool, before anything is built for it."""
-    get_flasher(choose_way(board, tool, project).tool).require()
+def require_flasher(board: Board, tool: str | None = None, project: Path | None = None) -> Flasher:
+    """The flasher that `flash_image` will use; raises what that would, before anything is built for it.
+
+    Raises:
+        BoardError, MissingToolError: as for `flash_image`.
+    """
+    flasher = get_flasher(choose_way(board, tool, project).tool)
+    flasher.require()
+    return flasher
 
 
 def flash_image(

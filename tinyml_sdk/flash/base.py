@@ -59,9 +59,16 @@ class Symptom(NamedTuple):
 
 
 class Flasher(ABC):
-    """A way to write firmware."""
+    """A way to write firmware.
+
+    Attributes:
+        needs_port: Whether it writes through the board's serial port.
+        hides_port: Whether the board may have no serial port before, as it is in a boot loader that has none.
+    """
 
     name: ClassVar[str]
+    needs_port: ClassVar[bool] = False
+    hides_port: ClassVar[bool] = False
 
     def require(self) -> None:  # noqa: B027 - a way that needs no program has nothing to do here
         """Raise MissingToolError where a program that this needs is not installed."""
@@ -81,7 +88,6 @@ class CommandFlasher(Flasher):
     program: ClassVar[str]
     module: ClassVar[str | None] = None
     remedy: ClassVar[str]
-    needs_port: ClassVar[bool] = False
     symptoms: ClassVar[tuple[Symptom, ...]] = ()
 
     @abstractmethod

@@ -26,6 +26,7 @@ class Uf2Flasher(Flasher):
     """Copies a UF2 file to the drive of the boot loader, which starts the firmware when it has all of it."""
 
     name = "uf2"
+    hides_port = True
 
     def flash(self, job: FlashJob, folder: Path, progress: Progress) -> None:  # noqa: D102 - as in Flasher
         assert job.way.volume is not None

@@ -151,6 +151,7 @@ class PicotoolFlasher(CommandFlasher):
     """Raspberry Pi's picotool: through the boot loader in the chip's ROM, over USB."""
 
     name = program = "picotool"
+    hides_port = True
     remedy = "apt-get install picotool, or see github.com/raspberrypi/picotool; or flash with uf2"
     symptoms = (
         Symptom(
@@ -172,6 +173,7 @@ class TeensyLoaderFlasher(CommandFlasher):
     """PJRC's command line loader. It waits for the board's button where it cannot start the boot loader itself."""
 
     name = "teensy_loader"
+    hides_port = True
     program = "teensy_loader_cli"
     remedy = "apt-get install teensy-loader-cli, or see github.com/PaulStoffregen/teensy_loader_cli"
 

@@ -149,5 +149,27 @@ OPTION_TABLES: dict[str, OptionTable] = {
     "QUANTIZE": OptionTable(89),
     "RESHAPE": OptionTable(17, (OptionField("new_shape", 0, "v"),)),
     "SOFTMAX": OptionTable(9, (OptionField("beta", 0, "f"),)),
+    "STRIDED_SLICE": OptionTable(
+        32,
+        (
+            OptionField("begin_mask", 0, "i"),
+            OptionField("end_mask", 1, "i"),
+            OptionField("ellipsis_mask", 2, "i"),
+            OptionField("new_axis_mask", 3, "i"),
+            OptionField("shrink_axis_mask", 4, "i"),
+            OptionField("offset", 5, "?"),
+        ),
+    ),
     "SUB": _activation_only(28),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": OptionTable(
+        71,
+        (
+            OptionField("fused_activation_function", 0, ACTIVATIONS),
+            OptionField("cell_clip", 1, "f"),
+            OptionField("proj_clip", 2, "f"),
+            OptionField("time_major", 3, "?"),
+            OptionField("asymmetric_quantize_inputs", 4, "?"),
+            OptionField("diagonal_recurrent_tensors", 5, "?"),
+        ),
+    ),
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ..boards.cores import Core
 from ..errors import ModelError
-from ..graph import Graph
+from ..graph import DType, Graph
 from .add import Add
 from .average_pool_2d import AveragePool2D
-from .base import Constant, Input, Layer, Operator, OpView, Output, Parameters, ParameterValue, Scratch
+from .base import Constant, Input, Layer, Operator, OpView, Output, Parameters, ParameterValue, Scratch, State
 from .concatenation import Concatenation
+from .constant_channels import remove_constant_channels
 from .conv_2d import Conv2D
 from .depthwise_conv_2d import DepthwiseConv2D
 from .dequantize import Dequantize
@@ -23,7 +24,10 @@ from .relu import Relu
 from .relu6 import Relu6
 from .reshape import Reshape
 from .softmax import Softmax
+from .strided_slice import StridedSlice
 from .sub import Sub
+from .tanh import Tanh
+from .unidirectional_sequence_lstm import UnidirectionalSequenceLstm
 
 __all__ = [
     "OPERATORS",
@@ -36,7 +40,9 @@ __all__ = [
     "ParameterValue",
     "Parameters",
     "Scratch",
+    "State",
     "lower_graph",
+    "remove_constant_channels",
 ]
 
 OPERATORS: dict[str, Operator] = {
@@ -59,7 +65,10 @@ OPERATORS: dict[str, Operator] = {
         Relu6(),
         Reshape(),
         Softmax(),
+        StridedSlice(),
         Sub(),
+        Tanh(),
+        UnidirectionalSequenceLstm(),
     )
 }
 
@@ -70,6 +79,7 @@ def lower_graph(graph: Graph, core: Core | None = None) -> tuple[Layer, ...]:
     Raises:
         ModelError: an operator is unknown, or one of its fields is unsupported or impossible.
     """
+    _refuse_int16(graph)
     features = core.features if core else frozenset()
     layers = []
     for op in graph.ops:
@@ -82,3 +92,15 @@ def lower_graph(graph: Graph, core: Core | None = None) -> tuple[Layer, ...]:
             )
         layers.append(operator.checked_lower(OpView(graph, op, features)))
     return tuple(layers)
+
+
+def _refuse_int16(graph: Graph) -> None:
+    """One answer for the whole model, where else each operator would complain of its version or a dtype."""
+    for op in graph.ops:
+        for index in op.outputs:
+            if graph.tensors[index].dtype is DType.INT16:
+                raise ModelError(
+                    "has int16 activations, and the kernels of tinyml are int8 only",
+                    where=f"{graph.source}: op {op.index} ({op.name})",
+                    hint="quantize it with int8 activations, or run this file with TensorFlow Lite Micro",
+                )

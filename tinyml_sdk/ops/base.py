@@ -30,6 +30,7 @@ __all__ = [
     "ParameterValue",
     "Parameters",
     "Scratch",
+    "State",
 ]
 
 ParameterValue: TypeAlias = "int | float | str | tuple[int, ...] | Mapping[str, ParameterValue]"
@@ -76,7 +77,14 @@ class Scratch:
     """The layer's scratch buffer in the arena, NULL for a layer that needs none."""
 
 
-Argument = Parameters | Input | Output | Constant | Scratch
+@dataclass(frozen=True)
+class State:
+    """The op's input tensor number `index`, a variable, which the kernel changes."""
+
+    index: int
+
+
+Argument = Parameters | Input | Output | Constant | Scratch | State
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,16 @@ from .base import Constant, ParameterValue
 from .fixed_point import rescale
 from .weights import FilterConstants
 
-__all__ = ["DSP", "DspConstants", "dsp_constants", "padded_order", "padded_to_words", "pair_cost", "row_cost"]
+__all__ = [
+    "DSP",
+    "DspConstants",
+    "dsp_constants",
+    "mixed_stream",
+    "padded_order",
+    "padded_to_words",
+    "pair_cost",
+    "row_cost",
+]
 
 DSP = frozenset({"dsp"})
 """What a core must have."""
@@ -74,13 +83,17 @@ class _Channels:
 
     @property
     def low(self) -> Int64:
-        low: Int64 = self.bias + np.minimum(-128 * self.weights, 127 * self.weights).sum(axis=1)
-        return low
+        return _bounds(self.weights, self.bias)[0]
 
     @property
     def high(self) -> Int64:
-        high: Int64 = self.bias + np.maximum(-128 * self.weights, 127 * self.weights).sum(axis=1)
-        return high
+        return _bounds(self.weights, self.bias)[1]
+
+
+def _bounds(weights: Int64, bias: Int64) -> tuple[Int64, Int64]:
+    """The least and the greatest sum of each channel over all int8 inputs."""
+    lowest, highest = -128 * weights, 127 * weights
+    return bias + np.minimum(lowest, highest).sum(axis=1), bias + np.maximum(lowest, highest).sum(axis=1)
 
 
 def dsp_constants(constants: FilterConstants, order: npt.NDArray[np.intp], *, block: int) -> DspConstants | None:
@@ -103,7 +116,7 @@ def dsp_constants(constants: FilterConstants, order: npt.NDArray[np.intp], *, bl
         shift=np.resize(constants.shift.values.astype(np.int64), count),
     )
     form, channels, offset = _requantization(channels, constants.requantization)
-    stream = _mixed_stream(channels, order, block)
+    stream = mixed_stream(channels.weights, channels.bias, order, block=block)
     if stream is None:
         return None
     table = np.stack([channels.multiplier, offset, channels.shift], axis=1)
@@ -187,24 +200,34 @@ def _constant_outputs(channels: _Channels, which: npt.NDArray[np.bool_]) -> dict
 # -- weights ------------------------------------------------------------------------------------------------------
 
 
-def _mixed_stream(channels: _Channels, order: npt.NDArray[np.intp], block: int) -> npt.NDArray[np.int32] | None:
-    """Biases and weights as the kernel reads them, or None where a half word or a sum has no room."""
-    count, _ = channels.weights.shape
-    padded = -(-count // block) * block
-    weights = np.zeros((padded, len(order)), np.int64)
-    weights[:count] = np.where(order >= 0, channels.weights[:, order], 0)
-    bias = np.zeros(padded, np.int64)
-    bias[:count] = channels.bias
-    halves = 256 * weights[1::2] + weights[::2]
+def mixed_stream(
+    weights: Int64, bias: Int64, order: npt.NDArray[np.intp], *, block: int
+) -> npt.NDArray[np.int32] | None:
+    """Biases and weights as the kernels read them: the C side is `tinyml_dsp_matrix.h`.
+
+    Args:
+        weights: (channels, products).
+        bias: (channels,), the input's zero point folded in.
+        order, block: As for `dsp_constants`.
+
+    Returns:
+        None where a half word or a sum has no room.
+    """
+    count, _ = weights.shape
+    low, high = _bounds(weights, bias)
     # The sum of a second channel is what is left of 32 bits above the first's.
-    if halves.min() < -(2**15) or channels.low[1::2].min(initial=0) < -(2**23):
+    if low[1::2].min(initial=0) < -(2**23) or high[1::2].max(initial=0) >= 2**23:
         return None
-    if channels.high[1::2].max(initial=0) >= 2**23:
+    padding = -count % block
+    weights = np.pad(np.where(order >= 0, weights[:, order], 0), ((0, padding), (0, 0)))
+    bias = np.pad(bias, (0, padding))
+    halves = 256 * weights[1::2] + weights[::2]
+    if halves.min() < -(2**15):
         return None
     # (pair of channels, four products, product) -> (block, four products, first product, pair): words of k and k + 2.
-    quads = halves.reshape(padded // block, block // 2, -1, 4)
+    quads = halves.reshape(-1, block // 2, len(order) // 4, 4)
     words = (quads[..., :2] & 0xFFFF) | quads[..., 2:] << 16
-    words = words.transpose(0, 2, 3, 1).reshape(padded // block, -1)
+    words = words.transpose(0, 2, 3, 1).reshape(len(quads), -1)
     bias[1::2] = bias[::2] + 256 * bias[1::2]
     stream = np.concatenate([bias.reshape(-1, block), words], axis=1)
     return (stream & 0xFFFFFFFF).astype(np.uint32).view(np.int32).reshape(-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import floor, frexp
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from .base import Constant, Input, Layer, OpView, Output, Parameters
 from .fixed_point import rescale
 from .overlap import IN_PLACE
 
-__all__ = ["clamp_layer", "is_unity", "quantize_rescaling", "rescaling", "table_layer"]
+__all__ = ["clamp_layer", "is_unity", "quantize_rescaling", "rescaling", "sigmoid_like", "table_layer"]
 
 _LARGEST_SHIFT = 22
 """stored - zero_point has 9 bits, so that this shift still fits 32 with room for the zero point."""
@@ -70,6 +71,41 @@ def clamp_layer(view: OpView, low: int, high: int) -> Layer:
         lead=(IN_PLACE,),
         is_copy=low <= -128 and high >= 127,
     )
+
+
+def sigmoid_like(
+    view: OpView, *, integer_bits: int, output: tuple[float, int], function: Callable[[int], int]
+) -> Callable[[int], int]:
+    """From stored input to stored output of a function that TFLM computes in fixed point: LOGISTIC, TANH.
+
+    Args:
+        view: The op; its shapes and quantizations are checked.
+        integer_bits: Of the fixed-point number that the input becomes. Beyond it, the output is at its limit.
+        output: The scale and zero point that the output must have.
+        function: From that number to the stored output.
+    """
+    input_, result = view.activation(0), view.output()
+    view.expect_shape(result, input_.shape)
+    if (result.scale, result.zero_point) != output:
+        # TFLM does not check the scale, and gives the same bytes for any.
+        raise view.fail(
+            "output 0: quantization",
+            f"scale {result.scale:g} and zero point {result.zero_point} are not 1/{1 / output[0]:g} and {output[1]}",
+        )
+    fraction, shift = frexp(input_.scale * 2 ** (31 - integer_bits))
+    # TFLM's shift is undefined for scales outside these.
+    if not 0 <= shift <= 62:
+        raise view.fail("input 0: quantization", f"scale {input_.scale:g} is not between 2^-27 and 2^35")
+    multiplier = int(fraction * 2**31)  # exact: a float32 has 24 bits
+    limit = floor((2**integer_bits - 1) * 2 ** (31 - integer_bits) / 2**shift)
+
+    def stored(value: int) -> int:
+        value -= input_.zero_point
+        if abs(value) >= limit:
+            return 127 if value > 0 and value >= limit else -128
+        return function(rescale(value, multiplier, shift))
+
+    return stored
 
 
 def rescaling(input_: Tensor, output: Tensor, multiplier: int, shift: int) -> Callable[[int], int]:

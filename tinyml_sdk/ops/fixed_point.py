@@ -1,4 +1,4 @@
-"""Fixed-point functions that only the host evaluates, to fill tables: gemmlowp's exp and logistic.
+"""Fixed-point functions that only the host evaluates, to fill tables: gemmlowp's exp, logistic and tanh.
 
 Results must equal TFLM's to the bit, so every step rounds as `gemmlowp/fixedpoint/fixedpoint.h` does. Qm.n stands for a
 32-bit integer with m integer bits, n fractional bits and a sign; m + n = 31. Python's integers do not overflow, and
@@ -15,6 +15,7 @@ __all__ = [
     "reciprocal_of_one_plus",
     "rescale",
     "rounding_shift_right",
+    "tanh",
 ]
 
 ONE = 2**31 - 1
@@ -83,12 +84,17 @@ def _exp_of_last_quarter(value: int) -> int:
 
 def reciprocal_of_one_plus(value: int) -> int:
     """1 / (1 + x) for a Q0.31 number in [0, 1], as Q0.31 (`one_over_one_plus_x_for_x_in_0_1`)."""
+    return min(2 * _double_reciprocal_of_one_plus(value), ONE)
+
+
+def _double_reciprocal_of_one_plus(value: int) -> int:
+    """2 / (1 + x) as Q2.29, by three steps of Newton's division."""
     half = (value + 2**31) >> 1
     guess = _GUESS_AT_ZERO + doubling_high_multiply(half, _GUESS_SLOPE)
     for _ in range(3):
         error = _NEWTON_ONE - doubling_high_multiply(half, guess)
         guess += 4 * doubling_high_multiply(guess, error)
-    return min(2 * guess, ONE)
+    return guess
 
 
 def logistic(value: int, integer_bits: int) -> int:
@@ -97,3 +103,12 @@ def logistic(value: int, integer_bits: int) -> int:
         return 1 << 30
     positive = reciprocal_of_one_plus(exp_of_negative(-abs(value), integer_bits))
     return positive if value > 0 else ONE - positive
+
+
+def tanh(value: int, integer_bits: int) -> int:
+    """tanh(x) of a number given with up to 4 integer bits, as Q0.31: (1 - e) / (1 + e) with e = exp(-2 |x|)."""
+    if value == 0:
+        return 0
+    exp = exp_of_negative(-abs(value), integer_bits + 1)
+    positive = min(4 * (_double_reciprocal_of_one_plus(exp) - _NEWTON_ONE), ONE)
+    return positive if value > 0 else -positive

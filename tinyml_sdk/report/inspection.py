@@ -31,6 +31,7 @@ def inspection_report(inspection: Inspection) -> RenderableType:
             (shorten(graph.source, 60), "bold"), f"  {bytes_of(graph.file_bytes)}, sha256 {graph.sha256[:12]}…"
         ),
         _ports(inspection),
+        *_removed(inspection),
         Text(),
         _layer_table(inspection),
         Text(),
@@ -54,6 +55,7 @@ def inspection_json(inspection: Inspection) -> str:
             "macs": inspection.macs,
             "ops": len(inspection.layers),
             "weights": inspection.weight_bytes,
+            "removed_channels": inspection.removed_channels,
         },
         "inputs": [_port_facts(tensor) for tensor in graph.input_tensors],
         "outputs": [_port_facts(tensor) for tensor in graph.output_tensors],
@@ -99,6 +101,12 @@ def _ports(inspection: Inspection) -> Table:
                 Text(shorten(tensor.name, 32), "dim"),
             )
     return table
+
+
+def _removed(inspection: Inspection) -> list[Text]:
+    if not inspection.removed_channels:
+        return []
+    return [Text(f"removed  {figure(inspection.removed_channels)} channels that are the same for every input")]
 
 
 def _shape(shape: tuple[int, ...], dtype: str) -> str:

@@ -67,16 +67,15 @@ class SerialTarget(Target):
     ) -> None:
         self._board = board
         self._port = port
-        self._flash = flash
         self._tool = tool
         self._project = project
         self._progress = progress
         self._line: SerialLine | None = None
         self._flashed: Path | None = None
         self.retry_after = request_seconds(board.console.baud)
-        if flash:
-            require_flasher(board, tool, project)
-        self._open_line().close()  # what is wrong with the port is better known before minutes of building
+        self._flasher = require_flasher(board, tool, project) if flash else None
+        if self._flasher is None or not self._flasher.hides_port:
+            self._open_line().close()  # what is wrong with the port is better known before minutes of building
         self._line = None
 
     @property
@@ -94,10 +93,9 @@ class SerialTarget(Target):
         Raises:
             BoardError, InputError, MissingToolError, FlashError: as for `flash_image`.
         """
-        if not self._flash or self._flashed == elf:
+        if self._flasher is None or self._flashed == elf:
             return
-        line = self._open_line()
-        device = line.device
+        device = None if self._flasher.hides_port else self._open_line().device
         self.close()  # the tool wants the port for itself
         flash_image(self._board, elf, port=device, tool=self._tool, project=self._project, progress=self._progress)
         self._flashed = elf
