@@ -138,7 +138,7 @@ def test_a_file_in_a_folder_is_called_like_its_board(monkeypatch, tmp_path):
             "cmsdk_uart",
             "pl011",
             "12: console.driver",
-            "should be 'cmsdk_uart', 'stm32_usart', 'nrf51_uart', 'nrf_uarte', 'arduino_serial' or",
+            "should be 'cmsdk_uart', 'stm32_usart', 'stm32_lpuart', 'nrf51_uart', 'nrf_uarte', 'arduino_serial' or",
         ),
         ("cmsdk_uart", "nrf51_uart", "12: console.tx_pin", "is missing: nrf51_uart needs it"),
         ("baud: 115_200}", "rx_pin: 3, baud: 9600}", "12: console.rx_pin", "cmsdk_uart takes no pins"),

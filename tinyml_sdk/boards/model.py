@@ -81,7 +81,9 @@ class Console(_Strict):
         tx_pin, rx_pin: Where it comes out, for drivers that can put it on any pin (nRF: of port 0).
     """
 
-    driver: Literal["cmsdk_uart", "stm32_usart", "nrf51_uart", "nrf_uarte", "arduino_serial", "esp_uart"]
+    driver: Literal[
+        "cmsdk_uart", "stm32_usart", "stm32_lpuart", "nrf51_uart", "nrf_uarte", "arduino_serial", "esp_uart"
+    ]
     address: Address = 0
     tx_pin: Annotated[int, Field(ge=0, le=31)] | None = None
     rx_pin: Annotated[int, Field(ge=0, le=31)] | None = None

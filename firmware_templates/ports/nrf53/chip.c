@@ -1,5 +1,5 @@
 /* Nordic nRF5340, the application core in secure state, as it is after reset (nRF5340 Product
- * Specification 1.3.1, 4.12 and 5.4). It stays at the 64 MHz of reset: 128 MHz take workarounds for
+ * Specification 1.3.1). It stays at the 64 MHz of reset: 128 MHz take workarounds for
  * the chip's errata 42 and 64. */
 #include "cortex_m.h"
 

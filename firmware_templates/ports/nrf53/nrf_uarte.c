@@ -1,4 +1,4 @@
-/* UARTE of the nRF53 (nRF5340 Product Specification 1.3.1, 7.35): a UART that reads and writes RAM
+/* UARTE of the nRF53 (nRF5340 Product Specification 1.3.1): a UART that reads and writes RAM
  * by itself. Bytes come one at a time into two slots in turn: while one is read, the next byte goes
  * to the other. */
 #include "app_config.h"

@@ -21,6 +21,7 @@ __all__ = [
     "Nrf51Uart",
     "NrfUarte",
     "Peripheral",
+    "Stm32Lpuart",
     "Stm32Usart",
     "SystemControl",
     "Uart",
@@ -177,6 +178,38 @@ class Stm32Usart(Uart):
         return self._settings.get(self.CR1, 0) & needed == needed
 
 
+class Stm32Lpuart(Uart):
+    """LPUART of STM32 L4 and later (ST RM0432), without its FIFOs."""
+
+    CR1, ISR, ICR, RDR, TDR = 0x00, 0x1C, 0x20, 0x24, 0x28
+    size = 0x400
+    _UE, _RE, _TE = 1 << 0, 1 << 2, 1 << 3
+    _RXNE, _TC, _TXE = 1 << 5, 1 << 6, 1 << 7
+
+    def __init__(self, received: deque[int], sent: bytearray, on_idle: Callable[[], None]) -> None:
+        super().__init__(received, sent, on_idle)
+        self._settings: dict[int, int] = {}
+
+    def read(self, offset: int) -> int:  # noqa: D102
+        receiving = self._enabled(self._RE)
+        if offset == self.ISR:
+            return self._TXE | self._TC | (self._RXNE if receiving and self._poll() else 0)
+        if offset == self.RDR:
+            return self._take() if receiving else 0
+        return self._settings.get(offset, 0)
+
+    def write(self, offset: int, value: int) -> None:  # noqa: D102
+        if offset == self.TDR:
+            if self._enabled(self._TE):
+                self._send(value)
+        elif offset not in (self.ISR, self.ICR):
+            self._settings[offset] = value
+
+    def _enabled(self, direction: int) -> bool:
+        needed = self._UE | direction
+        return self._settings.get(self.CR1, 0) & needed == needed
+
+
 class Nrf51Uart(Uart):
     """UART of the nRF51 (nRF51 Series Reference Manual 3.0, chapter 29). Events are registers that stay set."""
 
@@ -229,7 +262,7 @@ class Nrf51Uart(Uart):
 
 
 class NrfUarte(Uart):
-    """UARTE of the nRF53 (nRF5340 Product Specification 1.3.1, 7.35), which reads and writes RAM by itself.
+    """UARTE of the nRF53 (nRF5340 Product Specification 1.3.1), which reads and writes RAM by itself.
 
     A transfer that was started keeps its address and size; those set meanwhile are for the next one.
 
@@ -289,7 +322,12 @@ class NrfUarte(Uart):
                 return
 
 
-UARTS: dict[str, type[Uart]] = {"cmsdk_uart": CmsdkUart, "stm32_usart": Stm32Usart, "nrf51_uart": Nrf51Uart}
+UARTS: dict[str, type[Uart]] = {
+    "cmsdk_uart": CmsdkUart,
+    "stm32_usart": Stm32Usart,
+    "stm32_lpuart": Stm32Lpuart,
+    "nrf51_uart": Nrf51Uart,
+}
 """For each console driver of a board file its UART, but for the one that needs the memory: `NrfUarte`."""
 
 
