@@ -45,7 +45,7 @@ def benchmark(
         model: Path of a .tflite file.
         board: Name or file of the board.
         target: Where to run: `builtin` or `qemu`.
-        toolchain: What to build with: `zig` or `gnu_arm`.
+        toolchain: What to build with: `zig`, `gnu_arm` or `platformio`.
         optimize: `speed` or `size`.
         runs: Least number of inferences to count; every input is run at least once.
         inputs: An .npz file with inputs and, for accuracy, labels; made-up inputs of several amplitudes where None.
