@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,8 @@ from support.tools import require_tool
 from tinyml_sdk.compress.channels import analyze_channels
 from tinyml_sdk.compress.rebuild import mask, rebuild
 from tinyml_sdk.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.slow
 
@@ -218,6 +223,11 @@ def test_units_of_recurrent_layers_stay() -> None:
     assert locked.keys() == {"gru", "lstm", "out"}
     assert "recurrent" in locked["gru"]
     assert locked["lstm"].endswith("recurrent one, whose units stay")
+
+
+def test_importing_the_package_imports_no_keras() -> None:
+    code = "import sys, tinyml_sdk.compress.prune_filters; sys.exit(bool({'keras', 'tensorflow'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_models_without_a_graph() -> None:
