@@ -84,6 +84,21 @@ def test_gradients_pass_through_rounding_and_stop_where_values_are_clipped() -> 
     assert tape.gradient(weights, values).numpy().tolist() == [1] * 5
 
 
+@given(st.lists(st.integers(-128, 127), min_size=4, max_size=4), st.integers(-128, 127))
+@settings(max_examples=200, deadline=None)
+def test_averages_are_rounded_as_tflm_does(stored: list[int], zero_point: int) -> None:
+    """pooling.h: acc > 0 ? (acc + 2) / 4 : (acc - 2) / 4, in C, of the sum of four as they are stored."""
+    from tinyml_sdk.quantize.fake_quantization import fake_quantize
+
+    scale = np.float32(0.037)
+    low, high = (-128 - zero_point) * scale, (127 - zero_point) * scale
+    mean = np.mean((np.array(stored, np.float32) - zero_point) * scale, dtype=np.float32)
+    total = sum(stored)
+    expected = (total + 2) // 4 if total > 0 else -((2 - total) // 4)
+    rounded = np.asarray(fake_quantize(mean, np.float32(low), np.float32(high), averaged=True))
+    assert round(float(rounded) / float(scale)) + zero_point == expected
+
+
 def test_an_empty_range_gives_zero() -> None:
     from tinyml_sdk.quantize.fake_quantization import fake_quantize
 

@@ -165,6 +165,20 @@ def test_a_norm_that_cannot_be_folded_is_frozen() -> None:
     assert result.ranges.trained == 4
 
 
+def test_calibration_sees_what_inference_does() -> None:
+    """No Dropout, which would double half of the values; in batches, of which the mean counts."""
+    from keras import layers as kl
+
+    from tinyml_sdk.compress.qat import prepare
+
+    data = np.full((128, 6), 2.0, np.float32)
+    data[64:] = 4.0
+    training = prepare(dense(kl.Dropout(0.5), kl.Dense(1, name="d")), calibration=[data])
+    ends = {layer.name: layer.learnt() for layer in training.layers if type(layer).__name__ == "MovingRange"}
+    assert ends.popitem() == ("d_range", training.get_layer("d_range").learnt())
+    assert [*ends.values()] == [(0.0, 3.0)]
+
+
 def refused(make: Callable[[Any], list[Any]], shape: tuple[int, ...]) -> InputError:
     import keras
     from keras import layers as kl

@@ -45,7 +45,7 @@ def bake(training: Any) -> Any:
         if is_input(call):
             return arguments[0]
         if isinstance(layer, MovingRange):
-            return as_range(layer.name, layer.learnt())(arguments[0])
+            return as_range(layer.name, layer.learnt())(arguments[0], averaged=keywords["averaged"])
         if isinstance(layer, FixedRange):
             return as_range(layer.name, (layer.low, layer.high))(arguments[0])
         if not isinstance(layer, QuantizedWeights):

@@ -52,11 +52,13 @@ class Site:
         group: The name of the range it has; tensors of one group share it.
         number: Which of the group's observed tensors it is; None for one that follows from those.
         fixed: Whether its operator prescribes the scale.
+        averaged: Whether an average pooling made it.
     """
 
     group: str
     number: int | None
     fixed: bool = False
+    averaged: bool = False
 
 
 @dataclass
@@ -130,7 +132,7 @@ def _add(
     if any(maker is call for maker in deciding) and not fixed:
         number = placement.observed.get(name, 0)
         placement.observed[name] = number + 1
-    placement.sites[output] = Site(name, number, bool(fixed))
+    placement.sites[output] = Site(name, number, bool(fixed), kind_of(call.layer).startswith("AveragePooling"))
 
 
 def _role(call: Call, model: str) -> str:

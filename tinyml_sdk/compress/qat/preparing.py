@@ -49,8 +49,6 @@ def prepare(
     Raises:
         InputError: a layer that cannot be trained for int8, by name; a subclassed model.
     """
-    import keras
-
     if granularity not in GRANULARITIES:
         raise InputError(
             f"{granularity!r} is no granularity", where="prepare", hint=f"choose one of {', '.join(GRANULARITIES)}"
@@ -60,10 +58,19 @@ def prepare(
     plain = _with_separate_activations(fold_batch_norm(model))
     training = _with_rounding(plain, place(plain), granularity, momentum)
     if calibration is not None:
-        for start in range(0, len(calibration[0]), _BATCH):
-            batch = [array[start : start + _BATCH] for array in calibration]
-            training(keras.tree.pack_sequence_as(training.input, batch), training=True)
+        _calibrate(training, calibration)
     return training
+
+
+def _calibrate(training: Any, samples: Sequence[Array]) -> None:
+    import keras
+
+    from .training_layers import observing
+
+    with observing(training):
+        for start in range(0, len(samples[0]), _BATCH):
+            batch = [array[start : start + _BATCH] for array in samples]
+            training(keras.tree.pack_sequence_as(training.input, batch), training=False)
 
 
 def quantize_aware(
@@ -136,7 +143,7 @@ def _with_rounding(model: Any, placement: Placement, granularity: Granularity, m
             return layer(values)
         if site.group not in ranges:
             ranges[site.group] = MovingRange(placement.observed[site.group], momentum, name=site.group)
-        return ranges[site.group](values, site=site.number)
+        return ranges[site.group](values, site=site.number, averaged=site.averaged)
 
     training = rebuild(model, apply)
     for call in calls_of(model):
