@@ -6,6 +6,7 @@ import json
 import os
 import select
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -21,6 +22,8 @@ from tinyml_sdk.boards.model import FlashTool
 from tinyml_sdk.errors import BoardError, DeviceTimeoutError, FlashError, MissingToolError, TargetError
 from tinyml_sdk.flash import read_flash_image
 from tinyml_sdk.link import Client
+from tinyml_sdk.link.frame import Frame, FrameDecoder, encode_frame
+from tinyml_sdk.link.messages import MessageType
 from tinyml_sdk.simulator import BoardSimulator, PtyBoard
 from tinyml_sdk.targets import SerialTarget, open_target
 from tinyml_sdk.targets import serial as serial_target
@@ -343,6 +346,46 @@ def test_what_cannot_be_flashed_is_known_before_anything_is_built(monkeypatch):
             SerialTarget(load_board("netduinoplus2"), pty.path, tool="st-flash")
     with pytest.raises(TargetError, match="no such port"):
         SerialTarget(load_board(BOARD), "/dev/nothing", flash=False)
+
+
+class Crashed:
+    """A board whose program has crashed: it tells so whatever it is asked, until it is reset."""
+
+    def __init__(self, stream, forever=False):
+        self._stream = stream
+        self._forever = forever
+        self._crashed = True
+        self._decoder = FrameDecoder()
+        self._answers = b""
+
+    def write(self, data):
+        for frame in self._decoder.feed(data):
+            reset = frame.type == MessageType.RESET
+            if self._crashed and not reset:
+                fault = struct.pack("<7I", 3, 0x1234, 0x5678, 1 << 25, 0, 0x2000_1000, 0x2000_0000)
+                self._answers += encode_frame(Frame(frame.sequence, MessageType.FAULT, fault))
+                continue
+            if reset and self._forever:
+                self._answers += encode_frame(Frame(frame.sequence, MessageType.RESET | 0x80, b""))
+                continue
+            self._crashed = False
+            self._stream.write(encode_frame(frame))
+
+    def read(self, deadline):
+        answers, self._answers = self._answers, b""
+        return answers or self._stream.read(deadline)
+
+
+def test_a_board_that_had_crashed_is_started_again():
+    with simulated(spoil=Crashed) as (pty, _), SerialTarget(load_board(BOARD), pty.path, flash=False) as target:
+        assert Client(target.open()).info().board == BOARD
+
+
+def test_a_board_that_crashes_at_once_is_reported():
+    with simulated(spoil=lambda stream: Crashed(stream, forever=True)) as (pty, _):
+        target = SerialTarget(load_board(BOARD), pty.path, flash=False)
+        with pytest.raises(TargetError, match=r"crashed \(division by zero\) at pc 0x00001234"):
+            target.open()
 
 
 def test_a_board_in_its_boot_loader_may_have_no_port_yet():

@@ -33,6 +33,7 @@ __all__ = [
     "flash_image",
     "get_flasher",
     "intel_hex",
+    "list_flashers",
     "read_flash_image",
     "require_flasher",
     "uf2",
@@ -55,6 +56,11 @@ def get_flasher(name: str) -> Flasher:
     if name not in _FLASHERS:
         raise InputError(f"no flash tool {name!r}", hint=f"choose one of {', '.join(_FLASHERS)}")
     return _FLASHERS[name]()
+
+
+def list_flashers() -> tuple[str, ...]:
+    """The names `get_flasher` knows."""
+    return tuple(_FLASHERS)
 
 
 def choose_way(board: Board, tool: str | None = None, project: Path | None = None) -> FlashTool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 from ..boards.model import Board
-from ..errors import DeviceTimeoutError, TargetError
+from ..errors import DeviceTimeoutError, ProtocolError, TargetError
 from ..flash import Progress, flash_image, require_flasher
 from ..link import Client, SerialLine
 from .base import CounterInfo, Target
@@ -71,7 +72,7 @@ class SerialTarget(Target):
         self._project = project
         self._progress = progress
         self._line: SerialLine | None = None
-        self._flashed: Path | None = None
+        self._flashed = b""  # digest of what is on the board
         self.retry_after = request_seconds(board.console.baud)
         self._flasher = require_flasher(board, tool, project) if flash else None
         if self._flasher is None or not self._flasher.hides_port:
@@ -93,12 +94,15 @@ class SerialTarget(Target):
         Raises:
             BoardError, InputError, MissingToolError, FlashError: as for `flash_image`.
         """
-        if self._flasher is None or self._flashed == elf:
+        if self._flasher is None:
+            return
+        digest = hashlib.sha256(elf.read_bytes()).digest() if elf.is_file() else b"none"
+        if digest == self._flashed:
             return
         device = None if self._flasher.hides_port else self._open_line().device
         self.close()  # the tool wants the port for itself
         flash_image(self._board, elf, port=device, tool=self._tool, project=self._project, progress=self._progress)
-        self._flashed = elf
+        self._flashed = digest
 
     def open(self) -> SerialLine:
         """Open the port and wait for the application.
@@ -107,10 +111,11 @@ class SerialTarget(Target):
             TargetError: the port cannot be opened, or the application does not answer; says what was heard instead.
         """
         self.close()
-        line = self._open_line(_AFTER_FLASH_PATIENCE_S if self._flashed is not None else 0.0)
+        line = self._open_line(_AFTER_FLASH_PATIENCE_S if self._flashed else 0.0)
         line.reset_board(self._board.reset)
+        client = Client(line, retry_after=self.retry_after, deadline=_BOOT_DEADLINE_S)
         try:
-            Client(line, retry_after=self.retry_after, deadline=_BOOT_DEADLINE_S).info()
+            self._wait_for_application(client)
         except DeviceTimeoutError as error:
             self.close()
             why = explain_silence(error.received, self._board.console.baud, line.device)
@@ -143,6 +148,15 @@ class SerialTarget(Target):
         if info.counter_hz == 0:
             raise TargetError("the firmware has no counter", where=self._port, hint="give its board file a counter")
         return info.clock_hz / info.counter_hz
+
+    def _wait_for_application(self, client: Client) -> None:
+        """Wait until the firmware answers. One that crashed some time before is started again, once."""
+        try:
+            client.info()
+        except (DeviceTimeoutError, ProtocolError):
+            raise
+        except TargetError:
+            client.reset()
 
     def _open_line(self, patience: float = 0.0) -> SerialLine:
         self.close()

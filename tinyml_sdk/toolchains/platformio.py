@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ..errors import MissingToolError
 from .base import BuildJob, BuildResult, Toolchain, missing_tool, staged_output
 from .cache import cache_dir
 from .process import run_program
-from .zig import zig_environment
+from .zig import zig_cache
 
 __all__ = ["PlatformioToolchain", "offline_environment"]
 
@@ -56,9 +57,9 @@ class PlatformioToolchain(Toolchain):
             raise ValueError("PlatformIO builds firmware: the job needs a board")
         workspace = (job.root / "build" / "platformio").resolve()
         environment = {"PLATFORMIO_WORKSPACE_DIR": str(workspace), **_quiet()}
-        if job.board.platformio is None:
-            environment |= {**offline_environment(), **zig_environment()}
-        with staged_output(job) as staged:
+        emulated = job.board.platformio is None
+        with staged_output(job) as staged, zig_cache() if emulated else nullcontext({}) as cache:
+            environment |= {**offline_environment(), **cache} if emulated else {}
             command = [sys.executable, "-m", "platformio", "run", "--environment", job.board.name]
             said = self._run(command, job, environment)
             staged.write_bytes((workspace / "build" / job.board.name / "firmware.elf").read_bytes())

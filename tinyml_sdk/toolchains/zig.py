@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,10 +20,10 @@ from .base import (
     search_flags,
     staged_output,
 )
-from .cache import cache_dir
+from .cache import cache_dir, one_at_a_time
 from .process import run_program
 
-__all__ = ["ZigToolchain", "find_zig", "zig_environment"]
+__all__ = ["ZigToolchain", "find_zig", "zig_cache"]
 
 _CODE = (
     "-ffreestanding",
@@ -65,7 +67,8 @@ class ZigToolchain(Toolchain):
             script.write_text(_SCRIPT.format(script=job.linker_script))
             command = [zig, "cc", *compile_flags, *_LINK, *search_flags(job)]
             command += ["-T", str(script), *job.sources, "-o", str(staged)]
-            warnings = self._run(command, job, zig_environment())
+            with zig_cache() as environment:
+                warnings = self._run(command, job, environment)
         return BuildResult(job.output, self.name, _version(zig), (*compile_flags, *_LINK), warnings)
 
 
@@ -85,10 +88,16 @@ def _require_zig() -> str:
     return program
 
 
-def zig_environment() -> dict[str, str]:
-    """Both of zig's caches in the user's cache folder; left to itself it makes one in the project."""
-    folder = str(cache_dir("zig"))
-    return {"ZIG_GLOBAL_CACHE_DIR": folder, "ZIG_LOCAL_CACHE_DIR": folder}
+@contextmanager
+def zig_cache() -> Iterator[dict[str, str]]:
+    """The environment in which zig may run: both its caches in the user's cache folder, for one process at a time.
+
+    Left to itself zig makes a cache in the project. And two of it that compile at once in one cache take locks on files
+    that they share in different order: sooner or later they wait for each other for ever (seen with 0.15.2).
+    """
+    folder = cache_dir("zig")
+    with one_at_a_time(folder):
+        yield {"ZIG_GLOBAL_CACHE_DIR": str(folder), "ZIG_LOCAL_CACHE_DIR": str(folder)}
 
 
 @lru_cache
