@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,8 @@ class PlatformioToolchain(Toolchain):
         workspace = (job.root / "build" / "platformio").resolve()
         environment = {"PLATFORMIO_WORKSPACE_DIR": str(workspace), **_quiet()}
         emulated = job.board.platformio is None
-        with staged_output(job) as staged, zig_cache() if emulated else nullcontext({}) as cache:
+        cache_in_turn: AbstractContextManager[dict[str, str]] = zig_cache() if emulated else nullcontext({})
+        with staged_output(job) as staged, cache_in_turn as cache:
             environment |= {**offline_environment(), **cache} if emulated else {}
             command = [sys.executable, "-m", "platformio", "run", "--environment", job.board.name]
             said = self._run(command, job, environment)
