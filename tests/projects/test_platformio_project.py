@@ -10,8 +10,9 @@ import pytest
 from support.firmware_check import DIGITS, run_tool
 from support.tools import require_tool
 
-from tinyml_sdk import benchmark, build_firmware, generate
+from tinyml_sdk import benchmark, build_firmware, generate, load_board
 from tinyml_sdk.errors import BuildError, MissingToolError
+from tinyml_sdk.flash import choose_way
 from tinyml_sdk.toolchains import get_toolchain, platformio
 from tinyml_sdk.toolchains.platformio import offline_environment
 
@@ -91,3 +92,24 @@ def test_without_platformio_the_remedy_is_named(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(MissingToolError) as caught:
         build_firmware(DIGITS, tmp_path / "p", board="mps2-an386", toolchain="platformio")
     assert "tinyml-sdk[platformio]" in caught.value.hint
+
+
+def test_a_board_on_a_port_is_flashed_from_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ESP32's boot loader and partition table are PlatformIO's: it must upload, not a tool that has the ELF only."""
+    asked: dict[str, object] = {}
+
+    class AskedError(Exception):
+        pass
+
+    def serial_target(*_: object, **options: object) -> None:
+        asked.update(options)
+        raise AskedError
+
+    monkeypatch.setattr("tinyml_sdk.bench.benchmark.SerialTarget", serial_target)
+    for toolchain, project in (("platformio", tmp_path / "p"), ("zig", None)):
+        with pytest.raises(AskedError):
+            benchmark(DIGITS, board="esp32dev", port="/dev/null", toolchain=toolchain, project_dir=tmp_path / "p")
+        assert asked["project"] == project
+    esp32 = load_board("esp32dev")
+    assert choose_way(esp32, project=tmp_path / "p").tool == "platformio"
+    assert choose_way(esp32).tool == "esptool"

@@ -26,7 +26,7 @@ def run_bit_exact(elf: Path, board: str, model: Path = DIGITS) -> Measurement:
         expected = open_reference(model, inspection, stack).run(samples)
         assert inspection.board is not None
         device = stack.enter_context(open_target("builtin", inspection.board))
-        measurement = measure(device, elf, inspection.graph, samples, 1, lambda *_: None)
+        measurement = measure(device, elf, inspection.graph, inspection.board, samples, 1, lambda *_: None)
     assert compare_outputs("reference", expected, measurement.outputs).bit_exact
     return measurement
 
