@@ -69,8 +69,8 @@ def compress(
 ) -> None:
     """Make a Keras model smaller, stage by stage.
 
-    The int8 model is measured after each. Stages come from a recipe (docs/compression.md), or from the options that name one, in the order in which they are
-    listed here. Needs TensorFlow: pip install "tinyml-sdk[keras]".
+    The int8 model is measured after each. Stages come from a recipe (docs/compression.md), or from the options that
+    name one, in the order in which they are listed here. Needs TensorFlow: pip install "tinyml-sdk[keras]".
     """
     from ..compress import compress as run
     from ..compress.checkpoints import Checkpoints
