@@ -5,10 +5,13 @@ Each command of `tinyml` is one function here:
 - `inspect_model`: layers, cost and memory plan of a model; whether it fits a board
 - `generate`: the model as C, alone or as a firmware project
 - `build_firmware`: the project compiled
+- `flash_firmware`: put on a board
 - `benchmark`: run, compared with the reference and measured
 - `load_result`, `compare_results`: two measurements side by side
 - `compress_model`: a Keras model made smaller by a recipe of stages, each measured on the int8 model
 - `quantize_model`: a Keras model as an int8 .tflite file, checked and measured
+- `connect`: a board, real or emulated, whose loaded models are functions of NumPy arrays
+- `detect_boards`: what is plugged in
 - `list_boards`, `load_board`, `diagnose`: what there is to run on and with
 
 Everything is imported when it is first used, so `import tinyml_sdk` costs nothing.
@@ -26,17 +29,22 @@ if TYPE_CHECKING:
     from .boards import Board, list_boards, load_board
     from .compress import CompressionResult, Recipe, load_recipe
     from .compress.pipeline import compress_model
+    from .detect import DetectedPort, detect_boards
+    from .device import Device, Session, connect
     from .doctor import Finding, diagnose
     from .errors import (
         BoardError,
         BuildError,
         CheckError,
+        DeviceResetError,
         DeviceTimeoutError,
         FitError,
+        FlashError,
         InputError,
         MismatchError,
         MissingToolError,
         ModelError,
+        PortBusyError,
         ProtocolError,
         RegressionError,
         TargetError,
@@ -44,6 +52,7 @@ if TYPE_CHECKING:
         ToolError,
     )
     from .firmware import Firmware, Inspection, build_firmware, generate, inspect_model
+    from .flashing import flash_firmware
     from .graph import Graph, read_graph
     from .quantize import QuantizationResult, quantize_model
 
@@ -57,20 +66,26 @@ __all__ = [
     "CheckError",
     "Comparison",
     "CompressionResult",
+    "DetectedPort",
+    "Device",
+    "DeviceResetError",
     "DeviceTimeoutError",
     "Finding",
     "Firmware",
     "FitError",
+    "FlashError",
     "Graph",
     "InputError",
     "Inspection",
     "MismatchError",
     "MissingToolError",
     "ModelError",
+    "PortBusyError",
     "ProtocolError",
     "QuantizationResult",
     "Recipe",
     "RegressionError",
+    "Session",
     "TargetError",
     "TinymlError",
     "ToolError",
@@ -79,7 +94,10 @@ __all__ = [
     "build_firmware",
     "compare_results",
     "compress_model",
+    "connect",
+    "detect_boards",
     "diagnose",
+    "flash_firmware",
     "generate",
     "inspect_model",
     "list_boards",
@@ -95,17 +113,23 @@ _HOMES = {
     "Board": "boards",
     "Comparison": "bench.comparison",
     "CompressionResult": "compress",
+    "DetectedPort": "detect",
+    "Device": "device",
     "Finding": "doctor",
     "Firmware": "firmware",
     "Graph": "graph",
     "Inspection": "firmware",
     "QuantizationResult": "quantize",
     "Recipe": "compress",
+    "Session": "device",
     "benchmark": "bench.benchmark",
     "build_firmware": "firmware",
     "compare_results": "bench.comparison",
     "compress_model": "compress.pipeline",
+    "connect": "device",
+    "detect_boards": "detect",
     "diagnose": "doctor",
+    "flash_firmware": "flashing",
     "generate": "firmware",
     "inspect_model": "firmware",
     "list_boards": "boards",

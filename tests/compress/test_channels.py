@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,8 @@ from support.tools import require_tool
 from tinyml_sdk.compress.channels import analyze_channels
 from tinyml_sdk.compress.rebuild import mask, rebuild
 from tinyml_sdk.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +45,8 @@ GROUPS: dict[str, list[tuple[tuple[str, ...], int]]] = {
     "autoencoder": [(("down",), 8), (("code",), 6), (("decode",), 8), (("up",), 4)],
     "shared": [(("conv", "deep"), 8), (("wide",), 16)],
     "recurrent": [(("conv",), 8), (("dense",), 8)],
+    # `reader` and `bn` take a's and b's channels in turn.
+    "shared_readers": [(("a", "b"), 8), (("reader",), 4)],
     "siamese": [(("first",), 8), (("last",), 4)],
     "nested": [(("backbone_conv",), 8), (("backbone_core_conv",), 8), (("conv",), 4)],
 }
@@ -187,7 +194,7 @@ def test_a_layer_followed_in_one_call_and_not_in_another() -> None:
     inputs = keras.Input((6, 6, 2))
     slopes = layers.Reshape((-1, 4), name="twice")
     a, b = layers.Conv2D(8, 1, name="a")(inputs), layers.Conv2D(4, 1, name="b")(inputs)
-    x = layers.Concatenate(axis=1)([slopes(a), slopes(b)])
+    x = layers.Concatenate()([layers.Flatten()(slopes(a)), layers.Flatten()(slopes(b))])
     model = keras.Model(inputs, layers.Dense(2, name="out")(layers.Dense(4, name="hidden")(x)))
     analysis = analyze_channels(model)
     assert [group.layers for group in analysis.groups] == [("hidden",)]
@@ -216,6 +223,11 @@ def test_units_of_recurrent_layers_stay() -> None:
     assert locked.keys() == {"gru", "lstm", "out"}
     assert "recurrent" in locked["gru"]
     assert locked["lstm"].endswith("recurrent one, whose units stay")
+
+
+def test_importing_the_package_imports_no_keras() -> None:
+    code = "import sys, tinyml_sdk.compress.prune_filters; sys.exit(bool({'keras', 'tensorflow'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_models_without_a_graph() -> None:

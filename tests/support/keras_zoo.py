@@ -155,6 +155,16 @@ def siamese(keras: Any, layers: Any) -> Any:
     return keras.Model([left, right], layers.Dense(2, name="out")(x))
 
 
+def shared_readers(keras: Any, layers: Any) -> Any:
+    """Layers called with channels that have nothing else in common."""
+    i = keras.Input((6, 2))
+    bn, reader = layers.BatchNormalization(name="bn"), layers.Conv1D(4, 1, name="reader")
+    x = reader(bn(layers.Conv1D(8, 3, name="a")(i)))
+    y = reader(bn(layers.Conv1D(8, 2, name="b")(i)))
+    x = layers.Concatenate()([layers.GlobalMaxPooling1D()(x), layers.GlobalMaxPooling1D()(y)])
+    return keras.Model(i, layers.Dense(2, name="out")(x))
+
+
 ZOO: dict[str, Callable[[Any, Any], Any]] = {
     build.__name__: build
     for build in (
@@ -169,6 +179,7 @@ ZOO: dict[str, Callable[[Any, Any], Any]] = {
         shared,
         nested,
         recurrent,
+        shared_readers,
         siamese,
     )
 }

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..graph import DType, Tensor
 
-__all__ = ["check_inputs", "load_inputs", "quantize"]
+__all__ = ["check_inputs", "inferences_of", "load_inputs", "quantize"]
 
 Array = npt.NDArray[Any]
 Pattern = Callable[[np.random.Generator, int, int], Array]
@@ -213,8 +213,21 @@ def _column(file: str, arrays: Mapping[str, Array], tensor: Tensor, position: in
             where=file,
             hint=f"name the array {' or '.join(repr(key) for key in keys)}",
         )
-    where = f"{file}: {key}"
-    return _converted(where, _batched(where, arrays[key], tensor), tensor)
+    return inferences_of(arrays[key], tensor, f"{file}: {key}")
+
+
+def inferences_of(array: Array, tensor: Tensor, where: str) -> Array:
+    """One or many inferences of an input, as the model stores them: shape (N, *tensor.shape).
+
+    Args:
+        array: Of any number of inferences along the first axis, with or without the model's own batch axis of one; or a
+            single inference. Floats are real values and are quantized; int8 passes as it is.
+        where: What to call it in errors.
+
+    Raises:
+        InputError: its shape or dtype does not fit.
+    """
+    return _converted(where, _batched(where, array, tensor), tensor)
 
 
 def _batched(where: str, array: Array, tensor: Tensor) -> Array:

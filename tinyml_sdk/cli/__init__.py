@@ -20,10 +20,12 @@ from .compare import compare
 from .compress import compress
 from .doctor import doctor
 from .errors import run_guarded
+from .flash import flash
 from .generate import generate
 from .inspect import inspect
 from .output import emit
 from .quantize import quantize
+from .simulate import simulate
 
 __all__ = ["app", "main"]
 
@@ -87,7 +89,9 @@ app.command()(quantize)
 app.command()(inspect)
 app.command()(generate)
 app.command()(build)
+app.command()(flash)
 app.command()(bench)
 app.command()(compare)
+app.command()(simulate)
 app.add_typer(boards_app, name="boards")
 app.command()(doctor)

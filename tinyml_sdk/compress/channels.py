@@ -202,14 +202,7 @@ def _grouped(
     for channels, reason in locks:
         for channel in np.unique(numbered(channels)).tolist():
             reasons.setdefault(channel, reason)
-    makers: list[Counter[str]] = [Counter() for _ in number]
-    for name in filter(producers.__contains__, layers):
-        for channel in layers[name].outputs.tolist():
-            makers[channel][name] += 1
-    members: dict[tuple[tuple[str, int], ...], list[int]] = {}
-    for channel, made_by in enumerate(makers):
-        if made_by and channel not in reasons:
-            members.setdefault(tuple(made_by.items()), []).append(channel)
+    members = _members(layers, producers, reasons)
     group_of = np.full(len(number), -1, dtype=np.int64)
     place_of = np.zeros(len(number), dtype=np.int64)
     for index, together in enumerate(members.values()):
@@ -221,6 +214,20 @@ def _grouped(
     )
     locked = tuple(_locked(names, layers, producers, reasons, strangers))
     return Analysis(groups, locked, layers, group_of, place_of)
+
+
+def _members(
+    layers: Mapping[str, LayerChannels], producers: set[str], reasons: Mapping[int, str]
+) -> dict[tuple[tuple[str, int], ...], list[int]]:
+    """The channels that are not locked, by the layers that make them and how many filters of each that takes."""
+    makers: dict[int, Counter[str]] = {}
+    for name in filter(producers.__contains__, layers):
+        for channel in layers[name].outputs.tolist():
+            makers.setdefault(channel, Counter())[name] += 1
+    members: dict[tuple[tuple[str, int], ...], list[int]] = {}
+    for channel in sorted(makers.keys() - reasons.keys()):
+        members.setdefault(tuple(makers[channel].items()), []).append(channel)
+    return members
 
 
 def _locked(

@@ -103,8 +103,8 @@ def layer_scores(
         inputs: Samples (N, …), for several inputs a list or dictionary of them as the model takes it. Needed for
             `activation`, `gradient` and `hessian`.
         labels: What the loss takes as y_true, (N, …). Needed for `gradient` and `hessian`.
-        loss: A Keras loss, its name, or a function (y_true, y_pred); None is the sparse categorical cross-entropy of
-            integer labels.
+        loss: A Keras loss, its name, or a function (y_true, y_pred); None is the cross-entropy of integer labels,
+            sparse categorical or, for a single sigmoid, binary.
         samples: At most this many samples are used, evenly spread over those given.
 
     Returns:

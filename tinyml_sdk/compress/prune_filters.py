@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from .channels import Analysis, Group, Locked, analyze_channels, checked
-from .filters_activations import as_columns
 from .filters_budget import Budget, keep_within
 from .filters_replay import flattened
+from .filters_samples import as_columns
 from .importance import Importance, filter_scores
 from .rebuild import rebuild
 
