@@ -16,10 +16,22 @@ from .base import Constant, ParameterValue
 from .fixed_point import rescale
 from .weights import FilterConstants
 
-__all__ = ["DSP", "DspConstants", "dsp_constants", "padded_order", "padded_to_words", "pair_cost", "row_cost"]
+__all__ = [
+    "DSP",
+    "MIXED_WEIGHTS_REFUSED",
+    "DspConstants",
+    "dsp_constants",
+    "padded_order",
+    "padded_to_words",
+    "pair_cost",
+    "row_cost",
+]
 
 DSP = frozenset({"dsp"})
 """What a core must have."""
+
+MIXED_WEIGHTS_REFUSED = "two weights do not fit one half word, or a sum its part of 32 bits"
+"""Why a layer for which `dsp_constants` has none is not computed by such a kernel."""
 
 _FRACTION = 15  # TINYML_DSP_FRACTION
 _LANES = 4  # channels that share an entry of the scales
