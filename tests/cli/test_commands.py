@@ -52,6 +52,12 @@ def test_inspect_prints_a_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert err == ""
 
 
+def test_inspect_explains_the_kernels(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", DIGITS, "--board", "mps2-an386", "--kernels"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"CONV_2D +conv_2d_dsp +[\d,]+  the cheapest\n +conv_2d +[\d,]+  costs \d\.\d times", out)
+
+
 def test_inspect_json_to_stdout_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", DIGITS, "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["model"]["name"] == "digits"

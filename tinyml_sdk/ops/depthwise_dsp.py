@@ -17,7 +17,7 @@ from ..graph import Tensor
 from .base import Constant, Input, Layer, OpView, Output, Parameters, ParameterValue, Scratch
 from .fixed_point import rescale
 from .overlap import IN_PLACE
-from .selection import Candidate
+from .selection import Candidate, Refusal
 from .weights import FilterConstants
 from .window import Window
 
@@ -47,8 +47,8 @@ Int64 = npt.NDArray[np.int64]
 
 def dsp_depthwise(
     view: OpView, window: Window, constants: FilterConstants, input_: Tensor, portable: Layer
-) -> Candidate | None:
-    """The layer for the DSP extension, or None where its shape or its numbers are not covered.
+) -> Candidate | Refusal:
+    """The layer for the DSP extension, or why its shape or its numbers are not covered.
 
     Args:
         view: The op.
@@ -59,13 +59,13 @@ def dsp_depthwise(
     """
     channels = input_.shape[3]
     if channels < _LANES or not _is_covered(window, view, channels):
-        return None
+        return Refusal("tinyml_dsp_depthwise", "it is for 3x3 filters of stride 1 or 2 over four channels or more")
     form = _form(constants.requantization)
     numbers = _saturated(constants, form) if form != "clamp" else None
     if numbers is None:
         form, numbers = "clamp", _general(constants)
     if numbers is None:
-        return None
+        return Refusal("tinyml_dsp_depthwise", "its sums or shifts leave no exact form")
     stride = window.stride_width
     layer = Layer(
         op=view.op,
