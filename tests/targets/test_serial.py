@@ -29,7 +29,11 @@ from tinyml_sdk.targets import SerialTarget, open_target
 from tinyml_sdk.targets import serial as serial_target
 
 BOARD = "mps2-an386"
-BOARDS = [board.name for board in list_boards() if board.emulators.builtin]
+IN_QEMU = [board.name for board in list_boards() if board.emulators.qemu is not None]
+EMULATED = [
+    *((board.name, "builtin") for board in list_boards() if board.emulators.builtin),
+    *((board, "qemu") for board in IN_QEMU),
+]
 KWS = corpus_model("mlperf_tiny/kws")
 
 
@@ -135,8 +139,7 @@ def test_a_stale_board_is_flashed_and_then_right(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("emulator", ["builtin", "qemu"])
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize(("board", "emulator"), EMULATED)
 def test_every_emulated_board_over_a_port(board, emulator):
     require_tool(TARGET_TOOLS[emulator])
     elf = firmware(board)
@@ -152,7 +155,7 @@ def test_every_emulated_board_over_a_port(board, emulator):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("board", IN_QEMU)
 def test_qemus_own_terminal_is_a_board(board, tmp_path):
     """`-serial pty`: QEMU waits with -S until the port is open, or its boot text would be lost."""
     require_tool("qemu-system-arm")
