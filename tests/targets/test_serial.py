@@ -292,6 +292,43 @@ def test_a_port_that_vanishes_and_returns_in_the_middle(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_port_that_vanishes_for_good_is_what_the_error_says():
+    ended = []
+
+    class Pulled:
+        """The cable is pulled after so many bytes to the board."""
+
+        def __init__(self, stream):
+            self._stream = stream
+            self._written = 0
+
+        def write(self, data):
+            self._written += len(data)
+            if self._written > 500 and not ended:
+                ended.append(True)
+            self._stream.write(data)
+
+        def read(self, deadline):
+            return self._stream.read(deadline)
+
+    require_tool(TARGET_TOOLS["builtin"])
+    with open_target("builtin", load_board(BOARD)) as target:
+        target.load(firmware(BOARD))
+        pty = PtyBoard(Pulled(target.open()))
+
+        def play():
+            pty.serve(lambda: not ended)
+            pty.close()
+
+        thread = threading.Thread(target=play, daemon=True)
+        thread.start()
+        with pytest.raises(TargetError, match="the port vanished and was not back after 8 s") as caught:
+            benchmark(DIGITS, board=BOARD, port=pty.path, flash=False)
+        thread.join()
+    assert "cable" in caught.value.hint
+
+
+@pytest.mark.slow
 def test_a_stale_firmware_is_named(tmp_path):
     other = tmp_path / "other.tflite"
     other.write_bytes(DIGITS.read_bytes() + bytes(16))
