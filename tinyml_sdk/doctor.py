@@ -73,6 +73,7 @@ def diagnose() -> tuple[Finding, ...]:
         _try("tflite-micro", _reference, "the reference for outputs; without it, the same C on this host"),
         _toolchain("host compiler", get_toolchain("host"), "the reference where tflite-micro is missing"),
         _toolchain("gnu_arm", get_toolchain("gnu_arm"), "--toolchain gnu_arm"),
+        _toolchain("platformio", get_toolchain("platformio"), "--toolchain platformio"),
         _try("qemu", _qemu, "--target qemu"),
         _try("flash tools", _flash_tools, "tinyml flash; each board file names the ones for its board"),
         _try("serial ports", _serial_ports, "boards on a cable"),

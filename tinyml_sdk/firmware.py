@@ -12,6 +12,7 @@ from .codegen import (
     GeneratedProject,
     ModelSource,
     Optimize,
+    ProjectKind,
     generate_model,
     generate_project,
     weight_bytes,
@@ -98,7 +99,12 @@ def _channels(graph: Graph) -> int:
 
 
 def generate(
-    model: str | Path, output: str | Path, *, board: str | Path | None = None, optimize: Optimize = "speed"
+    model: str | Path,
+    output: str | Path,
+    *,
+    board: str | Path | None = None,
+    project: ProjectKind = "baremetal",
+    optimize: Optimize = "speed",
 ) -> ModelSource | GeneratedProject:
     """Write C for a model into a folder: the model library alone, or with a board a whole firmware project.
 
@@ -108,10 +114,12 @@ def generate(
         model: Path of a .tflite file.
         output: A folder that is new, empty, or was generated and not changed since.
         board: Name or file of the board to write a benchmark firmware for.
+        project: Whose habits the firmware project follows: `baremetal`, `cmake`, `platformio`, `esp_idf` or `arduino`.
         optimize: `speed` specialises each layer's kernel, `size` shares one instance.
 
     Raises:
-        ModelError, BoardError: as for `inspect_model`.
+        ModelError: as for `inspect_model`.
+        BoardError: there is no such board, or no project of that kind for it.
         FitError: the model cannot fit the board.
         InputError: the folder holds other files or cannot be written.
     """
@@ -120,9 +128,9 @@ def generate(
         source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
         write_folder(Path(output), source.files, {"model": source.name, "optimize": optimize})
         return source
-    project = _project(inspect_model(model, board), optimize)
-    write_folder(Path(output), project.files, project.manifest)
-    return project
+    whole = _project(inspect_model(model, board), optimize, project)
+    write_folder(Path(output), whole.files, whole.manifest)
+    return whole
 
 
 def build_firmware(
@@ -156,13 +164,13 @@ def firmware_image(
     return build_firmware(firmware, folder, board=board, toolchain=toolchain, optimize=optimize).elf
 
 
-def _project(inspection: Inspection, optimize: Optimize) -> GeneratedProject:
+def _project(inspection: Inspection, optimize: Optimize, kind: ProjectKind = "baremetal") -> GeneratedProject:
     """The firmware project, unless the model cannot fit."""
     board = inspection.board
     assert board is not None
     check_fit(board, inspection.plan.arena_bytes, inspection.weight_bytes)
     source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
-    return generate_project(inspection.graph, source, inspection.plan, board, optimize)
+    return generate_project(inspection.graph, source, inspection.plan, board, optimize, kind)
 
 
 def build_inspected(inspection: Inspection, folder: Path, toolchain: str, optimize: Optimize) -> Firmware:
@@ -170,7 +178,7 @@ def build_inspected(inspection: Inspection, folder: Path, toolchain: str, optimi
     board = inspection.board
     assert board is not None
     compiler = get_toolchain(toolchain)
-    project = _project(inspection, optimize)
+    project = _project(inspection, optimize, "platformio" if toolchain == "platformio" else "baremetal")
     write_folder(folder, project.files, project.manifest)
     job = BuildJob(
         root=folder,

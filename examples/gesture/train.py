@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import keras
 
 SEED = 7
-EPOCHS = 8
+EPOCHS = 16
 BATCH = 64
 
 SEGLEARN = Wheel("seglearn", "1.2.5", "ec6b952c85c9627050102854b372d85951563d3b990df677d7c55547e87413dd")

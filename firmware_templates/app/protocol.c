@@ -300,21 +300,28 @@ static void answer(const uint8_t *request, size_t size) {
   }
 }
 
-static void serve(void) {
-  for (;;) {
-    const int byte = port_read();
-    if (byte >= 0) {
-      const size_t size = frame_receive(&receiver, (uint8_t)byte);
-      if (size != 0) {
-        answer(receiver.bytes, size);
-      }
+void protocol_poll(void) {
+  for (int byte = port_read(); byte >= 0; byte = port_read()) {
+    const size_t size = frame_receive(&receiver, (uint8_t)byte);
+    if (size != 0) {
+      answer(receiver.bytes, size);
     }
   }
 }
 
-void protocol_run(void) {
+static void serve(void) {
+  for (;;) {
+    protocol_poll();
+  }
+}
+
+void protocol_start(void) {
   calibrate_counter();
   model_ready = APP_MODEL(init)(arena, sizeof arena) == 0;
+}
+
+void protocol_run(void) {
+  protocol_start();
   serve();
 }
 

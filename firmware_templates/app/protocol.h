@@ -36,6 +36,10 @@
 
 #include "port.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define PROTOCOL_VERSION 2u
 
 enum protocol_error {
@@ -48,7 +52,16 @@ enum protocol_error {
 /* Initialises the model, then answers requests for ever. */
 void protocol_run(void);
 
+/* The same in two steps, for frameworks that have a main loop of their own: once, then again and
+ * again. A poll takes what waits on the console, and returns when nothing does. */
+void protocol_start(void);
+void protocol_poll(void);
+
 /* For ports that catch crashes: tells the host, then waits to be reset. Does not return. */
 void protocol_fault(const struct port_fault *fault);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -15,7 +15,13 @@ from tinyml_sdk.errors import BoardError
 from tinyml_sdk.resources import boards_dir, templates_dir
 from tinyml_sdk.yaml_files.lines import YamlError, parse_yaml
 
-SHIPPED = ("microbit", "mps2-an385", "mps2-an386", "mps2-an500", "netduinoplus2")
+EMULATED = ("microbit", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "netduinoplus2")
+REAL = (
+    *("disco_f407vg", "esp32-c3-devkitm-1", "esp32-c6-devkitc-1", "esp32-s3-devkitc-1", "esp32dev", "nano33ble"),
+    *("nrf52840_dk", "nrf5340_dk", "nucleo_f446re", "nucleo_h743zi", "nucleo_l4r5zi", "nucleo_u575zi_q"),
+    *("pico", "pico2", "teensy41", "xiao_nrf52840"),
+)
+SHIPPED = tuple(sorted((*EMULATED, *REAL)))
 GOOD = (boards_dir() / "mps2-an386.yaml").read_text(encoding="utf-8")
 
 
@@ -48,16 +54,24 @@ def test_the_boards_that_ship():
 def test_a_board_that_ships_says_where_its_facts_are_from(name):
     board = load_board(name)
     assert board.name == name
-    assert "QEMU" in board.source
-    assert board.emulators.builtin
-    assert board.emulators.qemu is not None
+    assert len(board.source) > 20
+    if name in EMULATED:
+        assert "QEMU" in board.source
+        assert board.emulators.builtin
+        assert board.emulators.qemu is not None
+    else:
+        assert board.flash_with
+        assert ("platformio" in board.projects) == (board.platformio is not None)
+        assert any("silicon" in quirk for quirk in board.quirks)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_files_of_its_port_exist(name):
     files = port_files(load_board(name))
     ports = templates_dir() / "ports"
-    assert all((ports / file).is_file() for file in (*files.sources, *files.headers, files.linker))
+    assert all((ports / file).is_file() for file in (*files.sources, *files.headers))
+    assert (files.linker is not None) == ("baremetal" in load_board(name).projects)
+    assert files.linker is None or (ports / files.linker).is_file()
     assert all((ports / folder).is_dir() for folder in files.include_dirs)
     assert len(set(files.sources)) == len(files.sources)
 
@@ -117,21 +131,24 @@ def test_a_file_in_a_folder_is_called_like_its_board(monkeypatch, tmp_path):
         ("clock_hz: 25_000_000", "clock_hz: 010", "7", "010 is not a decimal number or 0x… integer"),
         ("clock_hz: 25_000_000", "clock_hz: " + "10" * 6000, "7", "integer"),
         ("port: mps2", "port: mps2\nbaud: 9600", "15: baud", "unknown key"),
-        ("address:", "adress:", "12: console.address", "is missing (and 1 more)"),
+        ("address:", "adress:", "12: console.adress", "unknown key"),
+        ("address: 0x4000_4000, ", "", "12: console.address", "is missing: cmsdk_uart needs it"),
         ("baud: 115_200}", "baud: 115_200, bits: 8}", "12: console.bits", "unknown key"),
         (
             "cmsdk_uart",
             "pl011",
             "12: console.driver",
-            "should be 'cmsdk_uart', 'stm32_usart' or 'nrf51_uart', not 'pl011'",
+            "should be 'cmsdk_uart', 'stm32_usart', 'stm32_lpuart', 'nrf51_uart', 'nrf_uarte', 'arduino_serial' or",
         ),
+        ("cmsdk_uart", "nrf51_uart", "12: console.tx_pin", "is missing: nrf51_uart needs it"),
+        ("baud: 115_200}", "rx_pin: 3, baud: 9600}", "12: console.rx_pin", "cmsdk_uart takes no pins"),
         ("core: cortex-m4", "core: cortex-m5", "5: core", "'cortex-m5' is not one of cortex-m0"),
         ("fpu: fpv4-sp-d16", "fpu: fpv5-d16", "6: fpu", "'fpv5-d16': a cortex-m4 has none or fpv4-sp-d16"),
         ("cortex-m4\nfpu: fpv4-sp-d16", "cortex-m0", "10: counter", "has no DWT"),
         ("origin: 0x2000_0000", "origin: 0x1000", "10: ram", "overlaps with flash"),
         ("origin: 0x2000_0000", "origin: 0xFFFF_0000", "10: ram.size", "behind the last address"),
         ("origin: 0x2000_0000", "origin: 0x2000_0004", "10: ram.origin", "multiple of 8"),
-        ("[baremetal]", "[baremetal, make]", "13: projects.1", "should be 'baremetal'"),
+        ("[baremetal", "[make, baremetal", "13: projects.0", "should be 'baremetal'"),
         ("name: mps2-an386", "name: ../x", "1: name", "should match pattern"),
         (
             "  qemu: {machine: mps2-an386}",
@@ -251,9 +268,9 @@ def test_a_board_must_fit_its_port(tmp_path):
 
     port = fault("port: mps2", "port: mps")
     assert str(port) == "mps2-an386: there is no port 'mps'"
-    assert port.hint.startswith("did you mean mps2? known: mps2, nrf51, stm32f4")
+    assert port.hint.startswith("did you mean mps2? known: arduino, esp_idf, mps2, nrf51, nrf52, nrf53, stm32f4")
     assert "there is no port '../host'" in str(fault("port: mps2", "port: ../host"))
-    assert "the port mps2 has no console driver 'nrf51_uart'" in str(fault("cmsdk_uart", "nrf51_uart"))
+    assert "the port mps2 has no console driver 'stm32_usart'" in str(fault("cmsdk_uart", "stm32_usart"))
     assert "the port mps2 has no counter 'nrf_timer'" in str(fault("counter: dwt", "counter: nrf_timer"))
 
 

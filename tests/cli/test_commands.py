@@ -47,7 +47,7 @@ def error_of(capsys: pytest.CaptureFixture[str]) -> str:
 def test_inspect_prints_a_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", DIGITS, "--board", "microbit"]) == 0
     out, err = capsys.readouterr()
-    assert out.startswith("digits.tflite  11,336 bytes")
+    assert out.startswith("digits.tflite  11,040 bytes")
     assert "On microbit" in out
     assert err == ""
 

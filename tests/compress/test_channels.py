@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,8 @@ from support.tools import require_tool
 from tinyml_sdk.compress.channels import analyze_channels
 from tinyml_sdk.compress.rebuild import mask, rebuild
 from tinyml_sdk.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.slow
 
@@ -39,6 +44,10 @@ GROUPS: dict[str, list[tuple[tuple[str, ...], int]]] = {
     # Of decode's 32 units those of a channel of the image go together, and 8 channels of it there are.
     "autoencoder": [(("down",), 8), (("code",), 6), (("decode",), 8), (("up",), 4)],
     "shared": [(("conv", "deep"), 8), (("wide",), 16)],
+    "recurrent": [(("conv",), 8), (("dense",), 8)],
+    # `reader` and `bn` take a's and b's channels in turn.
+    "shared_readers": [(("a", "b"), 8), (("reader",), 4)],
+    "siamese": [(("first",), 8), (("last",), 4)],
     "nested": [(("backbone_conv",), 8), (("backbone_core_conv",), 8), (("conv",), 4)],
 }
 
@@ -185,7 +194,7 @@ def test_a_layer_followed_in_one_call_and_not_in_another() -> None:
     inputs = keras.Input((6, 6, 2))
     slopes = layers.Reshape((-1, 4), name="twice")
     a, b = layers.Conv2D(8, 1, name="a")(inputs), layers.Conv2D(4, 1, name="b")(inputs)
-    x = layers.Concatenate(axis=1)([slopes(a), slopes(b)])
+    x = layers.Concatenate()([layers.Flatten()(slopes(a)), layers.Flatten()(slopes(b))])
     model = keras.Model(inputs, layers.Dense(2, name="out")(layers.Dense(4, name="hidden")(x)))
     analysis = analyze_channels(model)
     assert [group.layers for group in analysis.groups] == [("hidden",)]
@@ -209,6 +218,18 @@ def test_layers_with_more_weights_than_they_should_have() -> None:
     assert "lora_kernel" in analysis.locked[0].reason
 
 
+def test_units_of_recurrent_layers_stay() -> None:
+    locked = {one.layer: one.reason for one in analyze_channels(zoo_model("recurrent")).locked}
+    assert locked.keys() == {"gru", "lstm", "out"}
+    assert "recurrent" in locked["gru"]
+    assert locked["lstm"].endswith("recurrent one, whose units stay")
+
+
+def test_importing_the_package_imports_no_keras() -> None:
+    code = "import sys, tinyml_sdk.compress.prune_filters; sys.exit(bool({'keras', 'tensorflow'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 def test_models_without_a_graph() -> None:
     import keras
 
@@ -218,5 +239,15 @@ def test_models_without_a_graph() -> None:
     with pytest.raises(InputError, match="is a Own, whose layers cannot be followed") as caught:
         analyze_channels(Own())
     assert "functional" in caught.value.hint
+
+    class Rewired(keras.Model):  # type: ignore[misc]
+        """Has a graph, and does something else."""
+
+        def call(self, inputs: Any) -> Any:
+            return super().call(inputs) * 2
+
+    inputs = keras.Input((4,))
+    with pytest.raises(InputError, match="is a Rewired"):
+        analyze_channels(Rewired(inputs, keras.layers.Dense(2)(inputs)))
     with pytest.raises(InputError, match="no input shape"):
         analyze_channels(keras.Sequential([keras.layers.Dense(4)]))

@@ -204,7 +204,7 @@ def plain_model(keras: Any, name: str, last: str | None, units: int = 3, **more:
     return keras.Sequential(
         [
             keras.Input((6, 2)),
-            keras.layers.Conv1D(5, 3, activation="tanh", name="conv"),
+            keras.layers.Conv1D(5, 3, activation="relu", name="conv"),
             keras.layers.Flatten(),
             keras.layers.Dense(units, activation=last, name="scores", **more),
         ],
@@ -308,10 +308,6 @@ def test_the_last_activation_is_found_wherever_it_is(keras: Any) -> None:
     layers = keras.layers
     inner = keras.Sequential([keras.Input((6,)), layers.Dense(3, activation="sigmoid")])
 
-    class FakeQuant(keras.layers.Layer):  # type: ignore[misc]
-        def call(self, inputs: Any) -> Any:
-            return inputs
-
     def form(*last: Any) -> str:
         outputs = keras.Input((6,))
         for layer in last:
@@ -319,7 +315,7 @@ def test_the_last_activation_is_found_wherever_it_is(keras: Any) -> None:
         return output_pair(outputs, outputs).student
 
     assert form(layers.Dense(3, activation="softmax"), layers.Dropout(0.1), layers.Reshape((3, 1))) == "softmax"
-    assert form(layers.Dense(3), layers.Softmax(), FakeQuant()) == "softmax"
+    assert form(layers.Dense(3), layers.Softmax(), layers.Identity()) == "softmax"
     assert form(layers.Dense(3), layers.Activation("sigmoid")) == "sigmoid"
     assert form(layers.Dense(3), keras.ops.sigmoid) == "sigmoid"
     assert form(inner) == "sigmoid"
@@ -328,6 +324,31 @@ def test_the_last_activation_is_found_wherever_it_is(keras: Any) -> None:
     assert form(layers.Dense(3, activation="softmax"), layers.Activation("tanh")) == "linear"
     with pytest.raises(InputError, match="softmax is over axis 1"):
         form(layers.Reshape((2, 3)), layers.Softmax(axis=1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("last", ["softmax", "sigmoid"])
+def test_a_student_in_quantization_aware_training(keras: Any, last: str) -> None:
+    """Its last activation is behind a layer that rounds; its layers have the names of the model it was made from."""
+    from tinyml_sdk.compress.qat import bake, prepare
+
+    inputs = RNG.standard_normal((32, 6, 2)).astype(np.float32)
+    teacher, model = plain_model(keras, "teacher", last), plain_model(keras, "model", last)
+    student = prepare(model, calibration=[inputs])
+    for tensor in (student.outputs[0], bake(student).outputs[0]):
+        pair = output_pair(teacher.outputs[0], tensor)
+        assert (pair.meaning, pair.teacher, pair.student) == (last, last, last)
+
+    trainer = Distillation(teacher, temperature=2.0, alpha=0.0, features=(FeatureMatch("conv", "conv"),)).wrap(student)
+    trainer.compile(keras.optimizers.Adam(0.01))
+    before = weights(teacher)
+    history = trainer.fit(inputs, epochs=25, verbose=0).history["loss"]
+    assert history[-1] < 0.7 * history[0]
+    assert same(before, weights(teacher))
+    errors = [
+        np.abs(m.predict(inputs, verbose=0) - teacher.predict(inputs, verbose=0)).mean() for m in (model, student)
+    ]
+    assert errors[1] < 0.7 * errors[0]
 
 
 @pytest.mark.slow

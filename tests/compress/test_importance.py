@@ -209,8 +209,12 @@ def test_hessian_of_binary_cross_entropy() -> None:
 
     p = 1 / (1 + np.exp(-SAMPLES @ WEIGHTS @ READOUT))
     model = dense_model(WEIGHTS, READOUT, "sigmoid")
-    found = scores_of(model, "hessian", inputs=SAMPLES, labels=np.ones((5, 1)), loss=keras.losses.BinaryCrossentropy())
-    np.testing.assert_allclose(found, (p * (1 - p)).mean() * READOUT[:, 0] ** 2, rtol=1e-3)
+    expected = (p * (1 - p)).mean() * READOUT[:, 0] ** 2
+    for loss in (keras.losses.BinaryCrossentropy(), "binary_crossentropy"):
+        found = scores_of(model, "hessian", inputs=SAMPLES, labels=np.ones((5, 1)), loss=loss)
+        np.testing.assert_allclose(found, expected, rtol=1e-3)
+    by_default = scores_of(model, "hessian", inputs=SAMPLES, labels=np.array([0, 1, 1, 0, 1]))
+    np.testing.assert_allclose(by_default, expected, rtol=1e-3)
 
 
 def test_hessian_equals_the_loss_s_second_difference() -> None:

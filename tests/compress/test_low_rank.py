@@ -92,6 +92,41 @@ def test_dense_at_full_rank_is_itself_on_any_number_of_axes(keras: Any) -> None:
         assert_same_outputs(model, at_full_rank(model, layer, "svd"))
 
 
+@settings(max_examples=15)
+@given(st.data())
+def test_graphs_keep_their_shape_whatever_it_is(data: st.DataObject) -> None:
+    """Branches, residuals and concatenations, every layer of them factorised at full rank."""
+    import keras
+
+    layers = keras.layers
+    tensors = [
+        keras.Input((6, 6, channels)) for channels in data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=2))
+    ]
+    inputs = list(tensors)
+    for number in range(data.draw(st.integers(1, 6))):
+        source = data.draw(st.sampled_from(tensors))
+        kind = data.draw(st.sampled_from(["conv", "dense", "residual", "concatenate", "operator"]))
+        if kind == "conv":
+            made = layers.Conv2D(4, 3, padding="same", activation="relu", name=f"conv_{number}")(source)
+        elif kind == "dense":
+            made = layers.Dense(3, name=f"dense_{number}")(source)
+        elif kind == "residual":
+            made = layers.Add()([source, layers.Conv2D(source.shape[-1], 1, name=f"point_{number}")(source)])
+        elif kind == "concatenate":
+            made = layers.Concatenate()([source, data.draw(st.sampled_from(tensors))])
+        else:
+            made = source * 0.5 + 1.0
+        tensors.append(made)
+    output = layers.Dense(2, name="head")(layers.Concatenate()(tensors))
+    model = keras.Model(inputs if len(inputs) > 1 else inputs[0], output)
+    small = model
+    for layer in model.layers:
+        if layer.weights:
+            method = "svd" if isinstance(layer, layers.Dense) else data.draw(st.sampled_from(["svd", "tucker2"]))
+            small = at_full_rank(small, small.get_layer(layer.name), method)
+    assert_same_outputs(model, small)
+
+
 def test_cp_of_a_kernel_that_is_one(keras: Any) -> None:
     rng = np.random.default_rng(3)
     for kind, window in ((keras.layers.Conv2D, (3, 3)), (keras.layers.Conv1D, (5,))):
@@ -249,3 +284,14 @@ def test_bad_input(keras: Any) -> None:
         low_rank(model, ratio=0.5)
     with pytest.raises(InputError, match="size is open"):
         low_rank(keras.Sequential([keras.Input((None, 8)), keras.layers.Conv1D(8, 3)]), ratio=0.5)
+
+
+def test_a_model_that_was_trained_with_a_loss_of_its_own(keras: Any) -> None:
+    """Keras copies a compiled model with its loss, and fails for all but its own."""
+    start = keras.Input((24,))
+    hidden = keras.layers.Dense(24, name="hidden")(start)
+    for model in (keras.Model(start, hidden), keras.Sequential([start, keras.layers.Dense(24)])):
+        model.compile("adam", loss=lambda truth, output: (truth - output) ** 2)
+        model.fit(np.zeros((4, 24)), np.zeros((4, 24)), verbose=0)
+        assert not low_rank(model, ratio=0.5).model.compiled
+        assert model.compiled

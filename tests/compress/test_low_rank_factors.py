@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyml_sdk.compress.low_rank_factors import Cp, Decomposition, Spatial, Svd, Tucker2
@@ -31,6 +31,7 @@ def test_nothing_is_lost_at_full_rank(shape: tuple[int, ...], method: type[Decom
     assert factors.parameters == decomposition.parameters(factors.rank)
 
 
+@settings(max_examples=40)
 @given(shapes, st.sampled_from(METHODS), st.data())
 def test_every_channel_between_has_norm_1(
     shape: tuple[int, ...], method: type[Decomposition], data: st.DataObject

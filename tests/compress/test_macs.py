@@ -8,13 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.keras_zoo import ZOO, zoo_model
+from support.keras_zoo import ZOO, random_inputs, zoo_model
 from support.tools import require_tool
 
+from tinyml_sdk import quantize_model
 from tinyml_sdk.compress.channels import analyze_channels
+from tinyml_sdk.compress.filters_budget import CostModel
+from tinyml_sdk.compress.importance import filter_scores
 from tinyml_sdk.compress.macs import count_macs, layer_costs, weight_bytes
+from tinyml_sdk.compress.prune_filters import prune_filters
 from tinyml_sdk.compress.rebuild import rebuild
 from tinyml_sdk.errors import InputError
+from tinyml_sdk.graph import parse_graph
 from tinyml_sdk.quantize.loading import read_keras
 
 pytestmark = pytest.mark.slow
@@ -102,22 +107,41 @@ def test_a_shared_layer_works_twice_and_is_stored_once() -> None:
     assert costs["conv"].weight_bytes == 9 * 2 * 8 + 4 * 8
 
 
+@pytest.mark.parametrize("what", ["macs", "weight bytes"])
 @pytest.mark.parametrize("name", ZOO)
-def test_costs_without_rebuilding(name: str) -> None:
+def test_costs_without_rebuilding(name: str, what: Any) -> None:
     """What a budget is searched with is what the rebuilt model costs."""
     model = zoo_model(name)
     analysis = analyze_channels(model)
-    rng = np.random.default_rng(0)
-    kept = {group: rng.permutation(group.size)[: 1 + group.size // 3] for group in analysis.groups}
-    stays = analysis.stays(kept)
-    expected = {cost.layer: (cost.macs, cost.weight_bytes) for cost in layer_costs(rebuild(model, analysis, kept))}
-    assert {cost.layer: cost.with_channels(analysis, stays) for cost in layer_costs(model)} == expected
+    scores = filter_scores(model, analysis, "l1")
+    costs = CostModel(model, analysis, scores, what)
+    count = count_macs if what == "macs" else weight_bytes
+    assert costs.total({group: group.size for group in analysis.groups}) == count(model)
+    left = {group: 1 + group.size // 3 for group in analysis.groups}
+    kept = {group: np.argsort(-scores[group], kind="stable")[:size] for group, size in left.items()}
+    assert costs.total(left) == count(rebuild(model, analysis, kept))
+    for group in analysis.groups:
+        assert costs.total(left) + costs.change(left, group, 1) == costs.total(left | {group: 1})
 
 
-def test_digits() -> None:
-    """As `tinyml inspect` says of the int8 file."""
-    model = read_keras(ROOT / "examples" / "digits" / "digits.keras", "digits")
-    assert count_macs(model) == 35_968
+@pytest.mark.parametrize("name", ["digits", "ic", "ic pruned"])
+def test_the_int8_file_costs_what_was_told(name: str) -> None:
+    """MACs and constants of the file that the converter makes of the model, byte for byte; ic has normalizations."""
+    import keras
+
+    path = CORPUS / "mlperf_tiny_ic.h5" if "ic" in name.split() else ROOT / "examples" / "digits" / "digits.keras"
+    if not path.exists():
+        pytest.skip(f"no corpus at {CORPUS}")
+    model = read_keras(path, name)
+    if "pruned" in name:
+        model = prune_filters(model, max_macs=3_000_000, multiple=1).model
+    result = quantize_model(model, {model.inputs[0].name: keras.tree.flatten(random_inputs(model, 12))[0]})
+    # Not the shapes of reshapes, which are int32 vectors as biases are.
+    graph = parse_graph(result.content)
+    read = {index for op in graph.ops if op.name != "RESHAPE" for index in op.inputs}
+    constants = [tensor.data for tensor in graph.tensors if tensor.index in read and tensor.data is not None]
+    assert result.macs == count_macs(model)
+    assert sum(data.nbytes for data in constants) == weight_bytes(model)
 
 
 @pytest.mark.parametrize(("name", "macs"), [("ad", 264_192), ("ic", 12_501_632), ("vww", 7_489_664)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -62,6 +62,7 @@ def test_two_of_four_along_the_input_channels() -> None:
     assert mask(column[:2], pattern=NOfM(2, 4)).all()  # a tail no longer than N loses nothing
 
 
+@settings(max_examples=40)
 @given(kernels, st.sampled_from([(1, 2), (2, 4), (1, 4), (3, 4), (2, 8)]))
 def test_n_of_m_holds_and_keeps_the_greatest(kernel: np.ndarray, numbers: tuple[int, int]) -> None:
     kept, group = numbers
@@ -81,6 +82,7 @@ def test_blocks_by_hand_and_by_both_norms() -> None:
     assert by_l2.T.tolist() == [[True] * 4, [False] * 4]
 
 
+@settings(max_examples=40)
 @given(kernels, st.integers(1, 3), st.integers(1, 4), st.floats(0.05, 0.95))
 def test_blocks_go_as_a_whole_and_to_the_count(kernel: np.ndarray, outputs: int, inputs: int, sparsity: float) -> None:
     result = mask(kernel, sparsity=sparsity, pattern=Blocks(outputs, inputs))
@@ -96,6 +98,7 @@ def test_blocks_go_as_a_whole_and_to_the_count(kernel: np.ndarray, outputs: int,
     assert removed == min(int(np.floor(sparsity * blocks + 0.5)), blocks - 1)
 
 
+@settings(max_examples=40)
 @given(kernels, st.floats(0.01, 0.99))
 def test_sparsity_is_exact_and_the_rest_is_greater(kernel: np.ndarray, sparsity: float) -> None:
     stays = mask(kernel, sparsity=sparsity)
@@ -104,6 +107,7 @@ def test_sparsity_is_exact_and_the_rest_is_greater(kernel: np.ndarray, sparsity:
         assert np.abs(kernel[~stays]).max() <= np.abs(kernel[stays]).min()
 
 
+@settings(max_examples=40)
 @given(kernels, st.sampled_from([None, Blocks(1, 4), NOfM(1, 4)]), st.lists(st.floats(0, 1), min_size=2, max_size=5))
 def test_what_a_share_removes_a_greater_one_removes_too(
     kernel: np.ndarray, pattern: NOfM | Blocks | None, shares: list[float]

@@ -131,6 +131,8 @@ def test_bad_input(keras: Any) -> None:
             assert "'head'" in caught.value.hint
     with pytest.raises(InputError, match="no dense or convolutional"):
         prune_weights(keras.Sequential([keras.Input((4,)), keras.layers.ReLU()]), sparsity=0.5)
+    with pytest.raises(InputError, match="no weights yet"):
+        prune_weights(keras.Sequential([keras.layers.Dense(4)]), sparsity=0.5)
     for options in ({"steps": 0}, {"end": 0.0}, {"end": 1.5}, {"every": 0}):
         with pytest.raises(InputError), gradual_pruning(model, **({"steps": 10, "sparsity": 0.5} | options)):
             pass
@@ -202,3 +204,50 @@ def test_gradual_pruning_ends_at_the_target_whatever_happens(keras: Any) -> None
         raise KeyboardInterrupt
     assert model.get_layer("hidden").kernel.constraint is None
     assert zeros(model.get_layer("hidden").kernel.numpy()) == 0
+
+
+@pytest.mark.slow
+def test_gradual_pruning_of_a_part_of_the_model_that_is_trained(keras: Any) -> None:
+    """As a student is within a distiller; the outer model was compiled and trained before, some steps at a time."""
+    x, y = data()
+    model = dense_network(keras, "adam")
+    start = keras.Input((12,))
+    outer = keras.Model(start, keras.layers.Dense(3)(model(start)))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    outer.compile("adam", loss, steps_per_execution=3)
+    outer.fit(x, y, batch_size=8, verbose=0)
+    kernel = model.get_layer("hidden").kernel
+    with (
+        recorded(keras, kernel) as (recorder, seen),
+        gradual_pruning(model, 24, sparsity=0.5, scope="layer") as callback,
+    ):
+        outer.fit(x, y, batch_size=8, epochs=3, verbose=0, callbacks=[callback, recorder])
+    assert all(not later[earlier == 0].any() for earlier, later in pairwise(seen))
+    assert zeros(seen[-1]) == zeros(kernel.numpy()) == 120
+
+
+@pytest.mark.slow
+def test_wrapped_layers_are_pruned_and_recurrent_ones_are_not(keras: Any) -> None:
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((5, 6)),
+            layers.TimeDistributed(layers.Dense(8), name="each"),
+            layers.Bidirectional(layers.LSTM(4), name="both"),
+            layers.Dense(2, name="head"),
+        ]
+    )
+    done = prune_weights(model, sparsity=0.5, scope="layer")
+    assert [(layer.layer, layer.weights, layer.zeros) for layer in done.layers] == [("each", 48, 24), ("head", 16, 8)]
+
+
+@pytest.mark.slow
+def test_a_model_that_was_trained_with_a_loss_of_its_own(keras: Any) -> None:
+    """Keras copies a compiled model with its loss, and fails for all but its own."""
+    start = keras.Input((24,))
+    hidden = keras.layers.Dense(24, name="hidden")(start)
+    for model in (keras.Model(start, hidden), keras.Sequential([start, keras.layers.Dense(24)])):
+        model.compile("adam", loss=lambda truth, output: (truth - output) ** 2)
+        model.fit(np.zeros((4, 24)), np.zeros((4, 24)), verbose=0)
+        assert not prune_weights(model, sparsity=0.5).model.compiled
+        assert model.compiled

@@ -170,6 +170,33 @@ def assert_computes_as_simulated(graph: Graph, content: bytes, baked: Any, data:
     assert steps.mean() < 1
 
 
+def odd_places() -> Any:
+    """Operators instead of layers, Dropout before ReLU, ReLU behind poolings and products, nested concatenations."""
+    import keras
+    from keras import layers as kl
+    from keras import ops
+
+    i = keras.Input((12, 12, 3))
+    x = kl.ReLU()(kl.Dropout(0.3)(kl.Conv2D(6, 3, padding="same")(i)))
+    y = kl.Conv2D(6, 3)(kl.ZeroPadding2D(1)(x))
+    x = ops.relu(x + y)
+    z = kl.ReLU()(kl.AveragePooling2D(2)(kl.Conv2D(5, 1)(x)))
+    w = kl.ReLU()(kl.Multiply()([z, kl.Conv2D(5, 2, strides=2)(x)]))
+    c = kl.Concatenate()([kl.Concatenate()([z, w]), kl.MaxPooling2D(2)(x)])
+    c = kl.Reshape((36, 16))(kl.Activation("relu")(c))
+    return keras.Model(i, kl.Dense(2)(kl.Flatten()(kl.Dense(4)(c))))
+
+
+def test_places_of_ranges_that_are_not_obvious() -> None:
+    from tinyml_sdk.compress.qat import bake, prepare
+
+    data = samples(20, 12, 12, 3)
+    baked = bake(prepare(odd_places(), calibration=[data]))
+    result = quantize_model(baked, data)
+    assert result.ranges.trained == 8  # all that meets in the concatenation has one
+    assert_computes_as_simulated(parse_graph(result.content), result.content, baked, data)
+
+
 def test_the_ranges_that_training_found_are_the_scales() -> None:
     from tinyml_sdk.compress.qat import bake
 

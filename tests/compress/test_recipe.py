@@ -122,3 +122,11 @@ def test_a_damaged_recipe_is_a_recipe_or_an_error(
         read(folder, GOOD[:at] + new + GOOD[at + removed :])
     except InputError as error:
         assert error.where.startswith(str(folder))
+
+
+def test_the_recipe_in_the_docs_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "compression.md").read_text(encoding="utf-8")
+    recipe = read(tmp_path, page.partition("```yaml\n")[2].partition("```")[0])
+    kinds = {stage.stage for stage in recipe.stages}
+    assert len(kinds) == len(recipe.stages) == 8
+    assert recipe.training == Recipe(stages=recipe.stages).training

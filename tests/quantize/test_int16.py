@@ -116,6 +116,16 @@ def test_digits_are_finer_and_as_accurate() -> None:
 
 
 @pytest.mark.slow
+def test_per_tensor_depthwise_layers_are_beyond_the_converter() -> None:
+    require_tool("tensorflow")
+    with pytest.raises(ModelError, match="converter refused the model") as caught:
+        quantize_model(
+            DIGITS / "digits.keras", DIGITS / "digits_test.npz", activations="int16", granularity="per-tensor"
+        )
+    assert "use per-channel weights" in caught.value.hint
+
+
+@pytest.mark.slow
 def test_an_interpreter_that_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is good all the same; with int8 it would be an error."""
     require_tool("tensorflow")

@@ -137,6 +137,34 @@ def nested(keras: Any, layers: Any) -> Any:
     return keras.Model(i, layers.Dense(2, name="out")(layers.Flatten()(x)))
 
 
+def recurrent(keras: Any, layers: Any) -> Any:
+    """Recurrent layers lose inputs and keep their units."""
+    i = keras.Input((7, 3))
+    x = layers.Conv1D(8, 3, padding="same", activation="relu", name="conv")(i)
+    x = layers.GRU(6, return_sequences=True, name="gru")(x)
+    x = layers.Dense(8, activation="sigmoid", name="dense")(x)
+    return keras.Model(i, layers.Dense(3, name="out")(layers.LSTM(5, name="lstm")(x)))
+
+
+def siamese(keras: Any, layers: Any) -> Any:
+    """One model called twice, as a layer."""
+    i = keras.Input((6, 2))
+    tower = keras.Model(i, layers.Conv1D(4, 1, name="last")(layers.Conv1D(8, 3, name="first")(i)), name="tower")
+    left, right = keras.Input((6, 2)), keras.Input((6, 2))
+    x = layers.Concatenate()([layers.Flatten()(tower(left)), layers.Flatten()(tower(right))])
+    return keras.Model([left, right], layers.Dense(2, name="out")(x))
+
+
+def shared_readers(keras: Any, layers: Any) -> Any:
+    """Layers called with channels that have nothing else in common."""
+    i = keras.Input((6, 2))
+    bn, reader = layers.BatchNormalization(name="bn"), layers.Conv1D(4, 1, name="reader")
+    x = reader(bn(layers.Conv1D(8, 3, name="a")(i)))
+    y = reader(bn(layers.Conv1D(8, 2, name="b")(i)))
+    x = layers.Concatenate()([layers.GlobalMaxPooling1D()(x), layers.GlobalMaxPooling1D()(y)])
+    return keras.Model(i, layers.Dense(2, name="out")(x))
+
+
 ZOO: dict[str, Callable[[Any, Any], Any]] = {
     build.__name__: build
     for build in (
@@ -150,6 +178,9 @@ ZOO: dict[str, Callable[[Any, Any], Any]] = {
         autoencoder,
         shared,
         nested,
+        recurrent,
+        shared_readers,
+        siamese,
     )
 }
 

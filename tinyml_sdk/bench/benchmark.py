@@ -45,7 +45,7 @@ def benchmark(
         model: Path of a .tflite file.
         board: Name or file of the board.
         target: Where to run: `builtin` or `qemu`.
-        toolchain: What to build with: `zig` or `gnu_arm`.
+        toolchain: What to build with: `zig`, `gnu_arm` or `platformio`.
         optimize: `speed` or `size`.
         runs: Least number of inferences to count; every input is run at least once.
         inputs: An .npz file with inputs and, for accuracy, labels; made-up inputs of several amplitudes where None.
@@ -72,8 +72,10 @@ def benchmark(
     else:
         samples, labels = load_inputs(inputs, graph.input_tensors)
     with ExitStack() as stack:
-        device = stack.enter_context(_open_device(target, inspection.board, port, flash, tool, report))
         folder = Path(project_dir) if project_dir else Path(stack.enter_context(tempfile.TemporaryDirectory())) / "p"
+        # PlatformIO flashes what only its project knows: boot loader, partition table.
+        project = folder if toolchain == "platformio" else None
+        device = stack.enter_context(_open_device(target, inspection.board, port, flash, tool, project, report))
         report("building", 0, 1)
         firmware = build_inspected(inspection, folder, toolchain, optimize)
         report("building", 1, 1)
@@ -94,8 +96,14 @@ def benchmark(
 
 
 def _open_device(
-    target: str, board: Board, port: str | None, flash: bool, tool: str | None, progress: Progress
+    target: str,
+    board: Board,
+    port: str | None,
+    flash: bool,
+    tool: str | None,
+    project: Path | None,
+    progress: Progress,
 ) -> Target:
     if port is None:
         return open_target(target, board)
-    return SerialTarget(board, port, flash=flash, tool=tool, progress=progress)
+    return SerialTarget(board, port, flash=flash, tool=tool, project=project, progress=progress)

@@ -37,6 +37,13 @@ DTR the boot strap (IO0, IO9), through the two transistors of Espressif's boards
 """
 
 
+FRAMEWORK_CONSOLES = ("arduino_serial", "esp_uart")
+"""Console drivers that are a framework's own."""
+
+PIN_CONSOLES = ("nrf51_uart", "nrf_uarte")
+"""Console drivers that are told their pins."""
+
+
 def _conflict(key: str, message: str) -> PydanticCustomError:
     """A fault between keys, to be shown at `key`."""
     # The message is a format string to pydantic, so it comes as a value.
@@ -66,11 +73,31 @@ class MemoryRegion(_Strict):
 
 
 class Console(_Strict):
-    """The serial port the benchmark application answers on."""
+    """The serial port the benchmark application answers on.
 
-    driver: Literal["cmsdk_uart", "stm32_usart", "nrf51_uart"]
-    address: Address
+    Attributes:
+        driver: `arduino_serial` is the `Serial` of the board's Arduino core, `esp_uart` ESP-IDF's driver.
+        address: Of the UART's registers; 0 where a framework drives it.
+        tx_pin, rx_pin: Where it comes out, for drivers that can put it on any pin (nRF: of port 0).
+    """
+
+    driver: Literal[
+        "cmsdk_uart", "stm32_usart", "stm32_lpuart", "nrf51_uart", "nrf_uarte", "arduino_serial", "esp_uart"
+    ]
+    address: Address = 0
+    tx_pin: Annotated[int, Field(ge=0, le=31)] | None = None
+    rx_pin: Annotated[int, Field(ge=0, le=31)] | None = None
     baud: Annotated[int, Field(ge=1200, le=4_000_000)] = 115_200
+
+    @model_validator(mode="after")
+    def _has_registers(self) -> Console:
+        if self.address == 0 and self.driver not in FRAMEWORK_CONSOLES:
+            raise _conflict("address", f"is missing: {self.driver} needs it")
+        for key in ("tx_pin", "rx_pin"):
+            if (getattr(self, key) is not None) != (self.driver in PIN_CONSOLES):
+                given = getattr(self, key) is not None
+                raise _conflict(key, f"{self.driver} takes no pins" if given else f"is missing: {self.driver} needs it")
+        return self
 
 
 class QemuMachine(_Strict):
@@ -137,9 +164,13 @@ class FlashTool(_Strict):
 
 
 class PlatformioIds(_Strict):
-    """What PlatformIO calls the board: the keys of an environment in `platformio.ini`."""
+    """What PlatformIO calls the board: the keys of an environment in `platformio.ini`.
 
-    platform: Word
+    Attributes:
+        platform: A name in its registry, or the address of a repository.
+    """
+
+    platform: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./:@#+-]*$")]
     board: Word
     framework: Word
 
@@ -163,7 +194,7 @@ class Board(_Strict):
     clock_hz: Annotated[int, Field(ge=32_768, le=2_000_000_000)]
     flash: MemoryRegion
     ram: MemoryRegion
-    counter: Literal["dwt", "systick", "nrf_timer"]
+    counter: Literal["dwt", "systick", "nrf_timer", "esp_cpu", "micros"]
     console: Console
     projects: tuple[ProjectKind, ...]
     port: str

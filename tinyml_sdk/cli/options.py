@@ -67,9 +67,9 @@ ToolOption = Annotated[
 ToolchainOption = Annotated[
     str,
     typer.Option(
-        metavar="zig|gnu_arm",
-        callback=one_of("zig", "gnu_arm"),
-        help="Compiler: zig, a wheel, or gnu_arm, an installed arm-none-eabi-gcc.",
+        metavar="zig|gnu_arm|platformio",
+        callback=one_of("zig", "gnu_arm", "platformio"),
+        help="Compiler: zig, a wheel; gnu_arm, an installed arm-none-eabi-gcc; or PlatformIO.",
     ),
 ]
 OptimizeOption = Annotated[

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from .filters_flow import PRODUCERS, CannotFollow, Channels, Flow, follow, kind_of
-from .filters_replay import Call, calls, flattened
+from .filters_flow import PRODUCERS, RECURRENT, CannotFollow, Channels, Flow, follow, kind_of
+from .filters_replay import Call, calls, flattened, is_graph
 
 __all__ = ["Analysis", "Group", "Kept", "LayerChannels", "Locked", "analyze_channels"]
 
@@ -141,16 +141,15 @@ def analyze_channels(model: Any) -> Analysis:
     # First the reason that no change of the model would lift.
     outputs = [(carried[id(tensor)], "it makes an output of the model") for tensor in flat.outputs]
     names = list(dict.fromkeys(call.layer.name for call in order))
-    producers = {call.layer.name for call in order if kind_of(call.layer) in PRODUCERS}
+    producers = {call.layer.name for call in order if kind_of(call.layer) in PRODUCERS | RECURRENT}
     return _grouped(flow, [*outputs, *flow.locks], names, producers, strangers)
 
 
 def checked(model: Any) -> Any:
     """The model, if it has a graph. Raises InputError if not."""
     import keras
-    from keras.src.models.functional import Functional
 
-    if not isinstance(model, (Functional, keras.Sequential)):
+    if not is_graph(model):
         raise InputError(
             f"is a {type(model).__name__}, whose layers cannot be followed",
             where=str(getattr(model, "name", "model")),
@@ -203,14 +202,7 @@ def _grouped(
     for channels, reason in locks:
         for channel in np.unique(numbered(channels)).tolist():
             reasons.setdefault(channel, reason)
-    makers: list[Counter[str]] = [Counter() for _ in number]
-    for name in filter(producers.__contains__, layers):
-        for channel in layers[name].outputs.tolist():
-            makers[channel][name] += 1
-    members: dict[tuple[tuple[str, int], ...], list[int]] = {}
-    for channel, made_by in enumerate(makers):
-        if made_by and channel not in reasons:
-            members.setdefault(tuple(made_by.items()), []).append(channel)
+    members = _members(layers, producers, reasons)
     group_of = np.full(len(number), -1, dtype=np.int64)
     place_of = np.zeros(len(number), dtype=np.int64)
     for index, together in enumerate(members.values()):
@@ -222,6 +214,20 @@ def _grouped(
     )
     locked = tuple(_locked(names, layers, producers, reasons, strangers))
     return Analysis(groups, locked, layers, group_of, place_of)
+
+
+def _members(
+    layers: Mapping[str, LayerChannels], producers: set[str], reasons: Mapping[int, str]
+) -> dict[tuple[tuple[str, int], ...], list[int]]:
+    """The channels that are not locked, by the layers that make them and how many filters of each that takes."""
+    makers: dict[int, Counter[str]] = {}
+    for name in filter(producers.__contains__, layers):
+        for channel in layers[name].outputs.tolist():
+            makers.setdefault(channel, Counter())[name] += 1
+    members: dict[tuple[tuple[str, int], ...], list[int]] = {}
+    for channel in sorted(makers.keys() - reasons.keys()):
+        members.setdefault(tuple(makers[channel].items()), []).append(channel)
+    return members
 
 
 def _locked(

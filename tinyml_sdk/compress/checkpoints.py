@@ -112,9 +112,8 @@ class Checkpoints:
         file = f"{place:02}-{progressed.reports[-1].name}.keras"
         save_model(progressed.model, self.folder / file)
         path = self.folder / _STATE
-        entries = []
-        if place:
-            entries = json.loads(path.read_text(encoding="utf-8"))["stages"][:place]
+        known = self._entries() if path.is_file() else []
+        entries = known[:place]
         entries.append(
             {
                 "fingerprint": self._expected[place],
@@ -127,14 +126,22 @@ class Checkpoints:
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps({"format": _FORMAT, "stages": entries}, indent=1), encoding="utf-8")
         partial.replace(path)
+        self._forget([entry for entry in known[place:] if entry["file"] != file])
 
     def remove(self) -> None:
         """Take away what `save` wrote."""
         path = self.folder / _STATE
         if not path.is_file():
             return
-        for entry in json.loads(path.read_text(encoding="utf-8"))["stages"]:
-            (self.folder / entry["file"]).unlink(missing_ok=True)
+        self._forget(self._entries())
         path.unlink()
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
+
+    def _entries(self) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = json.loads((self.folder / _STATE).read_text(encoding="utf-8"))["stages"]
+        return entries
+
+    def _forget(self, entries: list[dict[str, Any]]) -> None:
+        for entry in entries:
+            (self.folder / entry["file"]).unlink(missing_ok=True)

@@ -66,7 +66,8 @@ class Distillation:
         features: Layers whose outputs are to be alike (mean squared error). A 1x1 convolution from the student's
             channels to the teacher's is trained along where their numbers differ, and forgotten afterwards. Where the
             numbers of positions differ, both maps are averaged down to the smaller.
-        attention: Layers that are to be active at the same positions; channels may differ.
+        attention: Layers that are to be active at the same positions; channels may differ. Best the outputs of
+            activations: those of a convolution alone are not yet what is active.
         outputs: What the outputs mean. `auto` goes by the last activations, and calls linear outputs classes or
             yes-or-no where the loss given to `compile` is a crossentropy with from_logits=True, else values.
 

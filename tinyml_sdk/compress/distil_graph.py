@@ -31,7 +31,8 @@ class OutputPair:
     student: OutputForm
 
 
-_KEEP_THE_MEANING = {"Dropout", "Flatten", "Identity", "Reshape"}
+_KEEP_THE_MEANING = {"Dropout", "Flatten", "Identity", "Reshape", "ActivationRange", "FixedRange", "MovingRange"}
+"""Classes of layers; the last three round to int8, in quantization-aware training and after it."""
 
 
 def layer_output(model: Any, name: str, what: str) -> Any:
@@ -115,11 +116,10 @@ def _form(tensor: Any) -> OutputForm:
             _check_softmax_axis(operation, tensor)
         if name in ("softmax", "sigmoid"):
             return name  # type: ignore[return-value]
-        node = operation._inbound_nodes[index]
         if getattr(operation, "outputs", None):  # a model within the model
             tensor = operation.outputs[position]
-        elif name is None and _keeps_the_meaning(operation) and len(node.input_tensors) == 1:
-            tensor = node.input_tensors[0]
+        elif type(operation).__name__ in _KEEP_THE_MEANING:
+            (tensor, *_) = operation._inbound_nodes[index].input_tensors
         else:
             return "linear"
 
@@ -141,11 +141,6 @@ def _check_softmax_axis(operation: Any, tensor: Any) -> None:
             where=f"layer {operation.name!r}",
             hint="distillation takes classes along the last axis: permute the outputs",
         )
-
-
-def _keeps_the_meaning(operation: Any) -> bool:
-    kind = type(operation).__name__
-    return kind in _KEEP_THE_MEANING or "Quant" in kind
 
 
 def _meaning(teacher: OutputForm, student: OutputForm) -> Meaning | None:

@@ -107,7 +107,8 @@ def _model_class() -> Any:
             soft, matched = self._traced.terms(x, y_pred, self.adapters, self.loss, sample_weight)
             if alpha == 0:  # labels may be missing, and a loss for them
                 return soft + matched + regularisers
-            labelled = super().compute_loss(x, y, y_pred.outputs, sample_weight, training)  # regularisers in it
+            labelled = super().compute_loss(x, y, y_pred.outputs, sample_weight, training)
+            # Keras has added the regularisers to it, so alpha of them is there: with the rest they count in full.
             return alpha * labelled + (1 - alpha) * (soft + regularisers) + matched
 
         def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:

@@ -16,7 +16,7 @@ the same random numbers every time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,9 @@ import numpy.typing as npt
 from ..errors import InputError
 from .filters_flow import is_per_channel, kind_of
 from .filters_replay import Call, calls
+from .filters_samples import as_columns, checked_labels, spread
 
-__all__ = ["activation_scores", "as_columns"]
+__all__ = ["activation_scores"]
 
 Array = npt.NDArray[Any]
 Loss = Callable[[Any, Any], Any]
@@ -41,7 +42,7 @@ LEAST_PROBABILITY = 1e-7
 
 
 def activation_scores(
-    model: Any, names: Sequence[str], method: str, inputs: Any, labels: Any, loss: Loss | None, samples: int
+    model: Any, names: Sequence[str], method: str, inputs: Any, labels: Any, loss: Loss | str | None, samples: int
 ) -> dict[str, npt.NDArray[np.float64]]:
     """`activation`, `gradient` or `hessian` scores of layers; see `importance.layer_scores`, as for the arguments.
 
@@ -49,15 +50,17 @@ def activation_scores(
         model: Without inner models.
         names: The layers.
     """
+    import keras
+
     columns = as_columns(model, inputs, method)
-    chosen = _chosen(len(columns[0]), samples)
+    chosen = spread(len(columns[0]), samples)
     probe, owners = _probe(model, names)
     if method == "activation":
         found = _magnitudes(probe, len(owners), [column[chosen] for column in columns])
     else:
-        truth = _checked_labels(model, labels, method, len(columns[0]))[chosen]
+        truth = checked_labels(model, labels, method, len(columns[0]))[chosen]
         columns = [column[chosen] for column in columns]
-        loss = loss if loss is not None else _default_loss(model, truth)
+        loss = keras.losses.get(loss) if loss is not None else _default_loss(model, truth)
         measure = _gradients if method == "gradient" else _curvatures
         found = measure(model, probe, columns, truth, loss)
     scores: dict[str, npt.NDArray[np.float64]] = {}
@@ -231,96 +234,15 @@ def _default_loss(model: Any, truth: Array) -> Loss:
             where="labels",
             hint="give the loss that the model was trained with: loss=keras.losses.MeanSquaredError()",
         )
-    classes = model.outputs[0].shape[-1]
+    classes, activation = model.outputs[0].shape[-1], _output_activation(model)
+    if classes == 1 and activation == "sigmoid" and set(np.unique(truth)) <= {0, 1}:
+        binary: Loss = keras.losses.BinaryCrossentropy()
+        return binary
     if truth.min() < 0 or truth.max() >= classes:
         raise InputError(
             f"hold {truth.min()} to {truth.max()}, and the model has {classes} outputs",
             where="labels",
             hint="number the classes from 0, in the order of the model's outputs",
         )
-    loss: Loss = keras.losses.SparseCategoricalCrossentropy(from_logits=_output_activation(model) != "softmax")
+    loss: Loss = keras.losses.SparseCategoricalCrossentropy(from_logits=activation != "softmax")
     return loss
-
-
-# -- samples --------------------------------------------------------------------------------------------------------
-
-
-def as_columns(model: Any, inputs: Any, method: str) -> list[Array]:
-    """Samples as one array for each of the model's inputs, checked.
-
-    Raises:
-        InputError: missing, of another shape or count, not numbers, NaN or infinite.
-    """
-    if inputs is None:
-        raise InputError(
-            f"importance {method!r} needs samples", where="inputs", hint="give some of the training data as inputs"
-        )
-    names = [str(tensor._keras_history.operation.name) for tensor in model.inputs]
-    if isinstance(inputs, Mapping):
-        missing = [name for name in names if name not in inputs]
-        if missing:
-            raise InputError(f"there is none for {missing[0]!r}", where="inputs", hint=f"name {', '.join(names)}")
-        given = [inputs[name] for name in names]
-    else:
-        given = list(inputs) if isinstance(inputs, (list, tuple)) and len(names) > 1 else [inputs]
-    if len(given) != len(names):
-        raise InputError(
-            f"there are {len(given)} arrays for {len(names)} inputs", where="inputs", hint=f"name {', '.join(names)}"
-        )
-    columns = [_column(name, tensor, values) for name, tensor, values in zip(names, model.inputs, given, strict=True)]
-    if len({len(column) for column in columns}) != 1 or not len(columns[0]):
-        raise InputError(
-            f"have {', '.join(str(len(column)) for column in columns)} samples",
-            where="inputs",
-            hint="give as many samples of each, one at the least",
-        )
-    return columns
-
-
-def _column(name: str, tensor: Any, values: Any) -> Array:
-    column = np.asarray(values)
-    expected = tuple(tensor.shape[1:])
-    fits = column.ndim == len(expected) + 1 and all(
-        size in {None, found} for size, found in zip(expected, column.shape[1:], strict=True)
-    )
-    if not fits or column.dtype.kind not in "fiub":
-        raise InputError(
-            f"is {column.dtype} of shape {column.shape}, and the model takes (samples, {str(expected)[1:-1]})",
-            where=f"input {name!r}",
-            hint="give plain arrays, samples first",
-        )
-    column = column.astype(tensor.dtype)
-    if not np.isfinite(column).all():
-        raise InputError("has values that are NaN or infinite", where=f"input {name!r}", hint="clean the data first")
-    return column
-
-
-def _chosen(count: int, samples: int) -> npt.NDArray[np.int64]:
-    """Which samples to use: spread evenly, as data often comes sorted by class."""
-    if samples < 1:
-        raise InputError(f"{samples} samples are none", where="samples", hint="use 256, or as many as time allows")
-    chosen: npt.NDArray[np.int64] = np.linspace(0, count - 1, min(samples, count)).round().astype(np.int64)
-    return chosen
-
-
-def _checked_labels(model: Any, labels: Any, method: str, count: int) -> Array:
-    if labels is None:
-        raise InputError(
-            f"importance {method!r} needs labels",
-            where="labels",
-            hint="give them, or use l2 or activation, which don't",
-        )
-    if len(model.outputs) != 1:
-        raise InputError(
-            f"importance {method!r} needs a model of one output, and this has {len(model.outputs)}",
-            where="loss",
-            hint="use l2 or activation",
-        )
-    truth = np.asarray(labels)
-    if truth.ndim < 1 or len(truth) != count:
-        raise InputError(
-            f"have shape {truth.shape}, and there are {count} samples", where="labels", hint="give one for each sample"
-        )
-    if truth.dtype.kind not in "fiub" or not np.isfinite(truth).all():
-        raise InputError("are not all finite numbers", where="labels", hint="give class numbers or target values")
-    return truth.astype(np.float32) if truth.dtype.kind == "f" else truth

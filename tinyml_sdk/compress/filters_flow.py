@@ -16,12 +16,25 @@ import numpy.typing as npt
 
 from .filters_replay import Call
 
-__all__ = ["PRODUCERS", "CannotFollow", "Channels", "Flow", "follow", "is_elementwise", "is_per_channel", "kind_of"]
+__all__ = [
+    "PRODUCERS",
+    "RECURRENT",
+    "CannotFollow",
+    "Channels",
+    "Flow",
+    "follow",
+    "is_elementwise",
+    "is_per_channel",
+    "kind_of",
+]
 
 Channels = npt.NDArray[np.int64]
 
 PRODUCERS = frozenset("Dense Conv1D Conv2D Conv1DTranspose Conv2DTranspose SeparableConv1D SeparableConv2D".split())
 """Layers that make new channels, one for each filter or unit: what filter pruning removes."""
+
+RECURRENT = frozenset("LSTM GRU SimpleRNN".split())
+"""Layers that can lose inputs, but whose units stay: each feeds back into all."""
 
 # Each computes a channel from the same channel; what it does over positions does not matter.
 _PER_CHANNEL = frozenset(
@@ -40,7 +53,7 @@ _ELEMENTWISE_ACTIVATIONS = frozenset(
     """.split()
 )
 # What `x + y`, `x * 2` and `keras.ops.relu(x)` leave in a graph.
-_BINARY_OPERATIONS = frozenset("Add Subtract Multiply Maximum Minimum Divide TrueDivide".split())
+_BINARY_OPERATIONS = frozenset("Add Subtract Multiply Maximum Minimum".split())
 _UNARY_OPERATIONS = frozenset(
     "Relu Relu6 Sigmoid HardSigmoid Silu HardSilu Tanh Softplus Softsign Elu Selu Gelu LeakyRelu Negative Abs".split()
 )
@@ -173,6 +186,18 @@ def _produce(flow: Flow, call: Call, inputs: Sequence[Channels]) -> Channels:
     return flow.made[layer.name]
 
 
+def _recurrent(flow: Flow, call: Call, inputs: Sequence[Channels]) -> Channels:
+    layer = call.layer
+    if len(inputs) != 1 or len(call.outputs) != 1:
+        raise CannotFollow("is given its state, or gives it away")
+    _check_weights(layer, {"kernel", "recurrent_kernel", "bias"})
+    flow.take(layer.name, inputs[0])
+    if layer.name not in flow.made:
+        flow.made[layer.name] = flow.new(call.outputs[0].shape[-1])
+        flow.lock(flow.made[layer.name], f"its channels meet layer {layer.name!r}, a recurrent one, whose units stay")
+    return flow.made[layer.name]
+
+
 def _depthwise(flow: Flow, call: Call, inputs: Sequence[Channels]) -> Channels:
     layer = call.layer
     _check_weights(layer, {"kernel", "bias"})
@@ -273,6 +298,7 @@ def _name(activation: Any) -> str:
 
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(PRODUCERS, _produce),
+    **dict.fromkeys(RECURRENT, _recurrent),
     **dict.fromkeys(_PER_CHANNEL, _same),
     **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _depthwise),
     **dict.fromkeys("Add Subtract Multiply Average Maximum Minimum".split(), _merge),

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import InputError
 
-__all__ = ["Call", "calls", "copy_layer", "flattened", "replay"]
+__all__ = ["Call", "calls", "copy_layer", "flattened", "is_graph", "replay"]
 
 Layer = Any  # a Keras layer, or one of the operations that `x + y` and keras.ops leave in a graph
 Tensor = Any  # a symbolic Keras tensor
@@ -47,7 +47,7 @@ def flattened(model: Any) -> Any:
     A layer of an inner model keeps its name unless another has it: then the inner model's name goes in front. The same
     model always gets the same names. What the inner model was called with (`training=False`) goes to its layers.
     """
-    if not any(_is_model(call.layer) for call in calls(model)):
+    if not any(is_graph(call.layer) for call in calls(model)):
         return model
     flat, pairs = replay(model, copy_layer)
     for old, new in pairs:
@@ -95,7 +95,7 @@ def replay(model: Any, make: Callable[[Layer, str], Layer]) -> tuple[Any, list[t
         lambda tensor: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=_input_name(tensor)), graph.input
     )
     builder = _Builder(make, names={call.layer.name for call in calls(model)})
-    if isinstance(model, keras.Sequential) and not any(_is_model(layer) for layer in model.layers):
+    if isinstance(model, keras.Sequential) and not any(is_graph(layer) for layer in model.layers):
         layers = [builder.layer(layer, "") for layer in model.layers]
         return keras.Sequential([inputs, *layers], name=model.name), builder.pairs
     outputs = builder.run(model, keras.tree.flatten(inputs), "", None)
@@ -124,7 +124,7 @@ class _Builder:
         for node in _nodes(model):
             args, kwargs = node.arguments.fill_in(known)
             inner = node.operation
-            if _is_model(inner):
+            if is_graph(inner):
                 asked = kwargs.get("training", training)
                 given = keras.tree.flatten(args[0] if args else kwargs["inputs"])
                 outputs = self.run(inner, given, f"{prefix}{inner.name}_", asked)
@@ -146,11 +146,12 @@ class _Builder:
         return free
 
 
-def _is_model(layer: Layer) -> bool:
+def is_graph(layer: Layer) -> bool:
+    """Whether it is a functional or Sequential model that does what its graph says: its `call` is Keras's own."""
     import keras
     from keras.src.models.functional import Functional
 
-    return isinstance(layer, (Functional, keras.Sequential))
+    return isinstance(layer, (Functional, keras.Sequential)) and type(layer).call.__module__.startswith("keras.")
 
 
 def _graph(model: Any) -> Any:

@@ -34,7 +34,7 @@ def filter_scores(
     *,
     inputs: Any = None,
     labels: npt.ArrayLike | None = None,
-    loss: Callable[[Any, Any], Any] | None = None,
+    loss: Callable[[Any, Any], Any] | str | None = None,
     samples: int = 256,
 ) -> dict[Group, Array]:
     """Score the channels of each group: the higher, the more the model needs them.
@@ -78,7 +78,7 @@ def layer_scores(
     *,
     inputs: Any = None,
     labels: npt.ArrayLike | None = None,
-    loss: Callable[[Any, Any], Any] | None = None,
+    loss: Callable[[Any, Any], Any] | str | None = None,
     samples: int = 256,
 ) -> dict[str, Array]:
     """Score the filters and units of each layer that has channels to remove.
@@ -103,8 +103,8 @@ def layer_scores(
         inputs: Samples (N, …), for several inputs a list or dictionary of them as the model takes it. Needed for
             `activation`, `gradient` and `hessian`.
         labels: What the loss takes as y_true, (N, …). Needed for `gradient` and `hessian`.
-        loss: A Keras loss or a function (y_true, y_pred); None is the sparse categorical cross-entropy of integer
-            labels.
+        loss: A Keras loss, its name, or a function (y_true, y_pred); None is the cross-entropy of integer labels,
+            sparse categorical or, for a single sigmoid, binary.
         samples: At most this many samples are used, evenly spread over those given.
 
     Returns:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InputError, MissingToolError
 from ..quantize.loading import check_keras, read_keras
-from .saving import plain
+from .weight_layers import cloned
 
 __all__ = ["load_source"]
 
@@ -25,7 +25,7 @@ def load_source(model: str | Path | Any) -> tuple[Any, str]:
     if not isinstance(model, (str, Path)):
         name = str(getattr(model, "name", type(model).__name__))
         check_keras(model, name)
-        return plain(model), name
+        return cloned(model), name
     path = Path(model)
     if not path.exists():
         raise InputError("there is no such file", where=str(path), hint="check the path")

@@ -36,8 +36,8 @@ class Factors:
 
     Attributes:
         method, rank: How it was made.
-        kernels: float64, in the order in which they are applied. All but the last have output channels of norm 1, so
-            that the tensors between have channels of like ranges, which one int8 scale serves best.
+        kernels: float64, in the order in which they are applied. All but the last have output channels of norm 1, as
+            the channels of an int8 tensor share one scale: those between should be of like ranges.
         relative_error: The norm of what is missing over the norm of the kernel.
     """
 
@@ -131,11 +131,11 @@ class Svd(Decomposition):
 
     @property
     def full(self) -> Rank:
-        """As above."""
+        """The shorter side of the matrix."""
         return (min(self.points * self.inputs, self.outputs),)
 
     def shapes(self, rank: Rank) -> tuple[Shape, ...]:
-        """As above."""
+        """The window, and a point."""
         return (*self.window, self.inputs, rank[0]), (*self._point, rank[0], self.outputs)
 
     @cached_property
@@ -144,7 +144,7 @@ class Svd(Decomposition):
         return u, s, v
 
     def rank_for_energy(self, energy: float) -> Rank:
-        """As above."""
+        """By the singular values of the matrix: exactly the energy, and no smaller rank has it."""
         return (_rank_of(self._svd[1], energy),)
 
     def _factors(self, rank: Rank) -> tuple[Array, ...]:
@@ -154,7 +154,7 @@ class Svd(Decomposition):
         return u[:, :r].reshape(first), (s[:r, None] * v[:r]).reshape(last)
 
     def product(self, kernels: tuple[Array, ...]) -> Array:
-        """As above."""
+        """The product of the two matrices."""
         first, last = kernels
         return np.asarray(first @ last.reshape(-1, self.outputs))
 
@@ -170,12 +170,12 @@ class Spatial(Decomposition):
 
     @property
     def full(self) -> Rank:
-        """As above."""
+        """The shorter side of the matrix."""
         height, width = self.window
         return (min(height * self.inputs, width * self.outputs),)
 
     def shapes(self, rank: Rank) -> tuple[Shape, ...]:
-        """As above."""
+        """The column, and the row."""
         height, width = self.window
         return (height, 1, self.inputs, rank[0]), (1, width, rank[0], self.outputs)
 
@@ -187,7 +187,7 @@ class Spatial(Decomposition):
         return u, s, v
 
     def rank_for_energy(self, energy: float) -> Rank:
-        """As above."""
+        """By the singular values of the matrix: exactly the energy, and no smaller rank has it."""
         return (_rank_of(self._svd[1], energy),)
 
     def _factors(self, rank: Rank) -> tuple[Array, ...]:
@@ -199,7 +199,7 @@ class Spatial(Decomposition):
         return column, row
 
     def product(self, kernels: tuple[Array, ...]) -> Array:
-        """As above."""
+        """Each column by each row, summed over the rank."""
         return np.asarray(np.einsum("hir,wro->hwio", kernels[0][:, 0], kernels[1][0]))
 
 
@@ -217,11 +217,11 @@ class Tucker2(Decomposition):
 
     @property
     def full(self) -> Rank:
-        """As above."""
+        """The channels, or what the rest of the kernel can span of them."""
         return min(self.inputs, self.points * self.outputs), min(self.outputs, self.points * self.inputs)
 
     def shapes(self, rank: Rank) -> tuple[Shape, ...]:
-        """As above."""
+        """A point, the core, and a point."""
         few_in, few_out = rank
         return (
             (*self._point, self.inputs, few_in),
@@ -247,7 +247,7 @@ class Tucker2(Decomposition):
         return _basis(self._cube, 1), _basis(self._cube, 2)
 
     def rank_for_energy(self, energy: float) -> Rank:
-        """As above."""
+        """By the singular values of the two unfoldings."""
         (_, of_inputs), (_, of_outputs) = self._hosvd
         of_each = (1 + energy) / 2
         return _rank_of(of_inputs, of_each), _rank_of(of_outputs, of_each)
@@ -264,7 +264,7 @@ class Tucker2(Decomposition):
         return reduce.reshape(first), core.reshape(middle), expand.T.reshape(last)
 
     def product(self, kernels: tuple[Array, ...]) -> Array:
-        """As above."""
+        """The core, with both of its channel axes multiplied."""
         first, core, last = kernels
         first, last = first.reshape(first.shape[-2:]), last.reshape(last.shape[-2:])
         return np.asarray(np.einsum("ia,...ab,bo->...io", first, core, last))
@@ -287,7 +287,7 @@ class Cp(Decomposition):
         return (min(points * inputs, points * outputs, inputs * outputs),)
 
     def shapes(self, rank: Rank) -> tuple[Shape, ...]:
-        """As above; the depthwise kernel ends in its multiplier of 1."""
+        """A point, the depthwise window, whose kernel ends in its multiplier of 1, and a point."""
         return (
             (*self._point, self.inputs, rank[0]),
             (*self.window, rank[0], 1),
@@ -304,7 +304,7 @@ class Cp(Decomposition):
         return inputs.reshape(first), points.reshape(middle), outputs.T.reshape(last)
 
     def product(self, kernels: tuple[Array, ...]) -> Array:
-        """As above."""
+        """The sum of the products of vectors."""
         first, middle, last = kernels
         first, last = first.reshape(first.shape[-2:]), last.reshape(last.shape[-2:])
         return np.asarray(np.einsum("ir,...r,ro->...io", first, middle[..., 0], last))

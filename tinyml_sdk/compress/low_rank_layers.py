@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .low_rank_factors import MethodName
+from .weight_layers import uncompiled
 
 __all__ = ["Chain", "layer_calls", "with_chains"]
 
@@ -137,7 +138,7 @@ def layer_calls(model: Any) -> dict[str, list[tuple[int | None, ...]]]:
 def with_chains(model: Any, chains: Mapping[str, Chain]) -> Any:
     """A copy of a model with chains in the place of some layers of its own, each of which has one place in the graph.
 
-    The weights of all other layers are copied; those of the chains are new.
+    The weights of all other layers are copied; those of the chains are new. The copy is not compiled.
     """
     import keras
 
@@ -158,7 +159,8 @@ def with_chains(model: Any, chains: Mapping[str, Chain]) -> Any:
         steps = [chains[layer.name].layers if layer.name in chains else (clone(layer),) for layer in model.layers]
         copy = keras.Sequential([start, *(step for chain in steps for step in chain)], name=model.name)
     else:
-        copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
+        with uncompiled(model):
+            copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in model.layers:
         if layer.weights and layer.name not in chains:
             copy.get_layer(layer.name).set_weights(layer.get_weights())

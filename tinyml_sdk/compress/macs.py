@@ -12,12 +12,9 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from ..errors import InputError
-from .channels import Analysis, checked
-from .filters_flow import kind_of
+from .channels import checked
+from .filters_flow import RECURRENT, kind_of
 from .filters_replay import Call, calls, flattened
 
 __all__ = ["LayerCost", "count_macs", "layer_costs", "weight_bytes"]
@@ -27,7 +24,6 @@ BIAS_BYTES = 4
 
 _KERNELS = frozenset("Dense Conv1D Conv2D DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D".split())
 _TRANSPOSED = frozenset("Conv1DTranspose Conv2DTranspose".split())
-_RECURRENT = frozenset("LSTM GRU SimpleRNN Bidirectional".split())
 
 
 @dataclass(frozen=True)
@@ -57,23 +53,16 @@ class LayerCost:
     macs_parts: tuple[Part, ...] = ()
     bytes_parts: tuple[Part, ...] = ()
 
-    def with_channels(self, analysis: Analysis, stays: npt.NDArray[np.bool_]) -> tuple[int, int]:
-        """MACs and weight bytes once only the channels of `Analysis.stays` are left, without rebuilding the model."""
-        channels = analysis.layers.get(self.layer)
-        if channels is None:
-            return self.macs, self.weight_bytes
-        inputs, outputs = stays[channels.inputs], stays[channels.outputs]
+    def with_channels(self, inputs: tuple[int, int], outputs: tuple[int, int]) -> tuple[int, int]:
+        """MACs and weight bytes if only some channels were left, each side as (channels left, channels now)."""
 
-        def scaled(parts: tuple[Part, ...]) -> int:
-            total = 0
-            for part in parts:
-                amount = part.amount
-                for scales, keep in ((part.by_inputs, inputs), (part.by_outputs, outputs)):
-                    amount = amount * int(keep.sum()) // len(keep) if scales else amount
-                total += amount
-            return total
+        def scaled(part: Part) -> int:
+            amount = part.amount
+            for scales, (left, now) in ((part.by_inputs, inputs), (part.by_outputs, outputs)):
+                amount = amount * left // now if scales else amount
+            return amount
 
-        return scaled(self.macs_parts), scaled(self.bytes_parts)
+        return sum(map(scaled, self.macs_parts)), sum(map(scaled, self.bytes_parts))
 
 
 def count_macs(model: Any) -> int:
@@ -115,8 +104,10 @@ def layer_costs(model: Any) -> tuple[LayerCost, ...]:
 def _macs(call: Call) -> Iterator[Part]:
     """The work of one call: what a kernel multiplies, at each of its positions."""
     kind, sizes = kind_of(call.layer), _sizes(call.layer)
-    if kind in _RECURRENT:
-        yield Part(_positions(call, call.inputs[0]) * (sizes["kernel"] + sizes["recurrent_kernel"]))
+    if kind in RECURRENT or kind == "Bidirectional":
+        steps = _positions(call, call.inputs[0])
+        yield Part(steps * sizes["kernel"], by_inputs=True)
+        yield Part(steps * sizes["recurrent_kernel"])
     elif kind in _TRANSPOSED:
         yield Part(_positions(call, call.inputs[0]) * sizes["kernel"], by_inputs=True, by_outputs=True)
     elif kind in _KERNELS:
@@ -134,7 +125,9 @@ def _bytes(layer: Any, normalizations: Mapping[str, int]) -> Iterator[Part]:
     elif kind == "PReLU":
         yield Part(sizes["alpha"], by_inputs=layer.alpha.shape[-1] > 1)
     else:
-        yield Part(sum(size * (BIAS_BYTES if name == "bias" else 1) for name, size in sizes.items()))
+        rest = sum(size * (BIAS_BYTES if name == "bias" else 1) for name, size in sizes.items() if name != "kernel")
+        yield Part(sizes["kernel"], by_inputs=True)  # a recurrent layer's
+        yield Part(rest)
 
 
 def _kernels(layer: Any) -> Iterator[Part]:

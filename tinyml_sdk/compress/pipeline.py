@@ -152,6 +152,7 @@ class _Measurement:
                     granularity=how.granularity,
                     method=how.method,
                     percentile=how.percentile,
+                    activations=how.activations,
                     validation=self._validation.by_name(names),
                     metric=self._recipe.metric,
                     progress=progress,

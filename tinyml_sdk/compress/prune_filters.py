@@ -14,6 +14,7 @@ from ..errors import InputError
 from .channels import Analysis, Group, Locked, analyze_channels, checked
 from .filters_budget import Budget, keep_within
 from .filters_replay import flattened
+from .filters_samples import as_columns
 from .importance import Importance, filter_scores
 from .rebuild import rebuild
 
@@ -66,7 +67,7 @@ def prune_filters(
     multiple: int = 4,
     inputs: Any = None,
     labels: npt.ArrayLike | None = None,
-    loss: Callable[[Any, Any], Any] | None = None,
+    loss: Callable[[Any, Any], Any] | str | None = None,
     samples: int = 256,
 ) -> FilterPruning:
     """Remove the least important filters and units, so that the model is physically smaller.
@@ -102,7 +103,7 @@ def prune_filters(
         raise InputError("has no filters that can be removed", where=str(model.name), hint=_locks(analysis.locked))
     fixed = _fixed_ratios(model, analysis, overrides or {})
     if importance in {"activation", "gradient", "hessian"}:
-        _check_sample_count(inputs)
+        _check_sample_count(len(as_columns(flattened(model), inputs, importance)[0]))
     scores = filter_scores(model, analysis, importance, inputs=inputs, labels=labels, loss=loss, samples=samples)
     sizes = {
         group: _rounded(group.size * (1 - fixed.get(group, ratio or 0.0)), multiple, group.size)
@@ -163,13 +164,10 @@ def _check_weights(model: Any) -> None:
             )
 
 
-def _check_sample_count(inputs: Any) -> None:
-    import keras
-
-    counts = [len(array) for array in keras.tree.flatten(inputs) if np.ndim(array)]
-    if counts and min(counts) < MIN_SAMPLES:
+def _check_sample_count(count: int) -> None:
+    if count < MIN_SAMPLES:
         raise InputError(
-            f"{min(counts)} samples are too few, {MIN_SAMPLES} the least", where="inputs", hint="give 100 or more"
+            f"{count} samples are too few, {MIN_SAMPLES} the least", where="inputs", hint="give 100 or more"
         )
 
 

@@ -30,6 +30,7 @@ _SEPARABLE: dict[str, dict[int, Side]] = {
 _PER_CHANNEL: dict[str, dict[int, Side]] = {
     weight: {-1: "in"} for weight in ("gamma", "beta", "moving_mean", "moving_variance", "alpha")
 }
+_RECURRENT: dict[str, dict[int, Side]] = {"kernel": {-2: "in"}, "recurrent_kernel": {}, "bias": {}}
 
 WEIGHT_AXES: Mapping[str, Mapping[str, Mapping[int, Side]]] = {
     "BatchNormalization": _PER_CHANNEL,
@@ -41,10 +42,13 @@ WEIGHT_AXES: Mapping[str, Mapping[str, Mapping[int, Side]]] = {
     "DepthwiseConv1D": _DEPTHWISE,
     "DepthwiseConv2D": _DEPTHWISE,
     "Flatten": {},
+    "GRU": _RECURRENT,
+    "LSTM": _RECURRENT,
     "PReLU": _PER_CHANNEL,
     "Reshape": {},
     "SeparableConv1D": _SEPARABLE,
     "SeparableConv2D": _SEPARABLE,
+    "SimpleRNN": _RECURRENT,
 }
 """Kinds of layers whose shape depends on a number of channels, and along which axes of their weights."""
 

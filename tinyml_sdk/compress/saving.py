@@ -10,19 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from .weight_layers import cloned
 
-__all__ = ["plain", "save_model"]
+__all__ = ["save_model"]
 
 _LONG_AGO = "1980-01-01@00:00:00"
-
-
-def plain(model: Any) -> Any:
-    """A copy without optimizer, loss and compiled functions, its weights the same."""
-    import keras
-
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def save_model(model: Any, path: Path) -> None:
@@ -36,7 +28,7 @@ def save_model(model: Any, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            plain(model).save(raw)
+            cloned(model).save(raw)
             _rewrite(raw, whole)
             whole.replace(path)
         finally:

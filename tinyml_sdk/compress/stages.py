@@ -18,9 +18,8 @@ from .low_rank import low_rank
 from .prune_filters import prune_filters
 from .prune_weights import gradual_pruning, layer_sparsities, prune_weights
 from .qat import bake, fold_batch_norm, prepare
-from .saving import plain
 from .training import Objective, Progress, TrainingReport, packed, train
-from .weight_layers import selected_kernels
+from .weight_layers import cloned, layer_kernels, selected_kernels
 
 __all__ = ["StageOutcome", "State", "Workshop", "apply_stage"]
 
@@ -43,7 +42,7 @@ class State:
 
     def of_model(self, model: Any) -> State:
         """The same for another model: layers that are gone are forgotten."""
-        names = {layer.name for layer in model.layers}
+        names = layer_kernels(model).keys()
         return State(model, self.zeros & names, self.shared & names)
 
 
@@ -80,7 +79,7 @@ class Workshop:
         how = self.recipe.training_of(stage)
         if how is None:
             return state, None
-        model = plain(state.model)
+        model = cloned(state.model)
         return replace(state, model=model), self.train(model, state, how, stage.stage, **options)
 
     def train(self, model: Any, state: State, how: recipes.Training, name: str, **options: Any) -> TrainingReport:
@@ -122,17 +121,19 @@ def _prune_weights(stage: recipes.PruneWeights, state: State, workshop: Workshop
     aim: dict[str, Any] = {"pattern": stage.pattern, "scope": stage.scope, "overrides": stage.overrides}
     # Also where masks come gradually: it says which layers are pruned, and what cannot be, before anything is trained.
     once = prune_weights(state.model, sparsity=stage.sparsity, threshold=stage.threshold, **aim)
-    zeros = state.zeros | {layer.layer for layer in once.layers}
-    if how is None or stage.schedule == "once" or stage.threshold is not None:
+    pruned = {layer.layer for layer in once.layers}
+    zeros = state.zeros | pruned
+    # The means of clusters would fill gradual masks again.
+    if how is None or stage.schedule == "once" or stage.threshold is not None or pruned & state.shared:
         done, report = workshop.fine_tune(replace(state, model=once.model, zeros=zeros), stage)
     else:
-        model = plain(state.model)
+        model = cloned(state.model)
         steps = how.epochs * workshop.training.steps(how.batch_size)
         with gradual_pruning(model, steps, sparsity=stage.sparsity, end=stage.end, **aim) as schedule:
             first_epoch = math.ceil(stage.end * how.epochs)
             report = workshop.train(model, state, how, stage.stage, callbacks=[schedule], patience_from=first_epoch)
         done = replace(state, model=model, zeros=zeros)
-    kernels = selected_kernels(done.model, [layer.layer for layer in once.layers], "prune weights")
+    kernels = selected_kernels(done.model, pruned, "prune weights")
     return StageOutcome(done, {"layers": [asdict(layer) for layer in layer_sparsities(kernels)]}, report)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 
-__all__ = ["Kernel", "cloned", "known_layer", "layer_kernels", "selected_kernels"]
+__all__ = ["Kernel", "cloned", "known_layer", "layer_kernels", "selected_kernels", "uncompiled"]
 
 Array = npt.NDArray[Any]
 
@@ -112,8 +113,14 @@ def selected_kernels(
         named: Layers that are meant as well, as the user gave them settings of their own.
 
     Raises:
-        InputError: a name is unknown, or there is no such layer at all.
+        InputError: the model is not built, a name is unknown, or there is no such layer at all.
     """
+    if not model.built:
+        raise InputError(
+            "the model has no weights yet",
+            where=where,
+            hint="start it with keras.Input(shape), or load trained weights",
+        )
     kernels = layer_kernels(model)
     for name in (*(layers or ()), *named):
         known_layer(name, kernels, where)
@@ -142,9 +149,21 @@ def known_layer(name: str, known: Collection[str], where: str) -> None:
 
 
 def cloned(model: Any) -> Any:
-    """A copy of a model with weights of its own; the optimizer's state is not copied."""
+    """A copy of a model with weights of its own, not compiled."""
     import keras
 
-    copy = keras.models.clone_model(model)
+    with uncompiled(model):
+        copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     return copy
+
+
+@contextmanager
+def uncompiled(model: Any) -> Iterator[None]:
+    """Within the block Keras copies a model without its loss and optimizer, of which it can copy none but its own."""
+    compiled = model.compiled
+    model.compiled = False
+    try:
+        yield
+    finally:
+        model.compiled = compiled

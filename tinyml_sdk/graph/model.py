@@ -106,7 +106,13 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Op:
-    """One operator call. `options` holds the file's option table, enums by name, absent fields at their defaults."""
+    """One operator call.
+
+    Attributes:
+        inputs: Tensors it reads, ABSENT for an optional one that is left out.
+        options: The file's option table, enums by name, absent fields at their defaults.
+        intermediates: Tensors that hold nothing but the quantization of values inside the operator.
+    """
 
     index: int
     name: str
@@ -114,6 +120,7 @@ class Op:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    intermediates: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

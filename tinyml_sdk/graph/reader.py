@@ -155,6 +155,7 @@ class _GraphReader:
             inputs=self._tensor_indices(table, 1, "inputs", tensor_count, optional=True),
             outputs=self._tensor_indices(table, 2, "outputs", tensor_count),
             options=self._options(f"op {index} ({name})", name, table),
+            intermediates=self._tensor_indices(table, 8, "intermediates", tensor_count),
         )
 
     def _options(self, where: str, name: str, table: Table) -> Mapping[str, OptionValue]:

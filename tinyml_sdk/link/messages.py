@@ -61,12 +61,18 @@ class ErrorCode(IntEnum):
 
 
 class CounterKind(IntEnum):
-    """The counter a device times with. `NONE`: the host build, whose ticks are all 0."""
+    """The counter a device times with.
+
+    `NONE`: the host build, whose ticks are all 0. `ESP_CPU`: the cycle counter of an ESP32's core. `MICROS`:
+    microseconds, where a framework gives no more.
+    """
 
     NONE = 0
     DWT = 1
     SYSTICK = 2
     NRF_TIMER = 3
+    ESP_CPU = 4
+    MICROS = 5
 
 
 @dataclass(frozen=True)

@@ -35,10 +35,14 @@ class ActivationRange(keras.layers.Layer):  # type: ignore[misc]  # Keras has no
         self.low = float(low)
         self.high = float(high)
         self.granularity: Granularity = granularity
+        self.is_open = False  # passes its input on as it is: for conversion
 
-    def call(self, inputs: Any) -> Any:
-        """Any shape, and the same shape."""
-        return fake_quantize(inputs, keras.ops.convert_to_tensor(self.low), keras.ops.convert_to_tensor(self.high))
+    def call(self, inputs: Any, averaged: bool = False) -> Any:
+        """Any shape, and the same shape. `averaged` behind an average pooling, see `fake_quantize`."""
+        if self.is_open:
+            return inputs
+        low, high = keras.ops.convert_to_tensor(self.low), keras.ops.convert_to_tensor(self.high)
+        return fake_quantize(inputs, low, high, averaged)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The input's."""

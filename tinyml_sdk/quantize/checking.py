@@ -33,6 +33,7 @@ SAME_SCALE = frozenset(
 """They pass values on as they are stored, so inputs and outputs share one scale, whatever each was calibrated to."""
 
 _KERNELS = ("convolution", "depthwise", "MatMul", "Conv2D", "conv")  # what Keras calls the operation with a kernel
+_CELL_STATE = 19  # which of an LSTM's inputs it is
 _CASTS = ("QUANTIZE", "DEQUANTIZE", "CAST")
 _SMALLEST = 1e-6  # a range below it is as good as empty, and the converter makes up a scale
 
@@ -55,7 +56,7 @@ class RangeCheck:
 
 
 def check_integer_only(graph: Graph, names: LayerNames | None = None, activations: Activations = "int8") -> None:
-    """Every tensor that is computed is int8, every constant int8 or int32.
+    """Every tensor that is computed is int8, every constant int8 or int32; an LSTM's cell state is int16.
 
     With int16 activations those are int16 with zero point 0, and constants may also be int16 and int64 (biases).
 
@@ -103,6 +104,8 @@ def _foreign_dtype(graph: Graph, op: Op, activations: DType) -> DType | None:
             continue
         tensor = graph.tensors[index]
         allowed = constants if tensor.is_constant else (activations,)
+        if op.name == "UNIDIRECTIONAL_SEQUENCE_LSTM" and index in op.inputs[_CELL_STATE : _CELL_STATE + 1]:
+            allowed = (DType.INT16,)
         if tensor.dtype not in allowed:
             return tensor.dtype
     return None

@@ -8,7 +8,7 @@ becomes a scale without any detour; biases are scaled to match. `checking.py` pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, ModelError
+from ..graph import parse_graph
 from .checking import LayerNames
 from .job import Granularity, Job
 from .loading import FloatModel
 from .ranges import Histogram, mse_range, percentile_range
+from .recurrent import LstmTensors, cell_range, find_lstms
 from .trained import assign_ranges, check_as_trained
 
 __all__ = ["Conversion", "convert"]
@@ -71,15 +73,21 @@ def convert(model: FloatModel, samples: Samples, job: Job, progress: Progress) -
     check_as_trained(model.granularity, job)
     calibrated = bytearray(_calibrated(model, samples, job, progress))
     notes = _notes(calibrated)
-    observed = {name: (float(low[0]), float(high[0])) for name, (low, high) in notes.items()}
-    _check_finite(observed, job.name)
     runner = _FloatRunner(bytes(calibrated), samples)
-    if job.method != "minmax":
-        for name, (low, high) in _chosen(runner, observed, job, progress).items():
-            notes[name][0][0], notes[name][1][0] = low, high
+    lstms = find_lstms(parse_graph(bytes(calibrated), job.name)) if model.lstms else []
+    hidden = {name for lstm in lstms for name in lstm.hidden}
+    observed = {name: (float(low[0]), float(high[0])) for name, (low, high) in notes.items() if name not in hidden}
+    cells: Ranges = {}
+    if lstms:
+        observed, cells = _measured_anew(runner, observed, lstms, progress)
+    _check_finite(observed, job.name)
+    chosen = observed if job.method == "minmax" else observed | _chosen(runner, observed, job, progress)
+    for name, (low, high) in (chosen | _shared(chosen, lstms) | cells).items():
+        notes[name][0][0], notes[name][1][0] = low, high
+    model.scopes.update(zip((lstm.output for lstm in lstms), model.lstms, strict=False))
     tensors = runner.keep(observed, job.noise_samples)
     trained = _trained(model, samples, tensors, job, notes)
-    chosen = {name: (float(low[0]), float(high[0])) for name, (low, high) in notes.items()}
+    chosen = {name: (float(notes[name][0][0]), float(notes[name][1][0])) for name in chosen}
     progress("quantizing", 0, 1)
     content = _quantized(bytes(calibrated), job) if job.activations == "int8" else _int16(calibrated, samples, job)
     return Conversion(content, observed, chosen, trained, tensors, runner.inputs, runner.outputs)
@@ -182,8 +190,14 @@ def _refusal(job: Job) -> Iterator[None]:
         raise ModelError(
             f"TensorFlow's converter refused the model: {said[:300]}",
             where=job.name,
-            hint=f"replace the layer it names by one that TensorFlow Lite has in {job.activations}",
+            hint=_way_out(job),
         ) from error
+
+
+def _way_out(job: Job) -> str:
+    if job.activations == "int16" and job.granularity == "per-tensor":
+        return "use per-channel weights: with int16 activations the converter fails on per-tensor depthwise layers"
+    return f"replace the layer it names by one that TensorFlow Lite has in {job.activations}"
 
 
 # -- the calibrated file ------------------------------------------------------------------------------------------
@@ -212,6 +226,46 @@ def _check_finite(ranges: Mapping[str, tuple[float, float]], name: str) -> None:
                 where=f"{name}: {tensor.partition(';')[0]}",
                 hint="the model overflows: check its weights and the scale of the data",
             )
+
+
+def _measured_anew(
+    runner: _FloatRunner, ranges: Ranges, lstms: Sequence[LstmTensors], progress: Progress
+) -> tuple[Ranges, Ranges]:
+    """Least and greatest values with the states reset before each sample: of the tensors in `ranges`, and of cells."""
+    weights = {
+        name: runner.constant(name)
+        for lstm in lstms
+        for name in (*lstm.input_weights, *lstm.output_weights, *lstm.biases)
+    }
+    seen: dict[str, list[tuple[float, float]]] = {name: [] for name in ranges}
+    cells: dict[str, list[tuple[float, float]]] = {lstm.cell: [] for lstm in lstms}
+    for index in range(runner.count):
+        progress("measuring activations", index, runner.count)
+        tensors = dict(runner.run(index, ranges))
+        for name, values in tensors.items():
+            seen[name].append((float(values.min()), float(values.max())))
+        for lstm in lstms:
+            cells[lstm.cell].append(cell_range(lstm, tensors | weights))
+    return _joined(seen), _joined(cells)
+
+
+def _shared(chosen: Ranges, lstms: Sequence[LstmTensors]) -> Ranges:
+    """For each LSTM the one range of its output, of its state, and of what other layers make of the output's bytes.
+
+    The converter would give the output the scale of a concatenation behind it, and the state its own.
+    """
+    shared: Ranges = {}
+    for lstm in lstms:
+        ends = [chosen[name] for name in lstm.peers if name in chosen]
+        whole = min(low for low, _ in ends), max(high for _, high in ends)
+        shared |= dict.fromkeys(
+            (*(name for name in lstm.peers if name in chosen), lstm.state, lstm.intermediate), whole
+        )
+    return shared
+
+
+def _joined(ranges: Mapping[str, Sequence[tuple[float, float]]]) -> Ranges:
+    return {name: (min(low for low, _ in all_), max(high for _, high in all_)) for name, all_ in ranges.items()}
 
 
 def _chosen(runner: _FloatRunner, observed: Mapping[str, tuple[float, float]], job: Job, progress: Progress) -> Ranges:
@@ -267,9 +321,15 @@ class _FloatRunner:
         """The named tensors for one sample; each array is a copy, with its batch of one."""
         for slot, array in zip(self._slots, self._samples, strict=True):
             self._interpreter.set_tensor(slot, array[index : index + 1])
+        self._interpreter.reset_all_variables()  # samples do not continue one another
         self._interpreter.invoke()
         for name in names:
             yield name, self._interpreter.get_tensor(self._index[name])
+
+    def constant(self, name: str) -> Array:
+        """A copy of a constant."""
+        values: Array = self._interpreter.get_tensor(self._index[name])
+        return values
 
     def keep(self, names: Mapping[str, object], most: int) -> dict[str, Array]:
         """The named tensors for up to `most` samples spread over the calibration data, (samples, *shape)."""

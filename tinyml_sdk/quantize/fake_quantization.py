@@ -15,6 +15,7 @@ __all__ = ["fake_quantize", "fake_quantize_weights", "scale_and_zero_point", "we
 
 STEPS = 255
 WEIGHT_STEPS = 127
+_FLOAT_ERROR = 1e-3  # of a step: float32 may miss the middle by less, and means of up to 500 values by no less
 
 
 def scale_and_zero_point(low: Any, high: Any) -> tuple[Any, Any]:
@@ -29,16 +30,27 @@ def scale_and_zero_point(low: Any, high: Any) -> tuple[Any, Any]:
     return scale, ops.clip(ops.round(-128.0 - low / scale), -128.0, 127.0)
 
 
-def fake_quantize(values: Any, low: Any, high: Any) -> Any:
-    """Activations as int8 holds them: clipped to the range, rounded to its 256 values. Any shape.
+def fake_quantize(values: Any, low: Any, high: Any, averaged: bool = False) -> Any:
+    """Activations as int8 holds them: clipped to the range, rounded to its 256 values.
 
     The gradient passes straight through the rounding and stops where values are clipped.
+
+    Args:
+        values: Of any shape.
+        low, high: The range; scalars.
+        averaged: Whether the values are means of stored ones, which often lie halfway between two steps. TensorFlow
+            Lite Micro (`pooling.h`, `AveragePool`) rounds these away from the stored zero.
     """
     from keras import ops
 
     scale, zero_point = scale_and_zero_point(low, high)
     clipped = ops.clip(values, (-128.0 - zero_point) * scale, (127.0 - zero_point) * scale)
-    stored = ops.clip(ops.round(clipped / scale) + zero_point, -128.0, 127.0)
+    if averaged:
+        exact = clipped / scale + zero_point
+        stored = ops.sign(exact) * ops.floor(ops.abs(exact) + 0.5 + _FLOAT_ERROR)
+    else:
+        stored = ops.round(clipped / scale) + zero_point
+    stored = ops.clip(stored, -128.0, 127.0)
     return clipped + ops.stop_gradient((stored - zero_point) * scale - clipped)
 
 

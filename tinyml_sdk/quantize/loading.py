@@ -19,6 +19,8 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from .job import Granularity
+from .recurrent import HINT as RECURRENT_HINT
+from .recurrent import check_recurrent, use_twins
 from .trained import TrainedRange, range_layers, trained_ranges, without_ranges
 
 __all__ = ["FloatModel", "InputSpec", "check_keras", "load_model", "read_keras"]
@@ -26,7 +28,6 @@ __all__ = ["FloatModel", "InputSpec", "check_keras", "load_model", "read_keras"]
 Array = npt.NDArray[Any]
 
 EXPORT_HINT = "rebuild it with the functional API, or write a SavedModel with model.export('folder') and quantize that"
-RECURRENT_HINT = "use Conv1D layers over time instead, dilated ones for a long memory: they convert to int8"
 
 # Keras 2 wrote `groups: 1` for these, and Keras 3 does not know the argument.
 _LEGACY_LAYERS = (
@@ -56,6 +57,7 @@ class FloatModel:
         parameters: Number of weights, trained or not.
         outputs: Name of the layer that makes each output; none where the file does not tell.
         scopes: Filled by tracing: which layer made the tensors below a path.
+        lstms: Filled by tracing: the LSTM layers, in the order in which they are called.
         predict: The float model on a batch: arrays (N, …) in the order of `inputs` to its first output, (N, …).
         converter: Makes a fresh `tf.lite.TFLiteConverter` for a batch of one.
         trained: The ranges from quantization-aware training: given samples, for each input (N, …).
@@ -66,6 +68,7 @@ class FloatModel:
     parameters: int
     outputs: tuple[str, ...]
     scopes: dict[str, str]
+    lstms: list[str]
     predict: Callable[[list[Array]], Array]
     converter: Callable[[], Any]
     trained: Callable[[list[Array]], list[TrainedRange]] = lambda samples: []
@@ -146,7 +149,7 @@ def check_keras(model: Any, name: str) -> tuple[InputSpec, ...]:
 
     if not isinstance(model, (Functional, keras.Sequential)):
         raise InputError("is a subclassed model, whose layers cannot be followed", where=name, hint=EXPORT_HINT)
-    _refuse_recurrent(list(_all_layers(model)), name)
+    check_recurrent(list(_all_layers(model)), name)
     try:
         tensors = list(model.inputs)
     except (AttributeError, ValueError):
@@ -161,11 +164,15 @@ def check_keras(model: Any, name: str) -> tuple[InputSpec, ...]:
 def _from_keras(model: Any, name: str) -> FloatModel:
     inputs = check_keras(model, name)
     scopes: dict[str, str] = {}
+    lstms: list[str] = []
 
     def converter() -> Any:
         single = _with_batch_of_one(model, inputs)
+        lstms[:] = []
+        has_twins = use_twins(_all_layers(single), lstms)
         _note_scopes(single, scopes)
-        return _frozen(lambda *tensors: single(_packed(model, tensors), training=False), inputs)
+        make = _traced if has_twins else _frozen
+        return make(lambda *tensors: single(_packed(model, tensors), training=False), inputs)
 
     def predict(arrays: list[Array]) -> Array:
         return _first_output(model(_packed(model, arrays), training=False))
@@ -178,7 +185,7 @@ def _from_keras(model: Any, name: str) -> FloatModel:
     granularity = ranges[0].granularity if ranges else None
     outputs = tuple(_maker(tensor) for tensor in model.outputs)
     parameters = int(model.count_params())
-    return FloatModel(inputs, parameters, outputs, scopes, predict, converter, trained, granularity)
+    return FloatModel(inputs, parameters, outputs, scopes, lstms, predict, converter, trained, granularity)
 
 
 def _maker(tensor: Any) -> str:
@@ -216,19 +223,6 @@ def _all_layers(model: Any) -> Iterator[Any]:
             yield from _all_layers(layer)
         elif hasattr(layer, "layer"):
             yield layer.layer
-
-
-def _refuse_recurrent(layers: list[Any], name: str) -> None:
-    import keras
-
-    for layer in layers:
-        if isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional)):
-            kind = type(layer).__name__
-            raise InputError(
-                f"is a recurrent layer ({kind}), which TensorFlow's converter breaks in int8",
-                where=f"{name}: layer {layer.name!r}",
-                hint=RECURRENT_HINT,
-            )
 
 
 def _with_batch_of_one(model: Any, inputs: tuple[InputSpec, ...]) -> Any:
@@ -290,7 +284,7 @@ def _load_saved_model(path: Path, name: str) -> FloatModel:
     def predict(arrays: list[Array]) -> Array:
         return _first_output(call(*(tf.constant(array) for array in arrays)))
 
-    return FloatModel(inputs, parameters, (), {}, predict, lambda: _frozen(call, inputs))
+    return FloatModel(inputs, parameters, (), {}, [], predict, lambda: _frozen(call, inputs))
 
 
 def _refuse_loops(signature: Any, name: str) -> None:
@@ -302,7 +296,7 @@ def _refuse_loops(signature: Any, name: str) -> None:
             raise InputError(
                 "is a loop, as recurrent layers have, which TensorFlow's converter breaks in int8",
                 where=f"{name}: {node.name}",
-                hint=RECURRENT_HINT,
+                hint=f"quantize the .keras file; {RECURRENT_HINT}",
             )
 
 
@@ -317,6 +311,21 @@ def _frozen(call: Callable[..., Any], inputs: tuple[InputSpec, ...]) -> Any:
     fixed = [tf.TensorSpec(spec.shape, tf.float32, name=spec.name) for spec in inputs]
     function = tf.function(call).get_concrete_function(*fixed)
     return tf.lite.TFLiteConverter.from_concrete_functions([convert_variables_to_constants_v2(function)])
+
+
+def _traced(call: Callable[..., Any], inputs: tuple[InputSpec, ...]) -> Any:
+    """The same with its variables and functions kept, by which the converter recognises an LSTM."""
+    import tensorflow as tf
+
+    # This way leads through a SavedModel, which sorts the inputs by name.
+    names = (
+        [spec.name for spec in inputs] if len(inputs) == 1 else [f"input_{place:02}" for place in range(len(inputs))]
+    )
+    fixed = [tf.TensorSpec(spec.shape, tf.float32, name=key) for spec, key in zip(inputs, names, strict=True)]
+    function = tf.function(call).get_concrete_function(*fixed)
+    owner = tf.Module()
+    owner.kept = function.variables
+    return tf.lite.TFLiteConverter.from_concrete_functions([function], owner)
 
 
 def _spec(key: str, shape: tuple[int | None, ...], dtype: str, name: str) -> InputSpec:

@@ -62,14 +62,13 @@ def range_layers(model: Any, name: str) -> list[Any]:
 
 
 def without_ranges(layer: Any) -> Any:
-    """For `clone_model`: the same layer again, or one that does nothing in place of an `ActivationRange`."""
-    import keras
-
+    """For `clone_model`: the same layer again; an `ActivationRange` that does nothing."""
     from .activation_range import ActivationRange
 
-    if isinstance(layer, ActivationRange):
-        return keras.layers.Identity(name=layer.name)
-    return type(layer).from_config(layer.get_config())
+    copy = type(layer).from_config(layer.get_config())
+    if isinstance(copy, ActivationRange):
+        copy.is_open = True
+    return copy
 
 
 def trained_ranges(model: Any, plain: Any, inputs: Sequence[Sequence[Array]], name: str) -> list[TrainedRange]:

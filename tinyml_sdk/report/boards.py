@@ -61,7 +61,7 @@ def board_report(board: Board) -> RenderableType:
         "flash": f"{sized(board.flash.size)} at {board.flash.origin:#010x}",
         "RAM": f"{sized(board.ram.size)} at {board.ram.origin:#010x}",
         "counter": board.counter,
-        "console": f"{board.console.driver} at {board.console.address:#010x}, {board.console.baud:,} baud",
+        "console": _console(board),
         "runs in": ", ".join(f"{name} ({how})" if how else name for name, how in _emulators(board)) or "no emulator",
         "projects": ", ".join(board.projects),
         "flashed with": ", ".join(way.tool for way in board.flash_with) or "-",
@@ -77,6 +77,12 @@ def board_report(board: Board) -> RenderableType:
 
 def _megahertz(board: Board) -> str:
     return f"{significant(board.clock_hz / 1e6)} MHz"
+
+
+def _console(board: Board) -> str:
+    """Its driver, where its registers are if those are ours to drive, and its speed."""
+    place = f" at {board.console.address:#010x}" if board.console.address else ""
+    return f"{board.console.driver}{place}, {board.console.baud:,} baud"
 
 
 def _emulators(board: Board) -> list[tuple[str, str]]:

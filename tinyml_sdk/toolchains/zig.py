@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from ..boards.model import Board
+from ..boards.compiler_flags import zig_cpu_flags
 from ..errors import MissingToolError
 from .base import (
     BuildJob,
@@ -24,20 +24,6 @@ from .cache import cache_dir, one_at_a_time
 from .process import run_program
 
 __all__ = ["ZigToolchain", "find_zig", "zig_cache"]
-
-# Zig's own spelling of core and FPU. It turns a core's FPU and DSP extension off unless they are named.
-_CPU = {
-    ("cortex-m0", "none"): "cortex_m0",
-    ("cortex-m0plus", "none"): "cortex_m0plus",
-    ("cortex-m3", "none"): "cortex_m3",
-    ("cortex-m4", "none"): "cortex_m4",
-    ("cortex-m4", "fpv4-sp-d16"): "cortex_m4+vfp4d16sp",
-    ("cortex-m7", "none"): "cortex_m7",
-    ("cortex-m7", "fpv5-sp-d16"): "cortex_m7+fp_armv8d16sp",
-    ("cortex-m7", "fpv5-d16"): "cortex_m7+fp_armv8d16",
-    ("cortex-m33", "none"): "cortex_m33+dsp",
-    ("cortex-m33", "fpv5-sp-d16"): "cortex_m33+fp_armv8d16sp+dsp",
-}
 
 _CODE = (
     "-ffreestanding",
@@ -74,7 +60,7 @@ class ZigToolchain(Toolchain):
 
     def build(self, job: BuildJob) -> BuildResult:  # noqa: D102
         zig = _require_zig()
-        target = _target_flags(require_board(job))
+        target = zig_cpu_flags(require_board(job))
         compile_flags = (*target, *common_flags(job), *_CODE, *_SYMBOLS)
         with staged_output(job) as staged:
             script = staged.with_name("link.ld")
@@ -84,11 +70,6 @@ class ZigToolchain(Toolchain):
             with zig_cache() as environment:
                 warnings = self._run(command, job, environment)
         return BuildResult(job.output, self.name, _version(zig), (*compile_flags, *_LINK), warnings)
-
-
-def _target_flags(board: Board) -> tuple[str, ...]:
-    abi = "eabi" if board.fpu == "none" else "eabihf"
-    return "-target", f"thumb-freestanding-{abi}", f"-mcpu={_CPU[board.core, board.fpu]}"
 
 
 def find_zig() -> str | None:

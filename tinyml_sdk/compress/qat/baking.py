@@ -8,7 +8,8 @@ import numpy as np
 
 from ...errors import InputError
 from ...quantize.job import Granularity
-from .rewriting import Call, copier, rebuild, take_weights
+from ..filters_replay import Call
+from .rewriting import Copies, is_input, rebuild, take_weights
 
 __all__ = ["bake"]
 
@@ -32,7 +33,7 @@ def bake(training: Any) -> Any:
     from .training_layers import FixedRange, MovingRange, QuantizedWeights
 
     granularity = _granularity(training)
-    copied = copier()
+    copies = Copies()
     ranges: dict[str, Any] = {}
     kernels: list[tuple[Any, Any]] = []  # a new layer, and the trained one with its weights
 
@@ -41,14 +42,14 @@ def bake(training: Any) -> Any:
 
     def apply(call: Call, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         layer = call.layer
-        if call.is_input:
+        if is_input(call):
             return arguments[0]
         if isinstance(layer, MovingRange):
-            return as_range(layer.name, layer.learnt())(arguments[0])
+            return as_range(layer.name, layer.learnt())(arguments[0], averaged=keywords["averaged"])
         if isinstance(layer, FixedRange):
             return as_range(layer.name, (layer.low, layer.high))(arguments[0])
         if not isinstance(layer, QuantizedWeights):
-            return copied(layer)(*arguments, **keywords)
+            return copies.of(layer)(*arguments, **keywords)
         values = arguments[0]
         for plain, source, between in _plain_layers(layer):
             values = plain(values)

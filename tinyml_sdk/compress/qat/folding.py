@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .rewriting import Call, calls_of, consumers_of, copier, copy_of, rebuild, require_functional, take_weights
+from ..filters_flow import kind_of
+from ..filters_replay import Call, copy_layer
+from .rewriting import Copies, calls_of, consumers_of, flat, is_input, rebuild, take_weights
 
 __all__ = ["fold_batch_norm"]
 
@@ -29,23 +32,23 @@ def fold_batch_norm(model: Any) -> Any:
         model: A functional or sequential Keras model with channels last. It is not changed.
 
     Returns:
-        A functional model of the same outputs at inference, but for float rounding. Layers keep their names, and those
-        that took in a batch norm have a bias.
+        A functional model of the same outputs at inference, but for float rounding; without models used as layers.
+        Layers keep their names, and those that took in a batch norm have a bias.
 
     Raises:
         InputError: a subclassed model, or one without input shape.
     """
-    require_functional(model)
+    model = flat(model)
     norms = _foldable(model)
     by_layer = {layer.name: norm for norm, layer in norms.values()}
-    copied = copier()
+    copies = Copies()
 
     def apply(call: Call, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        if call.is_input or id(call.layer) in norms:
+        if is_input(call) or id(call.layer) in norms:
             return arguments[0]
         if call.layer.name in by_layer:
-            return copy_of(call.layer, use_bias=True)(*arguments, **keywords)
-        return copied(call.layer)(*arguments, **keywords)
+            return copy_layer(call.layer, call.layer.name, use_bias=True)(*arguments, **keywords)
+        return copies.of(call.layer)(*arguments, **keywords)
 
     folded = rebuild(model, apply)
     take_weights(folded, model, but=frozenset(by_layer))
@@ -57,17 +60,15 @@ def fold_batch_norm(model: Any) -> Any:
 def _foldable(model: Any) -> dict[int, tuple[Any, Any]]:
     """The batch norm and the layer that it can be merged into, by `id` of the batch norm."""
     calls, consumers = calls_of(model), consumers_of(model)
-    uses: dict[int, int] = {}
-    for call in calls:
-        uses[id(call.layer)] = uses.get(id(call.layer), 0) + 1
+    uses = Counter(id(call.layer) for call in calls)
     makers = {id(tensor): call for call in calls for tensor in call.outputs}
     found = {}
     for call in calls:
-        if call.kind != "BatchNormalization" or uses[id(call.layer)] > 1:
+        if kind_of(call.layer) != "BatchNormalization" or uses[id(call.layer)] > 1:
             continue
         before = makers[id(call.inputs[0])]
-        alone = uses[id(before.layer)] == 1 and len(consumers[id(call.inputs[0])]) == 1
-        if before.kind in _FOLDABLE and alone and _is_linear(before.layer) and _is_over_channels(call):
+        alone = uses[id(before.layer)] == 1 and consumers[id(call.inputs[0])] == 1
+        if kind_of(before.layer) in _FOLDABLE and alone and _is_linear(before.layer) and _is_over_channels(call):
             found[id(call.layer)] = (call.layer, before.layer)
     return found
 
@@ -93,7 +94,7 @@ def _merged(layer: Any, norm: Any) -> list[Array]:
         factor = factor * np.asarray(norm.gamma, np.float64)
     beta = np.asarray(norm.beta, np.float64) if norm.center else 0.0
     *kernels, bias = layer.get_weights() if layer.use_bias else [*layer.get_weights(), np.zeros_like(mean)]
-    kind = type(layer).__name__
+    kind = kind_of(layer)
     shape: tuple[int, ...] = (-1,)
     if kind in _DEPTHWISE:
         shape = kernels[-1].shape[-2:]  # channels, multiplier

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import InputError
-from .rewriting import Call, calls_of, consumers_of
+from ..filters_flow import kind_of
+from ..filters_replay import Call
+from .rewriting import calls_of, consumers_of, is_input
 
 __all__ = ["Placement", "Site", "place"]
 
@@ -31,6 +33,14 @@ _FUNCTIONS = {"linear": "absent", "relu": "rectifier", "relu6": "rectifier", "si
 FUSED = frozenset({"linear", "relu", "relu6"})
 """Activation functions that a layer with a kernel applies itself."""
 
+_ROLES = {
+    "kernel": WITH_KERNEL,
+    "computing": COMPUTING,
+    "averaging": AVERAGING,
+    "pooling": POOLING,
+    "moving": MOVING,
+    "absent": ABSENT,
+}
 _FOLLOWING = ("absent", "moving", "pooling")  # roles of calls whose output is scaled as their input
 
 
@@ -42,11 +52,13 @@ class Site:
         group: The name of the range it has; tensors of one group share it.
         number: Which of the group's observed tensors it is; None for one that follows from those.
         fixed: Whether its operator prescribes the scale.
+        averaged: Whether an average pooling made it.
     """
 
     group: str
     number: int | None
     fixed: bool = False
+    averaged: bool = False
 
 
 @dataclass
@@ -77,12 +89,14 @@ def place(model: Any) -> Placement:
         (output,) = call.outputs
         role = roles[id(call)]
         if role == "rectifier":
-            source = id(call.inputs[0])
-            before = roles[id(makers[source])]
-            if len(consumers[source]) == 1 and before in ("kernel", "computing"):
-                fused.add(source)
+            source = call.inputs[0]
+            while roles[id(makers[id(source)])] == "absent":
+                source = makers[id(source)].inputs[0]
+            before = roles[id(makers[id(source)])]
+            if before in ("kernel", "computing") and consumers[id(source)] == 1:
+                fused.add(id(source))
             elif before == "pooling":
-                role = "moving"
+                role = "pooling"  # which applies it
         if role in _FOLLOWING:
             for tensor in call.inputs:
                 groups.join(id(tensor), id(output))
@@ -118,17 +132,17 @@ def _add(
     if any(maker is call for maker in deciding) and not fixed:
         number = placement.observed.get(name, 0)
         placement.observed[name] = number + 1
-    placement.sites[output] = Site(name, number, bool(fixed))
+    placement.sites[output] = Site(name, number, bool(fixed), kind_of(call.layer).startswith("AveragePooling"))
 
 
 def _role(call: Call, model: str) -> str:
-    kind = call.kind
-    roles = {"kernel": WITH_KERNEL, "computing": COMPUTING, "averaging": AVERAGING, "pooling": POOLING}
-    for role, kinds in {**roles, "moving": MOVING, "absent": ABSENT}.items():
+    if is_input(call):
+        return "input"
+    # `x + y` and keras.ops.concatenate are operations, and act as the layers of their names.
+    kind = kind_of(call.layer).removeprefix("op:")
+    for role, kinds in _ROLES.items():
         if kind in kinds:
             return role
-    if call.is_input:
-        return "input"
     function = {"Softmax": "softmax", "ReLU": "relu", "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid"}.get(kind)
     if kind == "Activation":
         function = getattr(call.layer.activation, "__name__", "")
@@ -141,22 +155,16 @@ def _role(call: Call, model: str) -> str:
 
 def _refusal(call: Call, model: str) -> InputError:
     where = f"{model}: layer {call.layer.name!r}"
-    if call.kind in _RECURRENT:
+    kind = type(call.layer).__name__
+    if kind in _RECURRENT:
         return InputError(
-            f"is a recurrent layer ({call.kind}), which cannot be trained for int8",
+            f"is a recurrent layer ({kind}), which cannot be trained for int8",
             where=where,
             hint="quantize the model after training, without the QAT stage",
         )
-    if hasattr(call.layer, "layers"):
-        return InputError(
-            "is a model used as a layer, whose layers cannot be followed",
-            where=where,
-            hint="call its layers directly, so that all are part of one functional model",
-        )
     function = getattr(getattr(call.layer, "activation", None), "__name__", "")
-    kind = f"{call.kind}, {function}" if function else call.kind
     return InputError(
-        f"({kind}) cannot be trained for int8",
+        f"({kind}{f', {function}' if function else ''}) cannot be trained for int8",
         where=where,
         hint="use convolutions, dense and pooling layers, ReLU, sigmoid and softmax, or quantize after training",
     )

@@ -9,10 +9,12 @@ import numpy.typing as npt
 
 from ...errors import InputError
 from ...quantize.job import GRANULARITIES, Granularity
+from ..filters_flow import kind_of
+from ..filters_replay import Call
 from .baking import bake
 from .folding import fold_batch_norm
 from .placement import FUSED, WITH_KERNEL, Placement, place
-from .rewriting import Call, calls_of, copier, rebuild, take_weights
+from .rewriting import Copies, calls_of, is_input, rebuild, take_weights
 
 __all__ = ["prepare", "quantize_aware"]
 
@@ -47,8 +49,6 @@ def prepare(
     Raises:
         InputError: a layer that cannot be trained for int8, by name; a subclassed model.
     """
-    import keras
-
     if granularity not in GRANULARITIES:
         raise InputError(
             f"{granularity!r} is no granularity", where="prepare", hint=f"choose one of {', '.join(GRANULARITIES)}"
@@ -58,10 +58,19 @@ def prepare(
     plain = _with_separate_activations(fold_batch_norm(model))
     training = _with_rounding(plain, place(plain), granularity, momentum)
     if calibration is not None:
-        for start in range(0, len(calibration[0]), _BATCH):
-            batch = [array[start : start + _BATCH] for array in calibration]
-            training(keras.tree.pack_sequence_as(training.input, batch), training=True)
+        _calibrate(training, calibration)
     return training
+
+
+def _calibrate(training: Any, samples: Sequence[Array]) -> None:
+    import keras
+
+    from .training_layers import observing
+
+    with observing(training):
+        for start in range(0, len(samples[0]), _BATCH):
+            batch = [array[start : start + _BATCH] for array in samples]
+            training(keras.tree.pack_sequence_as(training.input, batch), training=False)
 
 
 def quantize_aware(
@@ -81,13 +90,13 @@ def _with_separate_activations(model: Any) -> Any:
     """Sigmoid and softmax taken out of layers with a kernel: int8 stores what comes before them."""
     import keras
 
-    copied = copier()
+    copies = Copies()
 
     def apply(call: Call, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        if call.is_input:
+        if is_input(call):
             return arguments[0]
         function = _own_activation(call)
-        layer = copied(call.layer)
+        layer = copies.of(call.layer)
         if function is None or function.__name__ in FUSED:
             return layer(*arguments, **keywords)
         layer.activation = keras.activations.linear
@@ -99,33 +108,32 @@ def _with_separate_activations(model: Any) -> Any:
 
 
 def _own_activation(call: Call) -> Any:
-    return call.layer.activation if call.kind in WITH_KERNEL else None
+    return call.layer.activation if kind_of(call.layer) in WITH_KERNEL else None
 
 
 def _with_rounding(model: Any, placement: Placement, granularity: Granularity, momentum: float) -> Any:
     from .training_layers import TRAINED, FixedRange, MovingRange
 
-    plain = copier()
+    copies = Copies()
     layers: dict[str, Any] = {}
     ranges: dict[str, Any] = {}
     outputs = {id(tensor) for tensor in model.outputs}
 
     def trained(call: Call) -> Any:
-        if call.kind not in TRAINED:
-            return plain(call.layer)
+        kind = kind_of(call.layer)
+        if kind not in TRAINED:
+            return copies.of(call.layer)
         if call.layer.name in layers:
             raise InputError(
                 "is used several times, which cannot be trained for int8",
                 where=f"{model.name}: layer {call.layer.name!r}",
                 hint="give each use a layer of its own",
             )
-        layers[call.layer.name] = TRAINED[call.kind].from_config(
-            {**call.layer.get_config(), "granularity": granularity}
-        )
+        layers[call.layer.name] = TRAINED[kind].from_config({**call.layer.get_config(), "granularity": granularity})
         return layers[call.layer.name]
 
     def apply(call: Call, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        values = arguments[0] if call.is_input else trained(call)(*arguments, **keywords)
+        values = arguments[0] if is_input(call) else trained(call)(*arguments, **keywords)
         site = placement.sites.get(id(call.outputs[0]))
         if site is None:
             return values
@@ -135,7 +143,7 @@ def _with_rounding(model: Any, placement: Placement, granularity: Granularity, m
             return layer(values)
         if site.group not in ranges:
             ranges[site.group] = MovingRange(placement.observed[site.group], momentum, name=site.group)
-        return ranges[site.group](values, site=site.number)
+        return ranges[site.group](values, site=site.number, averaged=site.averaged)
 
     training = rebuild(model, apply)
     for call in calls_of(model):

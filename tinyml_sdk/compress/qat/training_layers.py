@@ -6,6 +6,8 @@ see the same `kernel`; only what is computed with it is rounded.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -15,7 +17,7 @@ from ...errors import InputError
 from ...quantize.fake_quantization import fake_quantize, fake_quantize_weights
 from ...quantize.job import Granularity
 
-__all__ = ["TRAINED", "MovingRange", "QuantizedWeights", "kernel_axes"]
+__all__ = ["TRAINED", "FixedRange", "MovingRange", "QuantizedWeights", "kernel_axes", "observing"]
 
 _register = keras.saving.register_keras_serializable("tinyml")
 
@@ -108,6 +110,11 @@ class _QuantizedSeparable(QuantizedWeights):
         super().__init__(*arguments, **keywords)
         self.between = MovingRange(name="between")
 
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights, those of the range too."""
+        super().build(input_shape)
+        self.between.build(input_shape)
+
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         """As the original layer's."""
         pads = self.padding == "causal"
@@ -176,6 +183,7 @@ class MovingRange(layers.Layer):  # type: ignore[misc]
         super().__init__(**keywords)
         self.sites = sites
         self.momentum = momentum
+        self.observing = False
 
     def build(self, input_shape: Any) -> None:
         """Makes the ends, float32 of shape (sites,); they are not trained by gradients."""
@@ -184,11 +192,14 @@ class MovingRange(layers.Layer):  # type: ignore[misc]
         self.high = self.add_weight(name="high", shape=(self.sites,), initializer="zeros", trainable=False)
         self.seen = self.add_weight(name="seen", shape=(self.sites,), initializer="zeros", trainable=False)
 
-    def call(self, inputs: Any, site: int | None = None, training: bool | None = False) -> Any:
-        """Any shape, and the same shape. With a `site` its values count, without they are only rounded."""
-        if training and site is not None:
+    def call(self, inputs: Any, site: int | None = None, averaged: bool = False, training: bool | None = False) -> Any:
+        """Any shape, and the same shape. With a `site` its values count, without they are only rounded.
+
+        `averaged` behind an average pooling, see `fake_quantize`.
+        """
+        if (training or self.observing) and site is not None:
             self._observe(inputs, site)
-        rounded = fake_quantize(inputs, ops.min(self.low), ops.max(self.high))
+        rounded = fake_quantize(inputs, ops.min(self.low), ops.max(self.high), averaged)
         return ops.where(ops.max(self.seen) > 0, rounded, inputs)
 
     def _observe(self, inputs: Any, site: int) -> None:
@@ -217,6 +228,19 @@ class MovingRange(layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """For saving: the arguments."""
         return {**super().get_config(), "sites": self.sites, "momentum": self.momentum}
+
+
+@contextmanager
+def observing(model: Any) -> Iterator[None]:
+    """Within the block ranges follow what they see at inference too, when no Dropout distorts it. Eager calls only."""
+    ranges = [layer for layer in model._flatten_layers() if isinstance(layer, MovingRange)]
+    try:
+        for layer in ranges:
+            layer.observing = True
+        yield
+    finally:
+        for layer in ranges:
+            layer.observing = False
 
 
 @_register
