@@ -164,6 +164,17 @@ TINYML_INLINE int8_t tinyml_ssat8(int32_t value) {
 #endif
 }
 
+/* The nearest int16. */
+TINYML_INLINE int32_t tinyml_ssat16(int32_t value) {
+#if TINYML_HAS_DSP
+  int32_t result;
+  __asm__("ssat %0, #16, %1" : "=r"(result) : "r"(value));
+  return result;
+#else
+  return tinyml_clamp(value, INT16_MIN, INT16_MAX);
+#endif
+}
+
 /* A value with TINYML_DSP_FRACTION fractional bits as int8: rounded down, then saturated. */
 TINYML_INLINE int8_t tinyml_saturate_output(int32_t value) {
 #if TINYML_HAS_DSP

@@ -14,6 +14,7 @@
 
 #include "tinyml_activation16.h"
 #include "tinyml_bytes.h"
+#include "tinyml_dsp.h"
 
 /* A factor of multiplier / 2^31 * 2^(left - right). One of the shifts is 0, and the host has proved
  * that what is scaled fits 32 bits when shifted by left + 1. */
@@ -48,17 +49,14 @@ typedef struct {
   int32_t output_zero_point;
 } tinyml_lstm_params;
 
-TINYML_INLINE int32_t tinyml_saturate16(int32_t value) {
-  return tinyml_clamp(value, INT16_MIN, INT16_MAX);
-}
-
-/* MultiplyByQuantizedMultiplier. The doubling comes before the product, so that the rounded high
- * half is a register; adding the sign before the shift rounds ties away from 0. */
+/* MultiplyByQuantizedMultiplier. The doubling comes before the product, so that its rounded high
+ * half is a register, to which half of what is shifted out is added in the same instruction. Less
+ * one for negative values, ties round away from 0. */
 TINYML_INLINE int32_t tinyml_lstm_rescale(tinyml_lstm_scale by, int32_t value) {
-  const int64_t product = (int64_t)(value * (2 << by.left)) * by.multiplier;
-  const int32_t high = (int32_t)((product + (INT64_C(1) << 31)) >> 32);
+  const int32_t doubled = value * (2 << by.left);
   const int32_t half = (int32_t)((UINT32_C(1) << by.right) >> 1);
-  return by.right > 0 ? (high + (high >> 31) + half) >> by.right : high;
+  const int32_t scaled = tinyml_smmlar(doubled, by.multiplier, half);
+  return by.right > 0 ? (scaled + (value >> 31)) >> by.right : scaled;
 }
 
 /* The same for a product of two int16 and the factor 2^-(right + 1): half of it rounded up, then
@@ -71,9 +69,9 @@ TINYML_INLINE int32_t tinyml_lstm_product(int32_t a, int32_t b, int32_t right) {
 /* What goes into a gate's function, as int16. */
 TINYML_INLINE int32_t tinyml_lstm_gate_input(const tinyml_lstm_gate *gate, int32_t from_input,
                                              int32_t from_output) {
-  const int32_t input = tinyml_saturate16(tinyml_lstm_rescale(gate->from_input, from_input));
-  const int32_t output = tinyml_saturate16(tinyml_lstm_rescale(gate->from_output, from_output));
-  return tinyml_saturate16(input + output);
+  const int32_t input = tinyml_ssat16(tinyml_lstm_rescale(gate->from_input, from_input));
+  const int32_t output = tinyml_ssat16(tinyml_lstm_rescale(gate->from_output, from_output));
+  return tinyml_ssat16(input + output);
 }
 
 /* A step of one unit. The sums are those of its gates, in the order of the parameters: of products
@@ -90,8 +88,7 @@ TINYML_INLINE int8_t tinyml_lstm_unit(const tinyml_lstm_params *p, const int32_t
       tinyml_logistic16(tinyml_lstm_gate_input(&p->output_gate, from_input[3], from_output[3]));
 
   const int32_t kept = tinyml_lstm_product(forget_gate, *cell, 14);
-  const int32_t added =
-      tinyml_saturate16(tinyml_lstm_product(input_gate, cell_gate, p->cell_right));
+  const int32_t added = tinyml_ssat16(tinyml_lstm_product(input_gate, cell_gate, p->cell_right));
   *cell = (int16_t)tinyml_clamp(kept + added, p->cell_min, p->cell_max);
 
   const int32_t shown = tinyml_tanh16(*cell, p->tanh_left, p->tanh_right) * output_gate;

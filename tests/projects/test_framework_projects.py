@@ -24,7 +24,7 @@ from tinyml_sdk.bench.transfer import read_outputs, write_inputs
 from tinyml_sdk.codegen import ProjectKind
 from tinyml_sdk.link import Client, CounterKind, SubprocessStream
 from tinyml_sdk.toolchains.platformio import offline_environment
-from tinyml_sdk.toolchains.zig import find_zig, zig_environment
+from tinyml_sdk.toolchains.zig import find_zig, zig_cache
 
 STAND_INS = Path(__file__).parent / "stand_ins"
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Werror")
@@ -142,7 +142,8 @@ def compile_for(folder: Path, stand_in: str, target: str, cpu: str, *flags: str)
         compiler = "c++" if file.suffix == ".cpp" else "cc"
         options = ("-target", target, f"-mcpu={cpu}", "-O2", standard(file), *WARNINGS, *flags)
         command = (zig, compiler, *options, *include_flags(folder, stand_in), "-c", file, "-o", folder / "file.o")
-        run_tool(*command, cwd=folder, **zig_environment())
+        with zig_cache() as environment:
+            run_tool(*command, cwd=folder, **environment)
 
 
 def test_an_esp_idf_project_is_one(tmp_path: Path) -> None:
