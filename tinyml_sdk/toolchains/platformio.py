@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,10 @@ class PlatformioToolchain(Toolchain):
             raise ValueError("PlatformIO builds firmware: the job needs a board")
         workspace = (job.root / "build" / "platformio").resolve()
         environment = {"PLATFORMIO_WORKSPACE_DIR": str(workspace), **_quiet()}
-        emulated = job.board.platformio is None
-        cache_in_turn: AbstractContextManager[dict[str, str]] = zig_cache() if emulated else nullcontext({})
-        with staged_output(job) as staged, cache_in_turn as cache:
-            environment |= {**offline_environment(), **cache} if emulated else {}
+        with ExitStack() as stack:
+            staged = stack.enter_context(staged_output(job))
+            if job.board.platformio is None:
+                environment |= {**offline_environment(), **stack.enter_context(zig_cache())}
             command = [sys.executable, "-m", "platformio", "run", "--environment", job.board.name]
             said = self._run(command, job, environment)
             staged.write_bytes((workspace / "build" / job.board.name / "firmware.elf").read_bytes())

@@ -15,7 +15,7 @@ from .framework import framework_sources, idf_target
 __all__ = ["platformio"]
 
 _TEMPLATES = "projects/platformio"
-_PLATFORM_FILES = ("platform.py", "builder/main.py", "builder/emulate.py", "builder/elf_size.py")
+_PLATFORM_FILES = ("platform.py", "builder/main.py", "builder/zig.py", "builder/emulate.py", "builder/elf_size.py")
 
 
 def platformio(contents: Contents) -> Layout:

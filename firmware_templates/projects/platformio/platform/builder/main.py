@@ -27,7 +27,7 @@ def find_zig():
     return found
 
 
-zig = f'"{find_zig()}"'
+zig = f'"$PYTHONEXE" "{scripts / "zig.py"}" "$BUILD_DIR/zig.lock" "{find_zig()}"'
 compiler = f"{zig} cc {board.get('build.zig_flags')}"
 
 env.Replace(
