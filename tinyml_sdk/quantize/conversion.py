@@ -79,7 +79,8 @@ def convert(model: FloatModel, samples: Samples, job: Job, progress: Progress) -
     chosen = observed if job.method == "minmax" else observed | _chosen(runner, observed, job, progress)
     for name, (low, high) in (chosen | _shared(chosen, lstms) | cells).items():
         notes[name][0][0], notes[name][1][0] = low, high
-    model.scopes.update(zip((lstm.output for lstm in lstms), model.lstms, strict=False))
+    for lstm, layer in zip(lstms, model.lstms, strict=False):
+        model.scopes.update(dict.fromkeys(lstm.made, layer))
     progress("quantizing", 0, 1)
     content = _quantized(bytes(calibrated), job)
     tensors = runner.keep(observed, job.noise_samples)
