@@ -1,6 +1,6 @@
 """Train an LSTM that tells nine speakers apart, quantize it to int8 and write the three files of this folder.
 
-    python examples/speakers/train.py [--out FOLDER] [--wheel FILE]
+    python examples/speakers/train.py [--out FOLDER]
 
 Needs the extras `keras`, `rnn` and `reference`, and the wheel of aeon 1.6.0 for its data, which pip downloads. Takes
 about a minute. README.md describes what it writes.
@@ -9,19 +9,20 @@ about a minute. README.md describes what it writes.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
-import re
-import subprocess
 import sys
-import tempfile
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # what the examples share, wherever this is started
+
+from wheel_data import Wheel, read_member
+
+from tinyml_sdk import quantize_model
+from tinyml_sdk.compress.saving import save_model
 
 if TYPE_CHECKING:
     import keras
@@ -34,8 +35,8 @@ SPEAKERS = 9
 STEPS = 29  # of the longest utterance
 COEFFICIENTS = 12
 
-PACKAGE = "aeon==1.6.0"
-WHEEL_SHA256 = "d05227086706f80111ac5fee8de4d5d3115bb3bcfd1c786c8629393055816409"
+AEON = Wheel("aeon", "1.6.0", "d05227086706f80111ac5fee8de4d5d3115bb3bcfd1c786c8629393055816409")
+CACHE = Path(__file__).resolve().parent / "data"
 MEMBER = "aeon/datasets/data/JapaneseVowels/JapaneseVowels_{}.ts"
 
 Utterances = npt.NDArray[np.float32]  # (N, 29, 12), shorter ones with zeros in front
@@ -51,25 +52,10 @@ class Split(NamedTuple):
     test_labels: Labels
 
 
-def load_split(wheel: Path | None = None) -> Split:
-    """Read the data from aeon's wheel, which pip downloads unless it is given.
-
-    Raises SystemExit when the wheel cannot be had, or is another file.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path = wheel or download(Path(folder))
-        if hashlib.sha256(path.read_bytes()).hexdigest() != WHEEL_SHA256:
-            raise SystemExit(f"{path} is not the wheel of {PACKAGE} that this example knows")
-        with zipfile.ZipFile(path) as archive:
-            train, test = (parse(archive.read(MEMBER.format(part)).decode()) for part in ("TRAIN", "TEST"))
+def load_split() -> Split:
+    """Read the data from aeon's wheel, which pip downloads the first time."""
+    train, test = (parse(read_member(AEON, MEMBER.format(part), CACHE).decode()) for part in ("TRAIN", "TEST"))
     return Split(*train, *test)
-
-
-def download(folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), PACKAGE]
-    if subprocess.run(command, check=False).returncode != 0:
-        raise SystemExit(f"pip could not download {PACKAGE}")
-    return next(folder.glob("aeon-*.whl"))
 
 
 def parse(text: str) -> tuple[Utterances, Labels]:
@@ -101,12 +87,12 @@ def build_model() -> keras.Model:
     )
 
 
-def train(split: Split) -> keras.Model:
+def train(split: Split, seed: int = SEED) -> keras.Model:
     """Train with every source of chance seeded. The test utterances play no part."""
     import keras
     import tensorflow as tf
 
-    keras.utils.set_random_seed(SEED)
+    keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     # Sums over several threads depend on how many cores there are; one thread gives every machine the same order.
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -122,49 +108,16 @@ def train(split: Split) -> keras.Model:
     return model
 
 
-def save_keras(model: keras.Model, path: Path) -> None:
-    """Save the model without its optimizer state, and without what differs from run to run: same model, same bytes."""
-    plain = build_model()
-    plain.set_weights(model.get_weights())
-    raw = path.with_suffix(".raw.keras")
-    plain.save(raw)
-    with zipfile.ZipFile(raw) as source, zipfile.ZipFile(path, "w") as target:
-        for name in sorted(source.namelist()):
-            content = source.read(name)
-            if name == "metadata.json":
-                content = json.dumps(json.loads(content) | {"date_saved": "1980-01-01@00:00:00"}).encode()
-            elif name == "config.json":
-                content = renumber_objects(content)
-            # A ZipInfo of its own, as the default carries the time of day.
-            target.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
-    raw.unlink()
-
-
-def renumber_objects(config: bytes) -> bytes:
-    """Keras tells objects apart by their address in memory; number them in order of appearance instead."""
-    numbers: dict[bytes, int] = {}
-
-    def number(match: re.Match[bytes]) -> bytes:
-        return b'"shared_object_id": %d' % numbers.setdefault(match[1], len(numbers))
-
-    return re.sub(rb'"shared_object_id": (\d+)', number, config)
-
-
 def main() -> int:
     """Write speakers.keras, speakers.tflite and speakers_test.npz, and print what they are good for."""
-    from tinyml_sdk import quantize_model
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder for the three files")
-    parser.add_argument("--wheel", type=Path, help="aeon's wheel, where it is here already")
-    arguments = parser.parse_args()
-    out: Path = arguments.out
+    out: Path = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-    split = load_split(arguments.wheel)
-    model = train(split)
-    save_keras(model, out / "speakers.keras")
+    split = load_split()
+    save_model(train(split), out / "speakers.keras")
     np.savez_compressed(out / "speakers_test.npz", inputs=split.test_inputs, labels=split.test_labels)
     result = quantize_model(
         out / "speakers.keras",
