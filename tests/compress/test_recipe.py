@@ -83,6 +83,7 @@ def test_the_distil_stage_is_training_with_a_teacher() -> None:
         ("seed: 7", "sed: 7", "1: sed", "unknown key", "did you mean seed?"),
         ("- stage: quantize_aware", "- stage: quantize", "7: stages.1", "nothing can come after quantize", ""),
         ("- stage: quantize\n    method: mse", "- stage: fine_tune", "8: stages.2", "fine_tune would undo", ""),
+        ("method: mse", "activations: int16", "9: stages.2.activations", "quantize_aware trains for int8", ""),
         ("training: {epochs: 5", "training: {epochs: -5", "2: training.epochs", "greater than or equal to 0", ""),
     ],
 )

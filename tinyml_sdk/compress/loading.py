@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import InputError, MissingToolError
 from ..quantize.loading import check_keras, read_keras
+from .filters_replay import flattened
 from .weight_layers import cloned
 
 __all__ = ["load_source"]
@@ -18,6 +19,8 @@ _SAVE_HINT = "give a .keras or .h5 file, from model.save('model.keras')"
 def load_source(model: str | Path | Any) -> tuple[Any, str]:
     """The Keras model, a copy of one that was given as such, and what messages call it.
 
+    Models used as layers are dissolved, so that every stage finds every layer by the same name.
+
     Raises:
         InputError: it cannot be read, or its layers cannot be followed.
         MissingToolError: a SavedModel of Keras 2, and tf-keras is not installed.
@@ -25,13 +28,13 @@ def load_source(model: str | Path | Any) -> tuple[Any, str]:
     if not isinstance(model, (str, Path)):
         name = str(getattr(model, "name", type(model).__name__))
         check_keras(model, name)
-        return cloned(model), name
+        return flattened(cloned(model)), name
     path = Path(model)
     if not path.exists():
         raise InputError("there is no such file", where=str(path), hint="check the path")
     loaded = _from_folder(path) if path.is_dir() else _from_file(path)
     check_keras(loaded, path.name)
-    return loaded, path.name
+    return flattened(loaded), path.name
 
 
 def _from_file(path: Path) -> Any:

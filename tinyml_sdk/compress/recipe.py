@@ -296,6 +296,9 @@ class Recipe(_Strict):
             if kind == "quantize_aware" and kinds[place + 1] != "quantize":
                 said = f"{kinds[place + 1]} would undo quantize_aware: move it before that"
                 raise _conflict(("stages", place + 1), said)
+        if "quantize_aware" in kinds and self.quantize.activations != "int8":
+            last = len(self.stages) - 1
+            raise _conflict(("stages", last, "activations"), "quantize_aware trains for int8: int16 would undo it")
         return self
 
     @property

@@ -169,10 +169,11 @@ def _bias(view: OpView, place: int, units: int) -> Int64:
 
 def _state(view: OpView, place: int, shape: _Shape, dtype: DType) -> Tensor:
     state = view.input(place, dtype, rank=2)
-    if state.index not in view.graph.variables:
+    if state.index not in view.graph.variables or state.is_constant:
         raise view.fail(f"input {place}", "is no variable, so that it cannot hold a state")
-    if view.op.inputs.count(state.index) > 1 or sum(state.index in op.inputs for op in view.graph.ops) > 1:
-        raise view.fail(f"input {place}", "is read by something else too")
+    readers = [index for op in view.graph.ops for index in op.inputs if index == state.index]
+    if len(readers) > 1 or state.index in (*view.graph.inputs, *view.graph.outputs):
+        raise view.fail(f"input {place}", "is used by something else too")
     if state.shape != (shape.batches, shape.units):
         raise view.fail(f"input {place}: shape", f"is {list(state.shape)}, not {[shape.batches, shape.units]}")
     if state.quantization is None or state.quantization.per_channel:

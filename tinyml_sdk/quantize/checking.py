@@ -59,7 +59,8 @@ class RangeCheck:
 def check_integer_only(graph: Graph, names: LayerNames | None = None, activations: Activations = "int8") -> None:
     """Every tensor that is computed is int8, every constant int8 or int32; an LSTM's cell state is int16.
 
-    With int16 activations those are int16 with zero point 0, and constants may also be int16 (factors) and int64 (biases); kernels are int8.
+    With int16 activations those are int16 with zero point 0, and constants may also be int16 (factors) and int64
+    (biases); kernels are int8.
 
     Args:
         graph: The converted model.

@@ -84,7 +84,8 @@ def convert(model: FloatModel, samples: Samples, job: Job, progress: Progress) -
     chosen = observed if job.method == "minmax" else observed | _chosen(runner, observed, job, progress)
     for name, (low, high) in (chosen | _shared(chosen, lstms) | cells).items():
         notes[name][0][0], notes[name][1][0] = low, high
-    model.scopes.update(zip((lstm.output for lstm in lstms), model.lstms, strict=False))
+    for lstm, layer in zip(lstms, model.lstms, strict=False):
+        model.scopes.update(dict.fromkeys(lstm.made, layer))
     tensors = runner.keep(observed, job.noise_samples)
     trained = _trained(model, samples, tensors, job, notes)
     chosen = {name: (float(notes[name][0][0]), float(notes[name][1][0])) for name in chosen}

@@ -153,6 +153,7 @@ class LstmTensors:
     Attributes:
         state, intermediate: Hold the outputs too, so that they need the outputs' range.
         peers: The output, and all tensors that must share its range.
+        made: What the Keras layer computes: the output, and its last step where that is taken.
         input_weights: Of the four gates, each (units, depth).
         output_weights: Of the four gates, each (units, units).
         biases: Of the four gates, each (units,).
@@ -167,6 +168,7 @@ class LstmTensors:
     output_weights: tuple[str, ...]
     biases: tuple[str, ...]
     peers: tuple[str, ...]
+    made: tuple[str, ...]
 
     @property
     def hidden(self) -> tuple[str, str, str]:
@@ -191,10 +193,15 @@ def find_lstms(graph: Graph) -> list[LstmTensors]:
             output_weights=names(op.inputs[5:9]),
             biases=names(op.inputs[12:16]),
             peers=names(_peers(graph, op.outputs[0])),
+            made=names((op.outputs[0], *_slices(graph, op.outputs[0]))),
         )
         for op in graph.ops
         if op.name == "UNIDIRECTIONAL_SEQUENCE_LSTM"
     ]
+
+
+def _slices(graph: Graph, tensor: int) -> list[int]:
+    return [op.outputs[0] for op in graph.ops if op.name == "STRIDED_SLICE" and op.inputs[0] == tensor]
 
 
 def _peers(graph: Graph, output: int) -> set[int]:
