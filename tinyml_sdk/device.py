@@ -25,6 +25,8 @@ __all__ = ["Device", "Session", "connect"]
 
 Array = npt.NDArray[Any]
 
+_PROJECT = "project"
+
 
 def connect(
     board: str | Path,
@@ -61,11 +63,14 @@ def connect(
         TargetError: the port cannot be opened.
     """
     chosen = load_board(board)
+    folder = tempfile.TemporaryDirectory(prefix="tinyml-device-")
     if port is None:
         opened = open_target(target, chosen)
     else:
-        opened = SerialTarget(chosen, port, flash=flash, tool=tool, progress=progress)
-    return Device(board, opened, build=flash or port is None, toolchain=toolchain, optimize=optimize)
+        # PlatformIO flashes what only its project knows: boot loader, partition table.
+        project = Path(folder.name) / _PROJECT if toolchain == "platformio" else None
+        opened = SerialTarget(chosen, port, flash=flash, tool=tool, project=project, progress=progress)
+    return Device(board, opened, folder, build=flash or port is None, toolchain=toolchain, optimize=optimize)
 
 
 class Device:
@@ -76,7 +81,14 @@ class Device:
     """
 
     def __init__(
-        self, board_file: str | Path, target: Target, *, build: bool, toolchain: str, optimize: Optimize
+        self,
+        board_file: str | Path,
+        target: Target,
+        folder: tempfile.TemporaryDirectory[str],
+        *,
+        build: bool,
+        toolchain: str,
+        optimize: Optimize,
     ) -> None:
         self.board = load_board(board_file)
         self._board_file = board_file
@@ -84,8 +96,7 @@ class Device:
         self._build = build
         self._toolchain = toolchain
         self._optimize = optimize
-        self._folder = tempfile.TemporaryDirectory(prefix="tinyml-device-")
-        self._loads = 0
+        self._folder = folder
         self._session: Session | None = None
 
     def load(self, model: str | Path) -> Session:
@@ -103,8 +114,7 @@ class Device:
         self._end_session()
         elf = Path("firmware.elf")  # which nobody reads where nothing is flashed
         if self._build:
-            self._loads += 1
-            folder = Path(self._folder.name) / str(self._loads)
+            folder = Path(self._folder.name) / _PROJECT
             elf = build_inspected(inspection, folder, self._toolchain, self._optimize).elf
         self._target.load(elf)
         client = Client(self._target.open(), retry_after=self._target.retry_after)

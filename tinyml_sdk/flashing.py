@@ -48,11 +48,13 @@ def flash_firmware(
     """
     chosen = load_board(board)
     given = Path(firmware)
-    project = given if given.is_dir() else None
-    require_flasher(chosen, tool, project)
-    device = None if port is None else resolve_port(port, chosen.usb, chosen.name)
     with tempfile.TemporaryDirectory() as folder:
+        built = Path(folder) / "project"
+        # PlatformIO flashes what only its project knows: boot loader, partition table.
+        project = given if given.is_dir() else built if toolchain == "platformio" else None
+        require_flasher(chosen, tool, project)
+        device = None if port is None else resolve_port(port, chosen.usb, chosen.name)
         if progress is not None:
             progress("building", 0, 1)
-        image = firmware_image(given, Path(folder) / "project", board=board, toolchain=toolchain, optimize=optimize)
+        image = firmware_image(given, built, board=board, toolchain=toolchain, optimize=optimize)
         return flash_image(chosen, image, port=device, tool=tool, project=project, progress=progress)

@@ -14,6 +14,8 @@ from tinyml_sdk.cli import main
 from tinyml_sdk.errors import BoardError, FlashError, InputError, MissingToolError
 from tinyml_sdk.flash import FlashJob, choose_way, flash_image, get_flasher
 from tinyml_sdk.flash import base as flash_base
+from tinyml_sdk.flashing import flash_firmware
+from tinyml_sdk.resources import boards_dir
 
 BOARD = load_board("netduinoplus2")
 WAYS = {
@@ -206,3 +208,24 @@ def test_the_command(program, tmp_path, capsys):
     assert "error: netduinoplus2: st-flash returned 1" in error
     assert "  oops" in error
     assert "  $ " in error
+
+
+def test_what_platformio_has_built_is_uploaded_as_its_project(program, tmp_path, monkeypatch):
+    """The project has what an ELF lacks: boot loader and partition table."""
+    monkeypatch.setenv("TINYML_BOARDS", str(tmp_path))
+    text = (boards_dir() / "netduinoplus2.yaml").read_text(encoding="utf-8").replace("netduinoplus2", "mine", 1)
+    ids = "platformio: {platform: ststm32, board: netduinoplus2, framework: arduino}\n"
+    text = text.replace("flash_with:\n", ids + "flash_with:\n  - {tool: platformio}\n")
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    program("pio", f'echo "$@" > {tmp_path}/log')
+    monkeypatch.setattr("tinyml_sdk.flashing.firmware_image", lambda _given, folder, **_: make_project(folder))
+
+    def make_project(folder):
+        folder.mkdir()
+        (folder / "platformio.ini").touch()
+        return folder / "build" / "firmware.elf"
+
+    model = Path("model.tflite")
+    assert flash_firmware(model, board="mine", port="/dev/ttyX", toolchain="platformio") == "platformio"
+    said = (tmp_path / "log").read_text()
+    assert said.endswith("/project --target upload --upload-port /dev/ttyX\n")
