@@ -5,9 +5,16 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test test-fast lint benchmark clean
 
+DIGITS := examples/digits
+
+# From Keras to the board: half of the filters go, the rest is trained for int8, and both models are run and compared.
 demo: $(VENV)/.demo
-	$(BIN)/tinyml bench examples/digits/digits.tflite --board mps2-an386 \
-	  --inputs examples/digits/digits_test.npz --project-dir out/digits --json out/digits.json
+	$(BIN)/tinyml compress $(DIGITS)/digits.keras --recipe $(DIGITS)/recipe.yaml --data $(DIGITS)/digits_train.npz \
+	  --validation $(DIGITS)/digits_test.npz -o out/digits.keras --tflite out/digits.tflite --json out/compression.json
+	$(BIN)/tinyml bench $(DIGITS)/digits.tflite --board mps2-an386 --json out/before.json --quiet
+	$(BIN)/tinyml bench out/digits.tflite --board mps2-an386 --inputs $(DIGITS)/digits_test.npz \
+	  --project-dir out/digits --json out/digits.json
+	$(BIN)/tinyml compare out/before.json out/digits.json
 
 test: $(VENV)/.test lint
 	$(BIN)/python -m pytest -m "not slow"
@@ -30,7 +37,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[zig,emulator,reference]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[zig,emulator,reference,keras]'
 	touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python

@@ -10,16 +10,19 @@ PACKAGE = Path(__file__).resolve().parents[1] / "tinyml_sdk"
 
 LAYERS = (  # from the bottom; parts of one row do not know each other
     ("errors", "resources"),
+    ("yaml_files",),
     ("boards",),
     ("graph",),
     ("ops",),
     ("plan",),
     ("codegen",),
     ("link", "toolchains"),
+    ("flash",),
     ("targets",),
-    ("firmware",),
-    ("bench",),
-    ("doctor", "quantize"),
+    ("detect", "firmware", "simulator"),
+    ("bench", "flashing"),
+    ("device", "doctor", "quantize"),
+    ("compress", "port_doctor"),
     ("report",),
     ("cli",),
 )

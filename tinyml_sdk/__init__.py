@@ -5,9 +5,13 @@ Each command of `tinyml` is one function here:
 - `inspect_model`: layers, cost and memory plan of a model; whether it fits a board
 - `generate`: the model as C, alone or as a firmware project
 - `build_firmware`: the project compiled
+- `flash_firmware`: put on a board
 - `benchmark`: run, compared with the reference and measured
 - `load_result`, `compare_results`: two measurements side by side
+- `compress_model`: a Keras model made smaller by a recipe of stages, each measured on the int8 model
 - `quantize_model`: a Keras model as an int8 .tflite file, checked and measured
+- `connect`: a board, real or emulated, whose loaded models are functions of NumPy arrays
+- `detect_boards`: what is plugged in
 - `list_boards`, `load_board`, `diagnose`: what there is to run on and with
 
 Everything is imported when it is first used, so `import tinyml_sdk` costs nothing.
@@ -23,17 +27,24 @@ if TYPE_CHECKING:
     from .bench.comparison import Comparison, compare_results, load_result
     from .bench.result import BenchResult
     from .boards import Board, list_boards, load_board
+    from .compress import CompressionResult, Recipe, load_recipe
+    from .compress.pipeline import compress_model
+    from .detect import DetectedPort, detect_boards
+    from .device import Device, Session, connect
     from .doctor import Finding, diagnose
     from .errors import (
         BoardError,
         BuildError,
         CheckError,
+        DeviceResetError,
         DeviceTimeoutError,
         FitError,
+        FlashError,
         InputError,
         MismatchError,
         MissingToolError,
         ModelError,
+        PortBusyError,
         ProtocolError,
         RegressionError,
         TargetError,
@@ -41,6 +52,7 @@ if TYPE_CHECKING:
         ToolError,
     )
     from .firmware import Firmware, Inspection, build_firmware, generate, inspect_model
+    from .flashing import flash_firmware
     from .graph import Graph, read_graph
     from .quantize import QuantizationResult, quantize_model
 
@@ -53,19 +65,27 @@ __all__ = [
     "BuildError",
     "CheckError",
     "Comparison",
+    "CompressionResult",
+    "DetectedPort",
+    "Device",
+    "DeviceResetError",
     "DeviceTimeoutError",
     "Finding",
     "Firmware",
     "FitError",
+    "FlashError",
     "Graph",
     "InputError",
     "Inspection",
     "MismatchError",
     "MissingToolError",
     "ModelError",
+    "PortBusyError",
     "ProtocolError",
     "QuantizationResult",
+    "Recipe",
     "RegressionError",
+    "Session",
     "TargetError",
     "TinymlError",
     "ToolError",
@@ -73,11 +93,16 @@ __all__ = [
     "benchmark",
     "build_firmware",
     "compare_results",
+    "compress_model",
+    "connect",
+    "detect_boards",
     "diagnose",
+    "flash_firmware",
     "generate",
     "inspect_model",
     "list_boards",
     "load_board",
+    "load_recipe",
     "load_result",
     "quantize_model",
     "read_graph",
@@ -87,19 +112,29 @@ _HOMES = {
     "BenchResult": "bench.result",
     "Board": "boards",
     "Comparison": "bench.comparison",
+    "CompressionResult": "compress",
+    "DetectedPort": "detect",
+    "Device": "device",
     "Finding": "doctor",
     "Firmware": "firmware",
     "Graph": "graph",
     "Inspection": "firmware",
     "QuantizationResult": "quantize",
+    "Recipe": "compress",
+    "Session": "device",
     "benchmark": "bench.benchmark",
     "build_firmware": "firmware",
     "compare_results": "bench.comparison",
+    "compress_model": "compress.pipeline",
+    "connect": "device",
+    "detect_boards": "detect",
     "diagnose": "doctor",
+    "flash_firmware": "flashing",
     "generate": "firmware",
     "inspect_model": "firmware",
     "list_boards": "boards",
     "load_board": "boards",
+    "load_recipe": "compress",
     "load_result": "bench.comparison",
     "quantize_model": "quantize",
     "read_graph": "graph",

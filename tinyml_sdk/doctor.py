@@ -12,6 +12,8 @@ from typing import Literal
 from .bench.tflm_reference import TflmReference
 from .boards import list_boards
 from .errors import MissingToolError, TinymlError
+from .flash import get_flasher, list_flashers
+from .link import list_ports
 from .resources import boards_dir, templates_dir
 from .targets import open_target
 from .targets.builtin.counting import make_counter
@@ -71,7 +73,9 @@ def diagnose() -> tuple[Finding, ...]:
         _try("tflite-micro", _reference, "the reference for outputs; without it, the same C on this host"),
         _toolchain("host compiler", get_toolchain("host"), "the reference where tflite-micro is missing"),
         _toolchain("gnu_arm", get_toolchain("gnu_arm"), "--toolchain gnu_arm"),
+        _toolchain("platformio", get_toolchain("platformio"), "--toolchain platformio"),
         _try("qemu", _qemu, "--target qemu"),
+        _try("flash tools", _flash_tools, "tinyml flash; each board file names the ones for its board"),
         _try("serial ports", _serial_ports, "boards on a cable"),
     )
 
@@ -128,13 +132,25 @@ def _qemu() -> str:
         return target.version()
 
 
-def _serial_ports() -> str:
-    from serial.tools.list_ports import comports
+def _flash_tools() -> str:
+    found = [name for name in list_flashers() if _is_installed(name)]
+    missing = [name for name in list_flashers() if name not in found]
+    return ", ".join(found) + (f"; not installed: {', '.join(missing)}" if missing else "")
 
-    ports = sorted(port.device for port in comports() if port.hwid != "n/a")  # PCs have ports that lead nowhere
+
+def _is_installed(flasher: str) -> bool:
+    try:
+        get_flasher(flasher).require()
+    except MissingToolError:
+        return False
+    return True
+
+
+def _serial_ports() -> str:
+    ports = list_ports()
     if not ports:
         raise MissingToolError("there is none", hint="connect a board, or run in an emulator")
-    return ", ".join(ports)
+    return ", ".join(map(str, ports))
 
 
 # -- how a failure becomes a finding ------------------------------------------------------------------------------

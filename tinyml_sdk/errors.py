@@ -13,7 +13,10 @@ TinymlError                   a message, where it happened, and a hint: what to 
     ├── MissingToolError      something is not installed
     ├── BuildError            the compiler failed: its command and last lines
     └── TargetError           the device or emulator
+        ├── DeviceResetError      the device has started again in the middle of something
         ├── DeviceTimeoutError    no answer before the deadline
+        ├── FlashError            the firmware was not written: the tool's command and last lines
+        ├── PortBusyError         another program holds the serial port
         └── ProtocolError         an answer that makes no sense
 ```
 
@@ -26,12 +29,15 @@ __all__ = [
     "BoardError",
     "BuildError",
     "CheckError",
+    "DeviceResetError",
     "DeviceTimeoutError",
     "FitError",
+    "FlashError",
     "InputError",
     "MismatchError",
     "MissingToolError",
     "ModelError",
+    "PortBusyError",
     "ProtocolError",
     "RegressionError",
     "TargetError",
@@ -114,6 +120,23 @@ class DeviceTimeoutError(TargetError):
     def __init__(self, message: str, *, hint: str, where: str = "", received: bytes = b"") -> None:
         super().__init__(message, hint=hint, where=where)
         self.received = received
+
+
+class DeviceResetError(TargetError):
+    """The device has started again in between, so what it was told before is lost."""
+
+
+class FlashError(TargetError):
+    """The firmware was not written to the board. `command` is what was run, `output` its last lines."""
+
+    def __init__(self, message: str, *, hint: str, where: str = "", command: str = "", output: str = "") -> None:
+        super().__init__(message, hint=hint, where=where)
+        self.command = command
+        self.output = output
+
+
+class PortBusyError(TargetError):
+    """Another program holds the serial port."""
 
 
 class ProtocolError(TargetError):

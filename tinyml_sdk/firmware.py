@@ -12,6 +12,7 @@ from .codegen import (
     GeneratedProject,
     ModelSource,
     Optimize,
+    ProjectKind,
     generate_model,
     generate_project,
     weight_bytes,
@@ -19,11 +20,19 @@ from .codegen import (
 )
 from .errors import BuildError, FitError
 from .graph import Graph, read_graph
-from .ops import Layer, lower_graph
+from .ops import Layer, lower_graph, remove_constant_channels
 from .plan import Fit, MemoryPlan, check_fit, measure_fit, plan_memory
 from .toolchains import BuildJob, BuildResult, MemoryUse, get_toolchain, read_sections
 
-__all__ = ["Firmware", "Inspection", "build_firmware", "build_inspected", "generate", "inspect_model"]
+__all__ = [
+    "Firmware",
+    "Inspection",
+    "build_firmware",
+    "build_inspected",
+    "firmware_image",
+    "generate",
+    "inspect_model",
+]
 
 _OVERFLOW = re.compile(r"[^\n]*(?:will not fit in region|overflowed by)[^\n]*")
 """What LLD and GNU ld say when a memory region is too small."""
@@ -31,7 +40,12 @@ _OVERFLOW = re.compile(r"[^\n]*(?:will not fit in region|overflowed by)[^\n]*")
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """What is known of a model before anything is built. `board` and `fit` only where a board was named."""
+    """What is known of a model before anything is built. `board` and `fit` only where a board was named.
+
+    Attributes:
+        graph: The model without the channels that are the same for every input.
+        removed_channels: How many these were, over all its tensors.
+    """
 
     graph: Graph
     layers: tuple[Layer, ...]
@@ -39,10 +53,11 @@ class Inspection:
     weight_bytes: int
     board: Board | None = None
     fit: Fit | None = None
+    removed_channels: int = 0
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one inference."""
+        """Multiply-accumulates that one inference executes."""
         return sum(layer.macs for layer in self.layers)
 
 
@@ -70,16 +85,26 @@ def inspect_model(model: str | Path, board: str | Path | None = None) -> Inspect
         BoardError: there is no such board.
     """
     chosen = load_board(board) if board is not None else None
-    graph = read_graph(model)
+    original = read_graph(model)
+    graph = remove_constant_channels(original)
     layers = lower_graph(graph, chosen.core_spec if chosen else None)
     plan = plan_memory(graph, layers)
     constants = weight_bytes(graph, layers)
     fit = measure_fit(chosen, plan.arena_bytes, constants) if chosen else None
-    return Inspection(graph, layers, plan, constants, chosen, fit)
+    return Inspection(graph, layers, plan, constants, chosen, fit, _channels(original) - _channels(graph))
+
+
+def _channels(graph: Graph) -> int:
+    return sum(graph.tensors[index].shape[-1] for op in graph.ops for index in op.outputs if graph.tensors[index].shape)
 
 
 def generate(
-    model: str | Path, output: str | Path, *, board: str | Path | None = None, optimize: Optimize = "speed"
+    model: str | Path,
+    output: str | Path,
+    *,
+    board: str | Path | None = None,
+    project: ProjectKind = "baremetal",
+    optimize: Optimize = "speed",
 ) -> ModelSource | GeneratedProject:
     """Write C for a model into a folder: the model library alone, or with a board a whole firmware project.
 
@@ -89,10 +114,12 @@ def generate(
         model: Path of a .tflite file.
         output: A folder that is new, empty, or was generated and not changed since.
         board: Name or file of the board to write a benchmark firmware for.
+        project: Whose habits the firmware project follows: `baremetal`, `cmake`, `platformio`, `esp_idf` or `arduino`.
         optimize: `speed` specialises each layer's kernel, `size` shares one instance.
 
     Raises:
-        ModelError, BoardError: as for `inspect_model`.
+        ModelError: as for `inspect_model`.
+        BoardError: there is no such board, or no project of that kind for it.
         FitError: the model cannot fit the board.
         InputError: the folder holds other files or cannot be written.
     """
@@ -101,9 +128,9 @@ def generate(
         source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
         write_folder(Path(output), source.files, {"model": source.name, "optimize": optimize})
         return source
-    project = _project(inspect_model(model, board), optimize)
-    write_folder(Path(output), project.files, project.manifest)
-    return project
+    whole = _project(inspect_model(model, board), optimize, project)
+    write_folder(Path(output), whole.files, whole.manifest)
+    return whole
 
 
 def build_firmware(
@@ -124,13 +151,26 @@ def build_firmware(
     return build_inspected(inspect_model(model, board), Path(output), toolchain, optimize)
 
 
-def _project(inspection: Inspection, optimize: Optimize) -> GeneratedProject:
+def firmware_image(
+    firmware: Path, folder: Path, *, board: str | Path, toolchain: str = "zig", optimize: Optimize = "speed"
+) -> Path:
+    """What a user calls a firmware, as an image: built in a folder where it is a .tflite file, else the file itself.
+
+    Raises:
+        ModelError, BoardError, FitError, InputError, MissingToolError, BuildError: as for `build_firmware`.
+    """
+    if firmware.suffix.lower() != ".tflite":
+        return firmware
+    return build_firmware(firmware, folder, board=board, toolchain=toolchain, optimize=optimize).elf
+
+
+def _project(inspection: Inspection, optimize: Optimize, kind: ProjectKind = "baremetal") -> GeneratedProject:
     """The firmware project, unless the model cannot fit."""
     board = inspection.board
     assert board is not None
     check_fit(board, inspection.plan.arena_bytes, inspection.weight_bytes)
     source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
-    return generate_project(inspection.graph, source, inspection.plan, board, optimize)
+    return generate_project(inspection.graph, source, inspection.plan, board, optimize, kind)
 
 
 def build_inspected(inspection: Inspection, folder: Path, toolchain: str, optimize: Optimize) -> Firmware:
@@ -138,7 +178,7 @@ def build_inspected(inspection: Inspection, folder: Path, toolchain: str, optimi
     board = inspection.board
     assert board is not None
     compiler = get_toolchain(toolchain)
-    project = _project(inspection, optimize)
+    project = _project(inspection, optimize, "platformio" if toolchain == "platformio" else "baremetal")
     write_folder(folder, project.files, project.manifest)
     job = BuildJob(
         root=folder,

@@ -1,4 +1,4 @@
-"""Train a small digit classifier, quantize it to int8 and write the three files of this folder.
+"""Train a small digit classifier, quantize it to int8 and write the files of this folder.
 
     python examples/digits/train.py [--out FOLDER]
 
@@ -9,17 +9,16 @@ TensorFlow Lite Micro's own interpreter. Takes about 20 seconds. README.md descr
 from __future__ import annotations
 
 import argparse
-import json
-import multiprocessing
 import os
-import re
 import sys
-import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from tinyml_sdk import quantize_model
+from tinyml_sdk.compress.saving import save_model
 
 if TYPE_CHECKING:
     import keras
@@ -87,12 +86,12 @@ def build_model() -> keras.Model:
     )
 
 
-def train(split: Split) -> keras.Model:
+def train(split: Split, seed: int = SEED) -> keras.Model:
     """Train with every source of chance seeded. The test images play no part."""
     import keras
     import tensorflow as tf
 
-    keras.utils.set_random_seed(SEED)
+    keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     # Sums over several threads depend on how many cores there are; one thread gives every machine the same order.
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -109,116 +108,37 @@ def train(split: Split) -> keras.Model:
     return model
 
 
-def save_keras(model: keras.Model, path: Path) -> None:
-    """Save the model without its optimizer state, and without what differs from run to run: same model, same bytes."""
-    plain = build_model()
-    plain.set_weights(model.get_weights())
-    raw = path.with_suffix(".raw.keras")
-    plain.save(raw)
-    with zipfile.ZipFile(raw) as source, zipfile.ZipFile(path, "w") as target:
-        for name in sorted(source.namelist()):
-            content = source.read(name)
-            if name == "metadata.json":
-                content = json.dumps(json.loads(content) | {"date_saved": "1980-01-01@00:00:00"}).encode()
-            elif name == "config.json":
-                content = renumber_objects(content)
-            # A ZipInfo of its own, as the default carries the time of day.
-            target.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
-    raw.unlink()
-
-
-def renumber_objects(config: bytes) -> bytes:
-    """Keras tells objects apart by their address in memory; number them in order of appearance instead."""
-    numbers: dict[bytes, int] = {}
-
-    def number(match: re.Match[bytes]) -> bytes:
-        return b'"shared_object_id": %d' % numbers.setdefault(match[1], len(numbers))
-
-    return re.sub(rb'"shared_object_id": (\d+)', number, config)
-
-
-def convert(keras_path: Path, tflite_path: Path) -> None:
-    """Post-training quantization to int8, inputs and outputs included, calibrated on training images only."""
-    import keras
-    import tensorflow as tf
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the converter talks; its errors come on stderr
-
-    calibration = load_split().train_images[:CALIBRATION_IMAGES]
-    model = keras.models.load_model(keras_path)
-    # A dynamic batch would add SHAPE, STRIDED_SLICE and PACK to the graph: give it its batch of one first.
-    single = keras.models.clone_model(model, input_tensors=keras.Input(batch_shape=(1, 8, 8, 1), name="image"))
-    single.set_weights(model.get_weights())
-
-    converter = tf.lite.TFLiteConverter.from_keras_model(single)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([image[np.newaxis]] for image in calibration)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
-    content = converter.convert()
-    check_integer_only(content)
-    tflite_path.write_bytes(content)
-
-
-def check_integer_only(content: bytes) -> None:
-    """Raise ValueError unless every tensor is int8 or int32: asking the converter for int8 is no guarantee."""
-    import tensorflow as tf
-
-    details = tf.lite.Interpreter(model_content=content).get_tensor_details()
-    for tensor in details:
-        if tensor["dtype"] not in (np.int8, np.int32):
-            raise ValueError(f"tensor {tensor['index']} ({tensor['name']}) stayed {tensor['dtype'].__name__}")
-
-
-def convert_in_subprocess(keras_path: Path, tflite_path: Path) -> None:
-    """Run `convert` in a process of its own: on some models the converter crashes."""
-    process = multiprocessing.get_context("spawn").Process(target=convert, args=(keras_path, tflite_path))
-    process.start()
-    process.join()
-    if process.exitcode != 0:
-        raise SystemExit(f"the TensorFlow Lite converter failed with exit code {process.exitcode}")
-
-
-def device_accuracy(content: bytes, images: Images, labels: Labels) -> float | None:
-    """Accuracy of the int8 model in TensorFlow Lite Micro's interpreter; None where that is not installed."""
-    from tinyml_sdk.bench.inputs import quantize
-    from tinyml_sdk.bench.reference import TflmReference
-    from tinyml_sdk.graph import parse_graph
-
-    if not TflmReference.available():
-        return None
-    (image_tensor,) = parse_graph(content).input_tensors
-    outputs = TflmReference(content).run([[quantize(image[np.newaxis], image_tensor)] for image in images])
-    predicted = np.array([np.argmax(scores) for (scores,) in outputs])
-    return float(np.mean(predicted == labels))
-
-
-def float_accuracy(model: Any, images: Images, labels: Labels) -> float:
-    """Accuracy of the Keras model."""
-    return float(np.mean(np.argmax(model.predict(images, verbose=0), axis=1) == labels))
+def calibration_images(split: Split) -> Images:
+    """Those that give the int8 ranges: training images only."""
+    return split.train_images[:CALIBRATION_IMAGES]
 
 
 def main() -> int:
-    """Write digits.keras, digits.tflite and digits_test.npz, and print what they are good for."""
+    """Write the model, its int8 version and the data, and print what they are good for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder for the three files")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder for the files")
     out: Path = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
     split = load_split()
-    model = train(split)
-    save_keras(model, out / "digits.keras")
-    convert_in_subprocess(out / "digits.keras", out / "digits.tflite")
+    save_model(train(split), out / "digits.keras")
+    np.savez_compressed(out / "digits_train.npz", inputs=split.train_images, labels=split.train_labels)
     np.savez_compressed(out / "digits_test.npz", inputs=split.test_images, labels=split.test_labels)
-
-    exact = float_accuracy(model, split.test_images, split.test_labels)
-    int8 = device_accuracy((out / "digits.tflite").read_bytes(), split.test_images, split.test_labels)
-    print(f"{model.count_params():,} parameters, {len(split.test_labels)} test images")
-    print(f"accuracy, float: {exact:.4f}")
-    print(f"accuracy, int8:  {'not measured: install tflite-micro' if int8 is None else f'{int8:.4f}'}")
-    for name in ("digits.keras", "digits.tflite", "digits_test.npz"):
+    result = quantize_model(
+        out / "digits.keras",
+        calibration_images(split),
+        validation=out / "digits_test.npz",
+        output=out / "digits.tflite",
+    )
+    accuracy = result.accuracy
+    assert accuracy is not None
+    print(f"{result.parameters:,} parameters, {accuracy.samples} test images")
+    print(f"accuracy, float: {accuracy.keras:.4f}")
+    print(
+        f"accuracy, int8:  {'not measured: install tflite-micro' if accuracy.int8 is None else f'{accuracy.int8:.4f}'}"
+    )
+    for name in ("digits.keras", "digits.tflite", "digits_train.npz", "digits_test.npz"):
         print(f"{out / name}: {(out / name).stat().st_size:,} bytes")
     return 0
 

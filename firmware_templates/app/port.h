@@ -5,11 +5,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum {
   PORT_COUNTER_NONE = 0,
   PORT_COUNTER_DWT = 1,
   PORT_COUNTER_SYSTICK = 2,
-  PORT_COUNTER_NRF_TIMER = 3
+  PORT_COUNTER_NRF_TIMER = 3,
+  PORT_COUNTER_ESP_CPU = 4, /* the cycle counter of an ESP32's core, Xtensa or RISC-V */
+  PORT_COUNTER_MICROS = 5   /* microseconds, where a framework gives no more */
 };
 
 /* What is known of a crash. Where the core cannot say, a field is 0. */
@@ -50,5 +56,9 @@ uint32_t port_stack_high_water(void);
 
 /* System reset. Does not return. */
 void port_reset(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -13,6 +13,7 @@ enum {
   REQUEST_READ_ARENA = 0x06,
   REQUEST_MEMORY = 0x07,
   REQUEST_RESET = 0x08,
+  REQUEST_SESSION = 0x09,
   REPLY = 0x80,
   FAULT = 0xFE,
   ERROR = 0xFF
@@ -36,6 +37,8 @@ static const uint32_t output_bytes[] = APP_OUTPUT_BYTES;
 static int32_t arena[(APP_ARENA_BYTES + 3u) / 4u];
 static bool model_ready;
 static uint32_t counter_overhead; /* ticks that reading the counter twice takes by itself */
+
+static uint32_t session_token; /* set by the host, so that it notices a reset */
 
 static struct frame_receiver receiver;
 static uint8_t reply[FRAME_MAX];
@@ -214,6 +217,17 @@ static int memory(uint8_t *body) {
   return (int)(to - body);
 }
 
+static int session(const uint8_t *request, size_t size, uint8_t *body) {
+  if (size != 0 && size != 4u) {
+    return FAILURE(PROTOCOL_MALFORMED);
+  }
+  if (size == 4u) {
+    session_token = get_u32(request);
+  }
+  put_u32(body, session_token);
+  return 4;
+}
+
 static int handle(uint8_t type, const uint8_t *request, size_t size, uint8_t *body) {
   switch (type) {
   case REQUEST_WRITE_INPUT:
@@ -226,6 +240,8 @@ static int handle(uint8_t type, const uint8_t *request, size_t size, uint8_t *bo
     return run_layers(request, size, body);
   case REQUEST_READ_ARENA:
     return read_arena(request, size, body);
+  case REQUEST_SESSION:
+    return session(request, size, body);
   case REQUEST_INFO:
   case REQUEST_MEMORY:
   case REQUEST_RESET:
@@ -284,21 +300,28 @@ static void answer(const uint8_t *request, size_t size) {
   }
 }
 
-static void serve(void) {
-  for (;;) {
-    const int byte = port_read();
-    if (byte >= 0) {
-      const size_t size = frame_receive(&receiver, (uint8_t)byte);
-      if (size != 0) {
-        answer(receiver.bytes, size);
-      }
+void protocol_poll(void) {
+  for (int byte = port_read(); byte >= 0; byte = port_read()) {
+    const size_t size = frame_receive(&receiver, (uint8_t)byte);
+    if (size != 0) {
+      answer(receiver.bytes, size);
     }
   }
 }
 
-void protocol_run(void) {
+static void serve(void) {
+  for (;;) {
+    protocol_poll();
+  }
+}
+
+void protocol_start(void) {
   calibrate_counter();
   model_ready = APP_MODEL(init)(arena, sizeof arena) == 0;
+}
+
+void protocol_run(void) {
+  protocol_start();
   serve();
 }
 

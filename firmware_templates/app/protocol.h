@@ -9,9 +9,9 @@
  *   0x04  read_output      index u8, offset u32, size u16  bytes
  *   0x05  run_layers       first u16, count u16 (1 to 32)  ticks u64 of each layer
  *   0x06  read_arena       offset u32, size u16            bytes
- *   0x07  memory                                           stack high water, stack, arena: u32
- * bytes each 0x08  reset                                            empty; then the board starts
- * again
+ *   0x07  memory                                           stack high water, stack, arena: u32 each
+ *   0x08  reset                                            empty; then the board starts again
+ *   0x09  session          empty, or token u32             the token set last, 0 since the start
  *
  *   0xFF  error, in place of a reply: code u8 (enum protocol_error), type of the request u8
  *   0xFE  fault, the program has crashed: struct port_fault, u32 each. Sent once with sequence
@@ -25,6 +25,9 @@
  * The host repeats a request until it is answered. The last reply is kept, and sent again when the
  * same request (its CRC covers the sequence number) comes again, so nothing is done twice.
  *
+ * A board that is reset starts with its inputs lost, and looks as before. So the host sets a token,
+ * and asks for it when it has read its outputs: 0 tells that it must begin again.
+ *
  * There is no flow control: a host sends a request and waits, and the device is always reading
  * unless it works on one. A UART without a FIFO is enough.
  */
@@ -33,7 +36,11 @@
 
 #include "port.h"
 
-#define PROTOCOL_VERSION 1u
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PROTOCOL_VERSION 2u
 
 enum protocol_error {
   PROTOCOL_UNKNOWN_REQUEST = 1,
@@ -45,7 +52,16 @@ enum protocol_error {
 /* Initialises the model, then answers requests for ever. */
 void protocol_run(void);
 
+/* The same in two steps, for frameworks that have a main loop of their own: once, then again and
+ * again. A poll takes what waits on the console, and returns when nothing does. */
+void protocol_start(void);
+void protocol_poll(void);
+
 /* For ports that catch crashes: tells the host, then waits to be reset. Does not return. */
 void protocol_fault(const struct port_fault *fault);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

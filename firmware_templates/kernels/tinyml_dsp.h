@@ -28,6 +28,9 @@
  * so that they can share code; tinyml_sdk/ops/dsp.py proves that a layer's sums fit. */
 #define TINYML_DSP_FRACTION 15
 
+/* The same for sums of two inputs (ops/sum_dsp.py). */
+#define TINYML_DSP_SUM_FRACTION 20
+
 /* A word from any address. */
 TINYML_INLINE uint32_t tinyml_load_word(const int8_t *from) {
   uint32_t word;
@@ -127,6 +130,29 @@ TINYML_INLINE int32_t tinyml_smmlar(int32_t a, int32_t b, int32_t sum) {
 #endif
 }
 
+/* sum + a * the low half of b / 2^16, rounded down, modulo 2^32. */
+TINYML_INLINE int32_t tinyml_smlawb(int32_t a, uint32_t b, int32_t sum) {
+#if TINYML_HAS_DSP
+  int32_t result;
+  __asm__("smlawb %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+#else
+  const int64_t product = (int64_t)a * (int16_t)(b & 0xffffu);
+  return (int32_t)((uint32_t)sum + (uint32_t)(product >> 16));
+#endif
+}
+
+/* sum + a * the high half of b / 2^16, rounded down, modulo 2^32. */
+TINYML_INLINE int32_t tinyml_smlawt(int32_t a, uint32_t b, int32_t sum) {
+#if TINYML_HAS_DSP
+  int32_t result;
+  __asm__("smlawt %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+#else
+  return tinyml_smlawb(a, b >> 16, sum);
+#endif
+}
+
 /* The nearest int8. */
 TINYML_INLINE int8_t tinyml_ssat8(int32_t value) {
 #if TINYML_HAS_DSP
@@ -157,6 +183,17 @@ TINYML_INLINE int8_t tinyml_saturate_output(int32_t value) {
   return (int8_t)result;
 #else
   return (int8_t)tinyml_clamp(value >> TINYML_DSP_FRACTION, -128, 127);
+#endif
+}
+
+/* The same with TINYML_DSP_SUM_FRACTION fractional bits. */
+TINYML_INLINE int8_t tinyml_saturate_sum(int32_t value) {
+#if TINYML_HAS_DSP
+  int32_t result;
+  __asm__("ssat %0, #8, %1, asr #20" : "=r"(result) : "r"(value));
+  return (int8_t)result;
+#else
+  return (int8_t)tinyml_clamp(value >> TINYML_DSP_SUM_FRACTION, -128, 127);
 #endif
 }
 

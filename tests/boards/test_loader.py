@@ -10,12 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinyml_sdk.boards import list_boards, load_board
-from tinyml_sdk.boards.yaml_lines import YamlError, parse_yaml
 from tinyml_sdk.codegen.port_files import host_port_files, port_files
 from tinyml_sdk.errors import BoardError
 from tinyml_sdk.resources import boards_dir, templates_dir
+from tinyml_sdk.yaml_files.lines import YamlError, parse_yaml
 
-SHIPPED = ("microbit", "mps2-an385", "mps2-an386", "mps2-an500", "netduinoplus2")
+EMULATED = ("microbit", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "netduinoplus2")
+REAL = (
+    *("disco_f407vg", "esp32-c3-devkitm-1", "esp32-c6-devkitc-1", "esp32-s3-devkitc-1", "esp32dev", "nano33ble"),
+    *("nrf52840_dk", "nrf5340_dk", "nucleo_f446re", "nucleo_h743zi", "nucleo_l4r5zi", "nucleo_u575zi_q"),
+    *("pico", "pico2", "teensy41", "xiao_nrf52840"),
+)
+SHIPPED = tuple(sorted((*EMULATED, *REAL)))
 GOOD = (boards_dir() / "mps2-an386.yaml").read_text(encoding="utf-8")
 
 
@@ -48,16 +54,24 @@ def test_the_boards_that_ship():
 def test_a_board_that_ships_says_where_its_facts_are_from(name):
     board = load_board(name)
     assert board.name == name
-    assert "QEMU" in board.source
-    assert board.emulators.builtin
-    assert board.emulators.qemu is not None
+    assert len(board.source) > 20
+    if name in EMULATED:
+        assert "QEMU" in board.source
+        assert board.emulators.builtin
+        assert board.emulators.qemu is not None
+    else:
+        assert board.flash_with
+        assert ("platformio" in board.projects) == (board.platformio is not None)
+        assert any("silicon" in quirk for quirk in board.quirks)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_files_of_its_port_exist(name):
     files = port_files(load_board(name))
     ports = templates_dir() / "ports"
-    assert all((ports / file).is_file() for file in (*files.sources, *files.headers, files.linker))
+    assert all((ports / file).is_file() for file in (*files.sources, *files.headers))
+    assert (files.linker is not None) == ("baremetal" in load_board(name).projects)
+    assert files.linker is None or (ports / files.linker).is_file()
     assert all((ports / folder).is_dir() for folder in files.include_dirs)
     assert len(set(files.sources)) == len(files.sources)
 
@@ -113,25 +127,28 @@ def test_a_file_in_a_folder_is_called_like_its_board(monkeypatch, tmp_path):
         ("clock_hz: 25_000_000", "clock_hz: fast", "7: clock_hz", "should be a valid integer, not 'fast'"),
         ("clock_hz: 25_000_000", "clock_hz: 1", "7: clock_hz", "should be greater than or equal to 32768, not 1"),
         ("clock_hz: 25_000_000", "clock: 25_000_000", "1: clock_hz", "is missing (and 1 more)"),
-        ("clock_hz: 25_000_000", "clock_hz: 25.5", "7", "25.5 is not a decimal or 0x… integer"),
-        ("clock_hz: 25_000_000", "clock_hz: 010", "7", "010 is not a decimal or 0x… integer"),
+        ("clock_hz: 25_000_000", "clock_hz: 25.5", "7: clock_hz", "should be a valid integer"),
+        ("clock_hz: 25_000_000", "clock_hz: 010", "7", "010 is not a decimal number or 0x… integer"),
         ("clock_hz: 25_000_000", "clock_hz: " + "10" * 6000, "7", "integer"),
         ("port: mps2", "port: mps2\nbaud: 9600", "15: baud", "unknown key"),
-        ("address:", "adress:", "12: console.address", "is missing (and 1 more)"),
+        ("address:", "adress:", "12: console.adress", "unknown key"),
+        ("address: 0x4000_4000, ", "", "12: console.address", "is missing: cmsdk_uart needs it"),
         ("baud: 115_200}", "baud: 115_200, bits: 8}", "12: console.bits", "unknown key"),
         (
             "cmsdk_uart",
             "pl011",
             "12: console.driver",
-            "should be 'cmsdk_uart', 'stm32_usart' or 'nrf51_uart', not 'pl011'",
+            "should be 'cmsdk_uart', 'stm32_usart', 'stm32_lpuart', 'nrf51_uart', 'nrf_uarte', 'arduino_serial' or",
         ),
+        ("cmsdk_uart", "nrf51_uart", "12: console.tx_pin", "is missing: nrf51_uart needs it"),
+        ("baud: 115_200}", "rx_pin: 3, baud: 9600}", "12: console.rx_pin", "cmsdk_uart takes no pins"),
         ("core: cortex-m4", "core: cortex-m5", "5: core", "'cortex-m5' is not one of cortex-m0"),
         ("fpu: fpv4-sp-d16", "fpu: fpv5-d16", "6: fpu", "'fpv5-d16': a cortex-m4 has none or fpv4-sp-d16"),
         ("cortex-m4\nfpu: fpv4-sp-d16", "cortex-m0", "10: counter", "has no DWT"),
         ("origin: 0x2000_0000", "origin: 0x1000", "10: ram", "overlaps with flash"),
         ("origin: 0x2000_0000", "origin: 0xFFFF_0000", "10: ram.size", "behind the last address"),
         ("origin: 0x2000_0000", "origin: 0x2000_0004", "10: ram.origin", "multiple of 8"),
-        ("[baremetal]", "[baremetal, make]", "13: projects.1", "should be 'baremetal'"),
+        ("[baremetal", "[make, baremetal", "13: projects.0", "should be 'baremetal'"),
         ("name: mps2-an386", "name: ../x", "1: name", "should match pattern"),
         (
             "  qemu: {machine: mps2-an386}",
@@ -161,7 +178,59 @@ def test_faults_name_line_and_key(tmp_path, old, new, where, message):
     assert error.where == f"{file}:{where}"
 
 
+FLASHING = """\
+flash_with:
+  - {tool: esptool, chip: esp32c3, offset: 0x1_0000}
+  - {tool: pyocd, target: nrf52840}
+  - {tool: openocd, config: board/st_nucleo_f4.cfg}
+  - {tool: st-flash}
+  - {tool: picotool}
+  - {tool: uf2, volume: RPI-RP2, family: 0xE48B_FF56}
+  - {tool: teensy_loader, mcu: TEENSY41}
+  - {tool: platformio}
+usb: ["0483:374b", 303a:1001]
+reset: esp
+platformio: {platform: ststm32, board: nucleo_f446re, framework: arduino}
+"""
+
+
+def test_how_a_board_is_flashed_and_found(tmp_path):
+    board = load_board(write(tmp_path, GOOD + FLASHING))
+    assert [way.tool for way in board.flash_with][:2] == ["esptool", "pyocd"]
+    assert (board.flash_with[0].chip, board.flash_with[0].offset) == ("esp32c3", 0x10000)
+    assert board.flash_with[5].family == 0xE48BFF56
+    assert board.usb == ("0483:374b", "303a:1001")
+    assert board.reset == "esp"
+    assert board.platformio.board == "nucleo_f446re"
+    plain = load_board("mps2-an386")
+    assert (plain.flash_with, plain.usb, plain.reset, plain.platformio) == ((), (), "none", None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "message"),
+    [
+        ("tool: esptool, chip: esp32c3", "tool: esptool", "flash_with.0.chip", "is missing: esptool needs it"),
+        ("tool: st-flash", "tool: stflash", "flash_with.3.tool", "should be 'esptool', 'pyocd'"),
+        ("{tool: st-flash}", "{}", "flash_with.3.tool", "is missing"),
+        ("tool: picotool", "tool: picotool, mcu: x", "flash_with.4.mcu", "picotool takes no such key, only tool"),
+        ("nrf52840}", "nrf52840, offset: 0}", "flash_with.1.offset", "pyocd takes no such key, only tool and target"),
+        ("target: nrf52840", "target: --script", "flash_with.1.target", "should match pattern"),
+        ('"0483:374b"', '"0483:374B"', "usb.0", "should match pattern"),
+        ("reset: esp", "reset: dtr", "reset", "should be 'none', 'dtr_rts' or 'esp', not 'dtr'"),
+        ("platform: ststm32, ", "", "platformio.platform", "is missing"),
+        ("platformio: {platform: ststm32, board: nucleo_f446re, framework: arduino}", "", "flash_with", "ids in Plat"),
+    ],
+)
+def test_faults_of_flashing_name_the_key(tmp_path, old, new, where, message):
+    assert old in FLASHING
+    error = error_of(write(tmp_path, GOOD + FLASHING.replace(old, new, 1)))
+    assert message in error.message
+    assert error.where.endswith(f": {where}")
+
+
 def test_unknown_keys_get_a_suggestion(tmp_path):
+    chip = FLASHING.replace("chip: esp32c3", "chip: esp32c3, ofset: 0")
+    assert error_of(write(tmp_path, GOOD + chip)).hint == "did you mean offset?"
     assert error_of(write(tmp_path, GOOD + "quirk: [x]\n")).hint == "did you mean quirks?"
     assert error_of(write(tmp_path, GOOD + "zzz: 1\n")).hint.startswith("known keys: name, title, ")
     qemu = GOOD.replace("qemu: {machine", "qemu: {memory: 1, machine")
@@ -199,9 +268,9 @@ def test_a_board_must_fit_its_port(tmp_path):
 
     port = fault("port: mps2", "port: mps")
     assert str(port) == "mps2-an386: there is no port 'mps'"
-    assert port.hint.startswith("did you mean mps2? known: mps2, nrf51, stm32f4")
+    assert port.hint.startswith("did you mean mps2? known: arduino, esp_idf, mps2, nrf51, nrf52, nrf53, stm32f4")
     assert "there is no port '../host'" in str(fault("port: mps2", "port: ../host"))
-    assert "the port mps2 has no console driver 'nrf51_uart'" in str(fault("cmsdk_uart", "nrf51_uart"))
+    assert "the port mps2 has no console driver 'stm32_usart'" in str(fault("cmsdk_uart", "stm32_usart"))
     assert "the port mps2 has no counter 'nrf_timer'" in str(fault("counter: dwt", "counter: nrf_timer"))
 
 

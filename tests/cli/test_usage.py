@@ -9,6 +9,7 @@ from tinyml_sdk import __version__
 from tinyml_sdk.cli import main
 
 HEAVY = {"numpy", "jinja2", "pydantic", "yaml", "unicorn", "elftools", "serial", "rich"}
+COMMANDS = "bench boards build compare compress doctor flash generate inspect quantize simulate".split()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], []], ids=str)
@@ -16,14 +17,12 @@ def test_help_lists_the_commands(arguments: list[str], capsys: pytest.CaptureFix
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     listed = [line.split()[0] for line in out.partition("Commands:\n")[2].splitlines()]
-    assert sorted(listed) == ["bench", "boards", "build", "compare", "doctor", "generate", "inspect", "quantize"]
+    assert sorted(listed) == COMMANDS
     assert "..." not in out.partition("Commands:\n")[2], "a summary is too long for 80 columns"
     assert err == ""
 
 
-@pytest.mark.parametrize(
-    "command", ["bench", "boards", "build", "compare", "doctor", "generate", "inspect", "quantize"]
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     out = capsys.readouterr().out
@@ -60,6 +59,9 @@ def test_help_imports_nothing_heavy(arguments: list[str], heavy: set[str]) -> No
         (["bench", "m.tflite", "--board", "b", "--runs", "many"], "invalid value for '--runs'"),
         (["bench", "m.tflite", "--board", "b", "--optimize", "sped"], "did you mean speed?"),
         (["bench", "m.tflite", "--board", "b", "--target", "builtn"], "did you mean builtin?"),
+        (["bench", "m.tflite", "--board", "b", "--target", "qemu", "--port", "p"], "exclude each other"),
+        (["bench", "m.tflite", "--board", "b", "--no-flash"], "--no-flash and --tool need --port"),
+        (["simulate", "m.tflite", "--board", "b", "--target", "renode"], "not one of builtin, qemu"),
         (["build", "m.tflite", "--board", "b", "-o", "d", "--toolchain", "gcc"], "not one of zig, gnu_arm"),
         (["inspect", "m.tflite", "--bord", "b"], "no such option: --bord"),
         (["inspect", "m.tflite", "n.tflite"], "n.tflite"),

@@ -11,7 +11,8 @@ from support.tools import TARGET_TOOLS, TOOLCHAIN_TOOLS, require_tool
 from tinyml_sdk import FitError, benchmark, build_firmware, inspect_model, list_boards
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
-BOARDS = [board.name for board in list_boards()]
+BOARDS = [board.name for board in list_boards() if board.emulators.qemu]
+BUILTIN_ONLY = [board.name for board in list_boards() if board.emulators.builtin and not board.emulators.qemu]
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +39,13 @@ def test_board_in_both_emulators(board, toolchain):
     assert abs(builtin.per_inference.median - qemu.per_inference.median) <= qemu.counter_resolution
     for ours, theirs in zip(builtin.layers, qemu.layers, strict=True):
         assert abs(ours.count - theirs.count) <= 2 * qemu.counter_resolution, ours
+
+
+@pytest.mark.parametrize("board", BUILTIN_ONLY)
+def test_a_real_board_in_the_builtin_emulator(board):
+    require_tool(TOOLCHAIN_TOOLS["zig"])
+    require_tool(TARGET_TOOLS["builtin"])
+    assert benchmark(DIGITS / "digits.tflite", board=board).check.bit_exact
 
 
 @without_corpus

@@ -45,7 +45,7 @@ def test_first_divergent_layer_is_found(tmp_path):
         reference = open_reference(DIGITS, honest, stack)
         expected = reference.run(inputs)
         target = stack.enter_context(open_target("builtin", honest.board))
-        measurement = measure(target, firmware.elf, honest.graph, inputs, 1, lambda *_: None)
+        measurement = measure(target, firmware.elf, honest.graph, honest.board, inputs, 1, lambda *_: None)
         check = compare_outputs(reference.name, expected, measurement.outputs)
         assert not check.bit_exact
         assert check.differing > 0
@@ -60,4 +60,4 @@ def test_a_firmware_of_another_model_is_refused(tmp_path):
     other = dataclasses.replace(inspection.graph, sha256="0" * 64)
     inputs = check_inputs(other.input_tensors, count=1)
     with open_target("builtin", inspection.board) as target, pytest.raises(TargetError, match="another model"):
-        measure(target, firmware.elf, other, inputs, 1, lambda *_: None)
+        measure(target, firmware.elf, other, inspection.board, inputs, 1, lambda *_: None)

@@ -9,7 +9,7 @@ import time
 import pytest
 from device_app import build_app
 
-from tinyml_sdk.errors import DeviceTimeoutError, ProtocolError, TargetError
+from tinyml_sdk.errors import DeviceResetError, DeviceTimeoutError, ProtocolError, TargetError
 from tinyml_sdk.link import Client, CounterKind, SubprocessStream
 from tinyml_sdk.link.frame import Frame, encode_frame
 from tinyml_sdk.link.messages import DeviceInfo, DeviceMemory, MessageType, parse_ticks
@@ -87,6 +87,47 @@ def test_the_whole_conversation(app):
     assert client.invoke(40) == [0] * 40
     assert client.read_arena(INVOKE_COUNTER, 1) == bytes((43,))
     assert client.memory() == DeviceMemory(0, 0, ARENA_BYTES)
+
+
+class ResetLine:
+    """A line to a device that is reset behind the client's back, at chosen requests."""
+
+    def __init__(self, line, at):
+        self._line = line
+        self._at = at
+        self.requests = 0
+
+    def write(self, data):
+        self.requests += 1
+        if self.requests in self._at:
+            self._line.write(encode_frame(Frame(200, MessageType.RESET, b"")))
+        self._line.write(data)
+
+    def read(self, deadline):
+        return self._line.read(deadline)
+
+
+def test_a_reset_in_the_middle_is_noticed_and_the_work_done_again(app):
+    line = ResetLine(app, at=())
+    client = Client(line)
+    data = random.Random(0).randbytes(600)
+
+    def work():
+        client.write_input(0, data)
+        client.invoke()
+        return client.read_output(0)
+
+    assert client.undisturbed(work) == bytes(byte + 1 & 255 for byte in data)
+    requests = line.requests
+    client.undisturbed(work)
+    for at in range(line.requests + 1, line.requests + (line.requests - requests) + 1):
+        line._at = (at, at + 1)
+        line.requests = at - 1
+        assert client.undisturbed(work) == bytes(byte + 1 & 255 for byte in data), at
+    line._at = range(10**6)
+    with pytest.raises(DeviceResetError, match="3 times in a row") as caught:
+        client.undisturbed(work)
+    assert "power" in caught.value.hint
 
 
 def test_a_reset_starts_anew(app):
@@ -233,13 +274,13 @@ def test_a_crashed_device_can_be_reset(tmp_path):
             client.reset()
 
 
-INFO = bytes((1, 0, 1, 1, 1, 0, 2, 0)) + bytes(32) + struct.pack("<6I", 25, 25, 64, 99, 4, 8) + b"\1b\1m"
+INFO = bytes((2, 0, 1, 1, 1, 0, 2, 0)) + bytes(32) + struct.pack("<6I", 25, 25, 64, 99, 4, 8) + b"\1b\1m"
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (INFO.replace(b"\1", b"\2", 1), "speaks protocol version 2, this is version 1"),
+        (INFO.replace(b"\2", b"\1", 1), "speaks protocol version 1, this is version 2"),
         (b"", "makes no sense"),
         (INFO[:-1], "makes no sense"),
         (INFO + b"x", "makes no sense"),

@@ -73,6 +73,8 @@ def test_the_same_number_on_another_request_is_a_new_request(device):
         (MessageType.INFO, b"x", ErrorCode.MALFORMED),
         (MessageType.MEMORY, b"x", ErrorCode.MALFORMED),
         (MessageType.RESET, b"x", ErrorCode.MALFORMED),
+        (MessageType.SESSION, b"x", ErrorCode.MALFORMED),
+        (MessageType.SESSION, b"12345", ErrorCode.MALFORMED),
         (MessageType.WRITE_INPUT, b"\0\0\0\0", ErrorCode.MALFORMED),
         (MessageType.WRITE_INPUT, struct.pack("<BI", 2, 0), ErrorCode.OUT_OF_RANGE),
         (MessageType.WRITE_INPUT, struct.pack("<BI", 0, 598) + b"abc", ErrorCode.OUT_OF_RANGE),

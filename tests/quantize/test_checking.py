@@ -118,7 +118,7 @@ RESULT = QuantizationResult(
     gzip_bytes=6822,
     entropy_bits=7.5,
     ranges=RangeCheck(5, 3, 1),
-    accuracy=Accuracy(360, 0.99, 0.98),
+    accuracy=Accuracy("accuracy", 360, 0.99, 0.98),
     layers=(LayerNoise(0, "CONV_2D", "conv[b]", 40.0, None), LayerNoise(1, "ADD", "add", 10.0, 30.0)),
 )
 
@@ -127,7 +127,7 @@ def test_json_has_all_but_the_file() -> None:
     facts = RESULT.to_dict()
     assert "content" not in facts
     assert facts["schema"] == 1
-    assert facts["accuracy"] == {"samples": 360, "float": 0.99, "int8": 0.98}
+    assert facts["accuracy"] == {"metric": "accuracy", "samples": 360, "float": 0.99, "int8": 0.98}
     assert facts["worst_layers"] == [1, 0]
     assert facts["layers"][1] == {"index": 1, "op": "ADD", "name": "add", "snr_db": 10.0, "drop_db": 30.0}
 

@@ -10,21 +10,24 @@ from tinyml_sdk import quantize_model
 from tinyml_sdk.errors import InputError, MissingToolError, ToolError
 from tinyml_sdk.quantize import process
 from tinyml_sdk.quantize.job import Job
-from tinyml_sdk.quantize.process import ConversionProcess
+from tinyml_sdk.quantize.process import Conversation, Worker
 
-LOADED = """print('{"event": "loaded", "inputs": []}', flush=True);"""
+LOADED = """input(); print('{"event": "loaded", "inputs": []}', flush=True);"""
 
 
-def converse(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str, deadline: float = 20.0) -> list[str]:
+def converse(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, code: str, deadline: float = 20.0, times: int = 1
+) -> list[str]:
     """Load and convert with a worker that runs `code`; the stages it reported."""
     monkeypatch.setattr(process, "_START", code.replace("{", "{{").replace("}", "}}"))
     monkeypatch.setattr(process, "require_tensorflow", lambda: None)
     stages: list[str] = []
-    with ConversionProcess(
-        folder, Job("m.keras", "m.keras"), deadline, lambda stage, *_: stages.append(stage)
-    ) as worker:
-        worker.wait_loaded()
-        worker.convert()
+    job = Job("m.keras", "m.keras")
+    with Worker() as worker:
+        for _ in range(times):
+            with Conversation(worker, folder, job, deadline, lambda stage, *_: stages.append(stage)) as conversation:
+                conversation.wait_loaded()
+                conversation.convert()
     return stages
 
 
@@ -33,6 +36,31 @@ def test_a_conversation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
         LOADED + """input(); print('{"event": "progress", "stage": "s", "done": 0, "total": 1}\\n{"event": "done"}')"""
     )
     assert converse(monkeypatch, tmp_path, code) == ["s"]
+
+
+def test_one_process_for_several_jobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    code = f"""
+import os
+while True:
+    {LOADED}
+    input(); print('{{"event": "progress", "stage": "' + str(os.getpid()) + '", "done": 0, "total": 1}}')
+    print('{{"event": "done"}}', flush=True)
+"""
+    first, second = converse(monkeypatch, tmp_path, code, times=2)
+    assert first == second
+
+
+def test_a_new_process_after_a_crash(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(process, "require_tensorflow", lambda: None)
+    with Worker() as worker:
+        for code, good in (("raise SystemExit", False), (LOADED + "input()", True)):
+            monkeypatch.setattr(process, "_START", code.replace("{", "{{").replace("}", "}}"))
+            with Conversation(worker, tmp_path, Job("m", "m"), 20, lambda *_: None) as conversation:
+                if good:
+                    assert conversation.wait_loaded()["inputs"] == []
+                else:
+                    with pytest.raises(ToolError):
+                        conversation.wait_loaded()
 
 
 @pytest.mark.parametrize("before", ["", LOADED], ids=["loading", "converting"])
@@ -73,12 +101,14 @@ def test_the_process_ends_with_the_block(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(process, "require_tensorflow", lambda: None)
     with (
         pytest.raises(KeyboardInterrupt),
-        ConversionProcess(tmp_path, Job("m", "m"), 60, lambda *_: None) as worker,
+        Worker() as worker,
+        Conversation(worker, tmp_path, Job("m", "m"), 60, lambda *_: None),
     ):
-        pid = worker._process.pid
+        worker.send("folder")
+        pid = worker.pid
         raise KeyboardInterrupt
     with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+        os.kill(pid or 0, 0)
 
 
 @pytest.mark.parametrize("package", ["tensorflow", "keras"])

@@ -15,5 +15,5 @@ def require_tool(name: str) -> None:
         pytest.skip(f"{name} is not installed")
 
 
-TOOLCHAIN_TOOLS = {"zig": "ziglang", "gnu_arm": "arm-none-eabi-gcc", "host": "cc"}
+TOOLCHAIN_TOOLS = {"zig": "ziglang", "gnu_arm": "arm-none-eabi-gcc", "platformio": "platformio", "host": "cc"}
 TARGET_TOOLS = {"builtin": "unicorn", "qemu": "qemu-system-arm"}

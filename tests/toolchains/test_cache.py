@@ -1,5 +1,8 @@
 """Where the cache is, and what is said when it cannot be."""
 
+import select
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,3 +26,23 @@ def test_a_place_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(InputError, match="cannot make the cache folder") as caught:
         cache_dir("zig")
     assert "XDG_CACHE_HOME" in caught.value.hint
+
+
+def test_one_process_at_a_time_compiles_in_a_cache(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from tinyml_sdk.toolchains.cache import one_at_a_time\n"
+        f"with one_at_a_time(pathlib.Path({str(tmp_path)!r})): print('in', flush=True); sys.stdin.read()"
+    )
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    with start() as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "in\n"
+        with start() as second:
+            assert second.stdout is not None
+            assert not select.select([second.stdout], [], [], 0.5)[0]
+            first.kill()
+            assert second.stdout.readline() == "in\n"
+            second.kill()

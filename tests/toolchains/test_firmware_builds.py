@@ -185,6 +185,6 @@ def test_gcc_without_newlib_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_unknown_name() -> None:
-    assert list_toolchains() == ("zig", "gnu_arm", "host")
+    assert list_toolchains() == ("zig", "gnu_arm", "platformio", "host")
     with pytest.raises(InputError, match="no toolchain 'tcc'"):
         get_toolchain("tcc")

@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from ..boards import Board
 from ..codegen import Optimize
 from ..firmware import build_inspected, inspect_model
-from ..targets import open_target
+from ..targets import SerialTarget, Target, open_target
 from .check import compare_outputs, first_differing, measure_accuracy
 from .inputs import check_inputs, load_inputs
 from .reference import open_reference
@@ -32,6 +33,9 @@ def benchmark(
     runs: int = 5,
     inputs: str | Path | None = None,
     project_dir: str | Path | None = None,
+    port: str | None = None,
+    flash: bool = True,
+    tool: str | None = None,
     progress: Progress | None = None,
     on_samples: Callable[[Samples], None] | None = None,
 ) -> BenchResult:
@@ -41,10 +45,13 @@ def benchmark(
         model: Path of a .tflite file.
         board: Name or file of the board.
         target: Where to run: `builtin` or `qemu`.
-        toolchain: What to build with: `zig` or `gnu_arm`.
+        toolchain: What to build with: `zig`, `gnu_arm` or `platformio`.
         optimize: `speed` or `size`.
         runs: Least number of inferences to count; every input is run at least once.
         inputs: An .npz file with inputs and, for accuracy, labels; made-up inputs of several amplitudes where None.
+        port: The serial port of a board, `auto` for the one that has its USB id; in place of `target`.
+        flash: With `port`: whether to write the firmware to the board first.
+        tool: With `port`: which of the board's flash tools to use; its first where None.
         project_dir: Where to keep the generated project and the ELF; a temporary folder where None.
         progress: Called with a stage, how much of it is done, and of how much.
         on_samples: Called once with all inputs and what the device made of them.
@@ -66,6 +73,9 @@ def benchmark(
         samples, labels = load_inputs(inputs, graph.input_tensors)
     with ExitStack() as stack:
         folder = Path(project_dir) if project_dir else Path(stack.enter_context(tempfile.TemporaryDirectory())) / "p"
+        # PlatformIO flashes what only its project knows: boot loader, partition table.
+        project = folder if toolchain == "platformio" else None
+        device = stack.enter_context(_open_device(target, inspection.board, port, flash, tool, project, report))
         report("building", 0, 1)
         firmware = build_inspected(inspection, folder, toolchain, optimize)
         report("building", 1, 1)
@@ -73,8 +83,7 @@ def benchmark(
         reference = open_reference(Path(model), inspection, stack)
         expected = reference.run(samples)
         report("computing the reference", 1, 1)
-        device = stack.enter_context(open_target(target, inspection.board))
-        measurement = measure(device, firmware.elf, graph, samples, runs, report)
+        measurement = measure(device, firmware.elf, graph, inspection.board, samples, runs, report)
         check = compare_outputs(reference.name, expected, measurement.outputs)
         if not check.bit_exact:
             worst = first_differing(expected, measurement.outputs)
@@ -84,3 +93,17 @@ def benchmark(
             on_samples(Samples(samples, measurement.outputs, labels))
         accuracy = measure_accuracy(labels, expected, measurement.outputs)
         return assemble_result(inspection, firmware, device, measurement, check, accuracy)
+
+
+def _open_device(
+    target: str,
+    board: Board,
+    port: str | None,
+    flash: bool,
+    tool: str | None,
+    project: Path | None,
+    progress: Progress,
+) -> Target:
+    if port is None:
+        return open_target(target, board)
+    return SerialTarget(board, port, flash=flash, tool=tool, project=project, progress=progress)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..graph import DType, Tensor
 
-__all__ = ["check_inputs", "load_inputs", "quantize"]
+__all__ = ["check_inputs", "inferences_of", "load_inputs", "quantize"]
 
 Array = npt.NDArray[Any]
 Pattern = Callable[[np.random.Generator, int, int], Array]
@@ -109,17 +109,20 @@ def _made(tensor: Tensor, turn: int, seed: tuple[int, ...]) -> Array:
     return np.clip(pattern(rng, size, zero), -128, 127).astype(np.int8).reshape(tensor.shape)
 
 
-def quantize(values: Array, tensor: Tensor) -> npt.NDArray[np.int8]:
-    """Real values as `tensor` stores them: rint(value / scale) + zero point, ties to even, clipped to int8.
+def quantize(values: Array, tensor: Tensor) -> Array:
+    """Real values as `tensor` stores them: rint(value / scale) + zero point, ties to even, clipped to its dtype.
 
     Computed in double precision. Raises ValueError when the tensor has no per-tensor quantization.
     """
     stored = np.rint(values.astype(np.float64) / tensor.scale) + tensor.zero_point
-    clipped: npt.NDArray[np.int8] = np.clip(stored, -128, 127).astype(np.int8)
+    ends = np.iinfo(tensor.dtype.numpy)
+    clipped: Array = np.clip(stored, ends.min, ends.max).astype(tensor.dtype.numpy)
     return clipped
 
 
-def load_inputs(path: str | Path, tensors: Sequence[Tensor]) -> tuple[list[list[Array]], npt.NDArray[np.int64] | None]:
+def load_inputs(
+    path: str | Path, tensors: Sequence[Tensor], *, real_labels: bool = False
+) -> tuple[list[list[Array]], Array | None]:
     """Read inferences from an .npz file.
 
     The key of an input is its name in the model (with or without TensorFlow's `serving_default_…:0` around it),
@@ -130,9 +133,11 @@ def load_inputs(path: str | Path, tensors: Sequence[Tensor]) -> tuple[list[list[
     Args:
         path: The file. Pickled objects in it are refused.
         tensors: The model's inputs, int8 or float32.
+        real_labels: Whether `labels` may also be real values, of any shape (N, …).
 
     Returns:
-        For each inference its arrays in the order of `tensors`, of their shapes and dtypes; and the labels, or None.
+        For each inference its arrays in the order of `tensors`, of their shapes and dtypes; and the labels, int64 or
+        float64, or None.
 
     Raises:
         InputError: names the file, the key and what was expected.
@@ -149,7 +154,7 @@ def load_inputs(path: str | Path, tensors: Sequence[Tensor]) -> tuple[list[list[
             hint="give every input the same length along its first axis",
         )
     inferences = [list(row) for row in zip(*columns, strict=True)]
-    return inferences, _labels(path.name, arrays, len(inferences))
+    return inferences, _labels(path.name, arrays, len(inferences), real=real_labels)
 
 
 def _check_supported(tensors: Sequence[Tensor], where: str) -> None:
@@ -208,8 +213,21 @@ def _column(file: str, arrays: Mapping[str, Array], tensor: Tensor, position: in
             where=file,
             hint=f"name the array {' or '.join(repr(key) for key in keys)}",
         )
-    where = f"{file}: {key}"
-    return _converted(where, _batched(where, arrays[key], tensor), tensor)
+    return inferences_of(arrays[key], tensor, f"{file}: {key}")
+
+
+def inferences_of(array: Array, tensor: Tensor, where: str) -> Array:
+    """One or many inferences of an input, as the model stores them: shape (N, *tensor.shape).
+
+    Args:
+        array: Of any number of inferences along the first axis, with or without the model's own batch axis of one; or a
+            single inference. Floats are real values and are quantized; int8 passes as it is.
+        where: What to call it in errors.
+
+    Raises:
+        InputError: its shape or dtype does not fit.
+    """
+    return _converted(where, _batched(where, array, tensor), tensor)
 
 
 def _batched(where: str, array: Array, tensor: Tensor) -> Array:
@@ -254,10 +272,16 @@ def _converted(where: str, array: Array, tensor: Tensor) -> Array:
     return quantize(array, tensor)
 
 
-def _labels(file: str, arrays: Mapping[str, Array], count: int) -> npt.NDArray[np.int64] | None:
+def _labels(file: str, arrays: Mapping[str, Array], count: int, *, real: bool) -> Array | None:
     labels = arrays.get("labels")
     if labels is None:
         return None
+    if real and labels.shape[:1] == (count,) and np.issubdtype(labels.dtype, np.floating):
+        if not np.isfinite(labels).all():
+            raise InputError(
+                "has values that are not finite", where=f"{file}: labels", hint="remove these samples, or mend them"
+            )
+        return labels.astype(np.float64)
     if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(
             f"expected {count} integers, one for each inference, got {labels.dtype} of shape {labels.shape}",

@@ -10,19 +10,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..boards import Board
 from ..errors import TargetError
 from ..firmware import Inspection
 from ..graph import Graph
-from ..link import Client, DeviceInfo
+from ..link import Client, DeviceInfo, DeviceMemory
 from ..targets import Target
 from .reference import Reference
-from .transfer import read_arena_tensor, read_outputs, write_inputs
+from .transfer import infer, read_arena_tensor, write_inputs
 
-__all__ = ["Measurement", "first_divergent_layer", "measure"]
+__all__ = ["Measurement", "Progress", "check_identity", "first_divergent_layer", "measure"]
 
 Array = npt.NDArray[Any]
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and of how much."""
+
+_NAME_BYTES = 40
+"""How much of a board's name a firmware keeps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,30 +50,37 @@ class Measurement:
 
 
 def measure(
-    target: Target, elf: Path, graph: Graph, inputs: Sequence[Sequence[Array]], runs: int, progress: Progress
+    target: Target,
+    elf: Path,
+    graph: Graph,
+    board: Board,
+    inputs: Sequence[Sequence[Array]],
+    runs: int,
+    progress: Progress,
 ) -> Measurement:
     """Load the firmware and run it: every input once, and inputs again until `runs` inferences are counted.
 
     Raises:
-        TargetError: the firmware does not start, answers for another model, or stops answering.
+        TargetError: the firmware does not start, answers for another model or board, stops answering, or has run over
+            its stack.
     """
     target.load(elf)
-    client = Client(target.open())
+    progress("waiting for the firmware", 0, 1)
+    client = Client(target.open(), retry_after=target.retry_after)
     info = client.info()
-    _check_identity(info, graph)
+    check_identity(info, graph, board)
     outputs: list[list[Array]] = []
     counts: list[int] = []
     total = max(runs, len(inputs))
     for run in range(total):
         progress("running", run, total)
-        write_inputs(client, inputs[run % len(inputs)])
-        counts.append(target.count(client.invoke(1)[0], info))
+        ticks, result = infer(client, graph, inputs[run % len(inputs)])
+        counts.append(target.count(ticks, info))
         if run < len(inputs):
-            outputs.append(read_outputs(client, graph))
-    write_inputs(client, inputs[0])
+            outputs.append(result)
     progress("measuring each layer", 0, 1)
-    layer_counts = [target.count(ticks, info) for ticks in client.profile()]
-    memory = client.memory()
+    layer_ticks, memory = client.undisturbed(lambda: _profile(client, inputs[0]))
+    layer_counts = [target.count(ticks, info) for ticks in layer_ticks]
     progress("measuring each layer", 1, 1)
     return Measurement(info, outputs, counts, layer_counts, target.resolution(info), memory.stack_high_water)
 
@@ -85,18 +96,45 @@ def first_divergent_layer(
     computed = [index for op in graph.ops for index in op.outputs]
     expected = dict(zip(computed, reference.intermediates(inputs, computed), strict=True))
     target.load(elf)
-    client = Client(target.open())
+    client = Client(target.open(), retry_after=target.retry_after)
+
+    def search() -> int | None:
+        write_inputs(client, inputs)
+        for position, op in enumerate(graph.ops):
+            client.run_layers(position, position + 1)
+            for index in op.outputs:
+                tensor, wanted = graph.tensors[index], expected[index]
+                if tensor.channels is not None and wanted.shape != tensor.shape:
+                    wanted = wanted[..., list(tensor.channels)]
+                actual = read_arena_tensor(client, tensor, offsets[index])
+                if actual.tobytes() != np.ascontiguousarray(wanted).tobytes():
+                    return position
+        return None
+
+    return client.undisturbed(search)
+
+
+def _profile(client: Client, inputs: Sequence[Array]) -> tuple[list[int], DeviceMemory]:
+    """Counter ticks of each layer, and the memory marks after it."""
     write_inputs(client, inputs)
-    for position, op in enumerate(graph.ops):
-        client.run_layers(position, position + 1)
-        for index in op.outputs:
-            actual = read_arena_tensor(client, graph.tensors[index], offsets[index])
-            if actual.tobytes() != np.ascontiguousarray(expected[index]).tobytes():
-                return position
-    return None
+    ticks = client.profile()
+    memory = client.memory()
+    if memory.stack_overflowed:
+        raise TargetError(
+            f"the stack has run over its {memory.stack_bytes:,} bytes: nothing that the firmware says can be trusted",
+            hint="the board has too little RAM for this model: choose a larger board, or a smaller model",
+        )
+    return ticks, memory
 
 
-def _check_identity(info: DeviceInfo, graph: Graph) -> None:
+def check_identity(info: DeviceInfo, graph: Graph, board: Board) -> None:
+    """Raise TargetError unless the firmware that answers was built for this model and this board."""
+    if info.board != board.name.encode()[:_NAME_BYTES].decode(errors="replace"):
+        raise TargetError(
+            f"the firmware that answers was built for {info.board}",
+            where=board.name,
+            hint="choose that board with --board, or another port; or build and flash again",
+        )
     if info.model_sha256.hex() != graph.sha256:
         raise TargetError(
             f"the firmware holds another model ({info.model_name}, sha256 {info.model_sha256.hex()[:12]}…)",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from ..boards import Board
 from ..firmware import Firmware, Inspection
+from ..link import CounterKind
 from ..targets import Target
 from .result import (
     Accuracy,
@@ -55,13 +57,25 @@ def assemble_result(
         per_inference=PerInference(
             median=median, min=min(measurement.counts), max=max(measurement.counts), runs=len(measurement.counts)
         ),
-        latency_us=median * 1e6 / board.clock_hz if target.counts == "cycles" else None,
+        latency_us=_latency_us(median, target, measurement, board),
         flash=FlashUse(firmware.memory.flash, firmware.memory.code, firmware.memory.weights),
         ram=_ram(inspection.plan.arena_bytes, firmware.memory.data + firmware.memory.bss, measurement.stack_peak),
         check=check,
         accuracy=accuracy,
         layers=_layers(inspection, measurement.layer_counts),
     )
+
+
+def _latency_us(cycles: int, target: Target, measurement: Measurement, board: Board) -> float | None:
+    """Microseconds of an inference on the chip; None where the counter did not count its time.
+
+    Emulators do not implement the DWT's counter, and a firmware that has it counts with SysTick there: so a board that
+    does the same is an emulator, whatever port it is on.
+    """
+    counter_is_missing = board.counter == "dwt" and measurement.info.counter is not CounterKind.DWT
+    if target.counts != "cycles" or target.emulated or counter_is_missing:
+        return None
+    return cycles * 1e6 / (measurement.info.clock_hz or board.clock_hz)
 
 
 def _ram(arena: int, static_and_arena: int, stack_peak: int) -> RamUse:

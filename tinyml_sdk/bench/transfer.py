@@ -11,9 +11,27 @@ import numpy.typing as npt
 from ..graph import Graph, Tensor
 from ..link import Client
 
-__all__ = ["read_arena_tensor", "read_outputs", "write_inputs"]
+__all__ = ["infer", "read_arena_tensor", "read_outputs", "write_inputs"]
 
 Array = npt.NDArray[Any]
+
+
+def infer(client: Client, graph: Graph, inputs: Sequence[Array]) -> tuple[int, list[Array]]:
+    """One inference, again where the device was reset in the middle of it.
+
+    Returns:
+        Counter ticks of the invoke, and the outputs, of their shapes and dtypes.
+
+    Raises:
+        DeviceResetError: it was reset every time.
+    """
+
+    def work() -> tuple[int, list[Array]]:
+        write_inputs(client, inputs)
+        (ticks,) = client.invoke(1)
+        return ticks, read_outputs(client, graph)
+
+    return client.undisturbed(work)
 
 
 def write_inputs(client: Client, arrays: Sequence[Array]) -> None:

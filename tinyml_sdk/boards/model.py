@@ -9,10 +9,39 @@ from pydantic_core import PydanticCustomError
 
 from .cores import CORES, Core
 
-__all__ = ["Board", "Console", "Emulators", "MemoryRegion", "ProjectKind", "QemuMachine"]
+__all__ = [
+    "Board",
+    "Console",
+    "Emulators",
+    "FlashTool",
+    "MemoryRegion",
+    "PlatformioIds",
+    "PortReset",
+    "ProjectKind",
+    "QemuMachine",
+]
 
 ProjectKind = Literal["baremetal", "platformio", "esp_idf", "cmake", "arduino"]
 Address = Annotated[int, Field(ge=0, lt=2**32)]
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./ +-]*$")]
+"""What becomes one argument of a command line: it does not begin with a dash."""
+
+UsbId = Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{4}$")]
+"""Vendor and product of a USB device, as `lsusb` writes them: `0483:374b`."""
+
+PortReset = Literal["none", "dtr_rts", "esp"]
+"""How opening or toggling the serial port resets the board.
+
+`none`: it does not. `dtr_rts`: DTR and RTS, inactive and active again, as on Arduino boards. `esp`: RTS drives EN and
+DTR the boot strap (IO0, IO9), through the two transistors of Espressif's boards.
+"""
+
+
+FRAMEWORK_CONSOLES = ("arduino_serial", "esp_uart")
+"""Console drivers that are a framework's own."""
+
+PIN_CONSOLES = ("nrf51_uart", "nrf_uarte")
+"""Console drivers that are told their pins."""
 
 
 def _conflict(key: str, message: str) -> PydanticCustomError:
@@ -44,11 +73,31 @@ class MemoryRegion(_Strict):
 
 
 class Console(_Strict):
-    """The serial port the benchmark application answers on."""
+    """The serial port the benchmark application answers on.
 
-    driver: Literal["cmsdk_uart", "stm32_usart", "nrf51_uart"]
-    address: Address
+    Attributes:
+        driver: `arduino_serial` is the `Serial` of the board's Arduino core, `esp_uart` ESP-IDF's driver.
+        address: Of the UART's registers; 0 where a framework drives it.
+        tx_pin, rx_pin: Where it comes out, for drivers that can put it on any pin (nRF: of port 0).
+    """
+
+    driver: Literal[
+        "cmsdk_uart", "stm32_usart", "stm32_lpuart", "nrf51_uart", "nrf_uarte", "arduino_serial", "esp_uart"
+    ]
+    address: Address = 0
+    tx_pin: Annotated[int, Field(ge=0, le=31)] | None = None
+    rx_pin: Annotated[int, Field(ge=0, le=31)] | None = None
     baud: Annotated[int, Field(ge=1200, le=4_000_000)] = 115_200
+
+    @model_validator(mode="after")
+    def _has_registers(self) -> Console:
+        if self.address == 0 and self.driver not in FRAMEWORK_CONSOLES:
+            raise _conflict("address", f"is missing: {self.driver} needs it")
+        for key in ("tx_pin", "rx_pin"):
+            if (getattr(self, key) is not None) != (self.driver in PIN_CONSOLES):
+                given = getattr(self, key) is not None
+                raise _conflict(key, f"{self.driver} takes no pins" if given else f"is missing: {self.driver} needs it")
+        return self
 
 
 class QemuMachine(_Strict):
@@ -64,8 +113,77 @@ class Emulators(_Strict):
     qemu: QemuMachine | None = None
 
 
+_FLASH_TOOL_KEYS: dict[str, tuple[str, ...]] = {
+    "esptool": ("chip",),
+    "pyocd": ("target",),
+    "openocd": ("config",),
+    "st-flash": (),
+    "picotool": (),
+    "uf2": ("volume", "family"),
+    "teensy_loader": ("mcu",),
+    "platformio": (),
+}
+"""What each tool cannot do without."""
+
+_TAKES_OFFSET = ("esptool", "st-flash", "uf2")
+
+
+class FlashTool(_Strict):
+    """One way to write a firmware to the board. Which keys there are depends on the tool.
+
+    Attributes:
+        chip: For esptool: `--chip`, such as esp32c3.
+        target: For pyOCD: `--target`, such as nrf52840.
+        config: For OpenOCD: a script of its search path, such as board/st_nucleo_f4.cfg.
+        offset: Where the binary goes, for tools that write a plain one; the flash's origin where None.
+        volume: For uf2: the label of the drive that the boot loader shows, such as RPI-RP2.
+        family: For uf2: the family id that the boot loader accepts.
+        mcu: For teensy_loader: `--mcu`, such as TEENSY41.
+    """
+
+    tool: Literal["esptool", "pyocd", "openocd", "st-flash", "picotool", "uf2", "teensy_loader", "platformio"]
+    chip: Word | None = None
+    target: Word | None = None
+    config: Word | None = None
+    offset: Address | None = None
+    volume: Word | None = None
+    family: Address | None = None
+    mcu: Word | None = None
+
+    @model_validator(mode="after")
+    def _keys_of_the_tool(self) -> FlashTool:
+        needed = _FLASH_TOOL_KEYS[self.tool]
+        allowed = (*needed, *(("offset",) if self.tool in _TAKES_OFFSET else ()))
+        for key in ("chip", "target", "config", "offset", "volume", "family", "mcu"):
+            given = getattr(self, key) is not None
+            if given and key not in allowed:
+                raise _conflict(key, f"{self.tool} takes {' and '.join(('no such key, only tool', *allowed))}")
+            if not given and key in needed:
+                raise _conflict(key, f"is missing: {self.tool} needs it")
+        return self
+
+
+class PlatformioIds(_Strict):
+    """What PlatformIO calls the board: the keys of an environment in `platformio.ini`.
+
+    Attributes:
+        platform: A name in its registry, or the address of a repository.
+    """
+
+    platform: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./:@#+-]*$")]
+    board: Word
+    framework: Word
+
+
 class Board(_Strict):
-    """One board file. `core_spec` gives the features of its core."""
+    """One board file. `core_spec` gives the features of its core.
+
+    Attributes:
+        port: The folder of `firmware_templates/ports` that runs on it; a serial port is never meant.
+        flash_with: Ways to write a firmware, the default first.
+        usb: Ids of the USB device that its serial port belongs to, where the board has it built in.
+        reset: How the serial port resets it.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     title: str
@@ -76,10 +194,14 @@ class Board(_Strict):
     clock_hz: Annotated[int, Field(ge=32_768, le=2_000_000_000)]
     flash: MemoryRegion
     ram: MemoryRegion
-    counter: Literal["dwt", "systick", "nrf_timer"]
+    counter: Literal["dwt", "systick", "nrf_timer", "esp_cpu", "micros"]
     console: Console
     projects: tuple[ProjectKind, ...]
     port: str
+    flash_with: tuple[FlashTool, ...] = ()
+    usb: tuple[UsbId, ...] = ()
+    reset: PortReset = "none"
+    platformio: PlatformioIds | None = None
     emulators: Emulators = Emulators()
     quirks: tuple[str, ...] = ()
     source: str
@@ -99,4 +221,6 @@ class Board(_Strict):
             raise _conflict("counter", f"a {self.core} has no DWT cycle counter; use systick or a timer")
         if self.flash.origin < self.ram.end and self.ram.origin < self.flash.end:
             raise _conflict("ram", "overlaps with flash")
+        if self.platformio is None and any(way.tool == "platformio" for way in self.flash_with):
+            raise _conflict("flash_with", "platformio needs the board's ids in PlatformIO: add the key platformio")
         return self

@@ -17,12 +17,15 @@ from .bench import bench
 from .boards import boards_app
 from .build import build
 from .compare import compare
+from .compress import compress
 from .doctor import doctor
 from .errors import run_guarded
+from .flash import flash
 from .generate import generate
 from .inspect import inspect
 from .output import emit
 from .quantize import quantize
+from .simulate import simulate
 
 __all__ = ["app", "main"]
 
@@ -81,11 +84,14 @@ def root(
         emit(context.get_help() + "\n")
 
 
+app.command()(compress)
 app.command()(quantize)
 app.command()(inspect)
 app.command()(generate)
 app.command()(build)
+app.command()(flash)
 app.command()(bench)
 app.command()(compare)
+app.command()(simulate)
 app.add_typer(boards_app, name="boards")
 app.command()(doctor)

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from ..errors import MismatchError
-from .options import BoardOption, JsonOption, ModelArgument, OptimizeOption, ToolchainOption, one_of
+from .options import (
+    BoardOption,
+    JsonOption,
+    ModelArgument,
+    OptimizeOption,
+    PortOption,
+    ToolchainOption,
+    ToolOption,
+    one_of,
+)
 from .output import STDOUT, check_destination, emit, note, show, write_text
 from .progress import StageProgress
 
@@ -31,6 +40,11 @@ def bench(
             help="Where to run: the builtin emulator, or an installed QEMU.",
         ),
     ] = "builtin",
+    port: PortOption = None,
+    no_flash: Annotated[
+        bool, typer.Option("--no-flash", help="With --port: the firmware is on the board already.")
+    ] = False,
+    tool: ToolOption = None,
     toolchain: ToolchainOption = "zig",
     optimize: OptimizeOption = "speed",
     runs: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Inferences to count at the least.")] = 5,
@@ -48,13 +62,17 @@ def bench(
 ) -> None:
     """Run a model on a board, check its outputs, measure it.
 
-    The board may be an emulated one. Every output byte is compared with TensorFlow Lite Micro's. Exits 1 when one
-    differs.
+    The board may be an emulated one, or with --port a real one on a cable. Every output byte is compared with
+    TensorFlow Lite Micro's. Exits 1 when one differs.
     """
     from ..bench.benchmark import benchmark
     from ..report.measurement import measurement_line, measurement_report
     from ..report.samples import samples_report
 
+    if port is not None and target != "builtin":
+        raise typer.BadParameter("--port and --target exclude each other")
+    if port is None and (no_flash or tool is not None):
+        raise typer.BadParameter("--no-flash and --tool need --port")
     check_destination(json)
     kept: list[Samples] = []
     with StageProgress(quiet=quiet) as progress:
@@ -67,6 +85,9 @@ def bench(
             runs=runs,
             inputs=inputs,
             project_dir=project_dir,
+            port=port,
+            flash=not no_flash,
+            tool=tool,
             progress=progress,
             on_samples=kept.append,
         )

@@ -6,16 +6,16 @@ from typing import Annotated
 
 import typer
 
-from .output import show
+from .output import note, show
 
 __all__ = ["boards_app"]
 
-boards_app = typer.Typer(rich_markup_mode=None, help="List the boards, or show one.")
+boards_app = typer.Typer(rich_markup_mode=None, help="List the boards, show one, or detect what is plugged in.")
 
 
 @boards_app.callback(invoke_without_command=True)
 def boards(context: typer.Context) -> None:
-    """List the boards, or show one."""
+    """List the boards, show one, or detect what is plugged in."""
     if context.invoked_subcommand is None:
         list_()
 
@@ -27,6 +27,23 @@ def list_() -> None:
     from ..report.boards import board_table
 
     show(board_table(list_boards()))
+
+
+@boards_app.command("detect")
+def detect() -> None:
+    """List what is plugged in, and which boards it may be."""
+    from ..detect import detect_boards
+    from ..report.boards import detected_table
+
+    found = detect_boards()
+    if not found:
+        note("no serial port is plugged in; a cable for charging only has no data lines")
+        return
+    show(detected_table(found))
+    for detected in found:
+        if detected.boards:
+            note(f"try: tinyml bench MODEL --board {detected.boards[0]} --port {detected.port.device}")
+            break
 
 
 @boards_app.command("show")

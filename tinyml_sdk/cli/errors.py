@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from ..errors import BuildError, DeviceTimeoutError, TinymlError
+from ..errors import BuildError, DeviceTimeoutError, FlashError, TinymlError
 from .interrupt import interruptible
 from .output import note, silence
 
@@ -64,7 +64,7 @@ def run_guarded(command: Callable[[], object], debug: Callable[[], bool]) -> int
 def describe(error: TinymlError) -> str:
     """The error in one line, what the tool or device said, and the hint."""
     lines = [f"error: {_one_line(str(error))}"]
-    if isinstance(error, BuildError):
+    if isinstance(error, (BuildError, FlashError)):
         if error.command:
             lines.append(f"  $ {_one_line(error.command)}")
         lines += [f"  {_printable(line)}" for line in error.output.splitlines()[-_MOST_LINES:]]

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import ModelArgument, OptimizeOption
+from .options import ModelArgument, OptimizeOption, one_of
 from .output import show
 
 if TYPE_CHECKING:
-    from ..codegen import Optimize
+    from ..codegen import Optimize, ProjectKind
 
 __all__ = ["generate"]
+
+PROJECTS = ("baremetal", "cmake", "platformio", "esp_idf", "arduino")
 
 
 def generate(
@@ -27,6 +29,14 @@ def generate(
             "--board", "-b", metavar="BOARD", help="Name or file of a board: write a whole firmware project for it."
         ),
     ] = None,
+    project: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(PROJECTS),
+            callback=one_of(*PROJECTS),
+            help="Whose habits the firmware project follows. `tinyml boards show BOARD` lists a board's.",
+        ),
+    ] = "baremetal",
     optimize: OptimizeOption = "speed",
 ) -> None:
     """Write C for a model.
@@ -37,5 +47,7 @@ def generate(
     from .. import firmware
     from ..report.firmware import generated_report
 
-    written = firmware.generate(model, output, board=board, optimize=cast("Optimize", optimize))
+    written = firmware.generate(
+        model, output, board=board, project=cast("ProjectKind", project), optimize=cast("Optimize", optimize)
+    )
     show(generated_report(written, output))

@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["BoardOption", "JsonOption", "ModelArgument", "OptimizeOption", "ToolchainOption", "one_of"]
+__all__ = [
+    "BoardOption",
+    "FirmwareArgument",
+    "JsonOption",
+    "MetricOption",
+    "ModelArgument",
+    "OptimizeOption",
+    "PortOption",
+    "ToolOption",
+    "ToolchainOption",
+    "one_of",
+]
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
@@ -26,18 +37,39 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="An int8 .tflite file.", show_default=False)]
+FirmwareArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FIRMWARE", help="A .tflite file, to be built first, or a firmware (.elf).", show_default=False
+    ),
+]
 BoardOption = Annotated[
     str,
     typer.Option(
         "--board", "-b", metavar="BOARD", help="Name of a board (see `tinyml boards`) or path of a board file."
     ),
 ]
+PortOption = Annotated[
+    str | None,
+    typer.Option(
+        "--port",
+        "-p",
+        metavar="PORT",
+        help="Serial port of a board: a device, socket://host:port, or auto: the one with the board's USB id.",
+    ),
+]
+ToolOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tool", metavar="TOOL", help="Which of the board's flash tools to use.  [default: the first in its file]"
+    ),
+]
 ToolchainOption = Annotated[
     str,
     typer.Option(
-        metavar="zig|gnu_arm",
-        callback=one_of("zig", "gnu_arm"),
-        help="Compiler: zig, a wheel, or gnu_arm, an installed arm-none-eabi-gcc.",
+        metavar="zig|gnu_arm|platformio",
+        callback=one_of("zig", "gnu_arm", "platformio"),
+        help="Compiler: zig, a wheel; gnu_arm, an installed arm-none-eabi-gcc; or PlatformIO.",
     ),
 ]
 OptimizeOption = Annotated[
@@ -51,4 +83,12 @@ OptimizeOption = Annotated[
 JsonOption = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Write the result as JSON; - writes it to stdout, and nothing else."),
+]
+MetricOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        callback=one_of("accuracy", "balanced_accuracy", "f1", "auc", "mae", "mse"),
+        help="Judge by accuracy, balanced_accuracy, f1, auc, mae or mse.",
+    ),
 ]

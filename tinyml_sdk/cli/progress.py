@@ -31,22 +31,25 @@ class StageProgress:
         self._terminal = sys.stderr.isatty()
         self._lock = threading.Lock()
         self._stage = ""
-        self._state = (0, 1)
+        self._state = (0, 1, "")
         self._timer: threading.Timer | None = None
         self._display: Progress | None = None
         self._task: TaskID | None = None
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        """`done` of `total` steps of `stage` are over. Raises KeyboardInterrupt after a Ctrl-C that was lost."""
+    def __call__(self, stage: str, done: int, total: int, detail: str = "") -> None:
+        """`done` of `total` steps of `stage` are over; `detail` says how it goes.
+
+        Raises KeyboardInterrupt after a Ctrl-C that was lost.
+        """
         raise_if_interrupted()
         if self._quiet:
             return
         with self._lock:
-            self._state = (done, total)
+            self._state = (done, total, detail)
             if stage != self._stage:
                 self._begin(stage)
             elif self._display is not None and self._task is not None:
-                self._display.update(self._task, completed=done, total=total)
+                self._display.update(self._task, completed=done, total=total, detail=detail)
 
     def __enter__(self) -> StageProgress:
         return self
@@ -85,13 +88,21 @@ class StageProgress:
             if self._display is None:
                 self._display = _new_display()
                 self._display.start()
-            done, total = self._state
-            self._task = self._display.add_task(stage, completed=done, total=total)
+            done, total, detail = self._state
+            self._task = self._display.add_task(stage, completed=done, total=total, detail=detail)
 
 
 def _new_display() -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     return Progress(
         SpinnerColumn(),
@@ -99,6 +110,9 @@ def _new_display() -> Progress:
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[detail]}", markup=False),
         console=Console(stderr=True),
         transient=True,
     )

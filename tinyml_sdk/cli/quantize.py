@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import JsonOption, one_of
+from .options import JsonOption, MetricOption, one_of
 from .output import STDOUT, check_destination, note, show, write_text
 from .progress import StageProgress
 
 if TYPE_CHECKING:
-    from ..quantize import Granularity, Method
+    from ..quantize import Activations, Granularity, Method
 
 __all__ = ["quantize"]
 
@@ -48,12 +48,21 @@ def quantize(
     percentile: Annotated[
         float, typer.Option(metavar="P", help="With --method percentile: keep all below it, above 50 to 100.")
     ] = 99.99,
+    activations: Annotated[
+        str,
+        typer.Option(
+            metavar="int8|int16",
+            callback=one_of("int8", "int16"),
+            help="int16: finer, for TensorFlow Lite Micro only; tinyml's own kernels are int8.",
+        ),
+    ] = "int8",
     validation: Annotated[
         Path | None,
         typer.Option(
             "--validation", metavar="FILE", help="An .npz file with inputs and labels: compare the models' accuracy."
         ),
     ] = None,
+    metric: MetricOption = "accuracy",
     json: JsonOption = None,
 ) -> None:
     """Convert a Keras model to full int8.
@@ -78,7 +87,9 @@ def quantize(
             granularity=cast("Granularity", granularity),
             method=cast("Method", method),
             percentile=percentile,
+            activations=cast("Activations", activations),
             validation=validation,
+            metric=metric,
             progress=progress,
         )
     if json is not None:

@@ -1,5 +1,6 @@
 """Graph and memory plan in, C out: the model library and whole firmware projects."""
 
+from ..boards.model import ProjectKind
 from .files import BUILD_FOLDER, MANIFEST, read_manifest, write_folder
 from .model_source import ModelSource, Optimize, generate_model, weight_bytes
 from .project import GeneratedProject, generate_host_program, generate_project
@@ -10,6 +11,7 @@ __all__ = [
     "GeneratedProject",
     "ModelSource",
     "Optimize",
+    "ProjectKind",
     "generate_host_program",
     "generate_model",
     "generate_project",

@@ -20,6 +20,9 @@ MANIFEST = "tinyml-project.json"
 BUILD_FOLDER = "build"
 """Where builds of a generated folder go; not part of it."""
 
+_BUILT = (BUILD_FOLDER, ".pio", ".vscode", "sdkconfig", "sdkconfig.old", "managed_components", "dependencies.lock")
+"""What build systems leave in a project's folder. Only `BUILD_FOLDER` is kept when the project is generated again."""
+
 
 def write_folder(folder: Path, files: Mapping[str, str], manifest: Mapping[str, Any]) -> None:
     """Write a generated folder with its manifest. It appears whole, or the old one stays.
@@ -84,7 +87,7 @@ def _check_replaceable(folder: Path) -> None:
     listed = read_manifest(folder)["files"]
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_dir() or name == MANIFEST or name.split("/")[0] == BUILD_FOLDER:
+        if path.is_dir() or name == MANIFEST or name.split("/")[0] in _BUILT:
             continue
         if listed.get(name) != _digest(path.read_bytes()):
             raise InputError(

@@ -13,7 +13,7 @@ from ..boards import Board
 from ..errors import BoardError
 from ..resources import templates_dir
 
-__all__ = ["PortFiles", "host_port_files", "port_files"]
+__all__ = ["PortFiles", "framework_port_files", "host_port_files", "port_files"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class PortFiles:
         sources: C files to compile.
         headers: What they include.
         include_dirs: Where those headers are.
-        linker: Jinja template of the linker script, given `board`; None for the host.
+        linker: Jinja template of the linker script, given `board`; None for the host and for frameworks.
     """
 
     sources: tuple[str, ...]
@@ -46,6 +46,11 @@ def port_files(board: Board) -> PortFiles:
     _check(board, "console driver", board.console.driver, list(lists["consoles"]))
     _check(board, "counter", board.counter, list(lists["counters"]))
     return _files(lists, *lists["consoles"][board.console.driver], *lists["counters"][board.counter])
+
+
+def framework_port_files(framework: str) -> PortFiles:
+    """The files that run the application on a framework, `arduino` or `esp_idf`, whatever the board."""
+    return _files(_read(framework))
 
 
 def host_port_files() -> PortFiles:

@@ -8,16 +8,14 @@ from typing import Any
 
 from .. import __version__
 from ..boards import Board
+from ..boards.model import ProjectKind
+from ..errors import BoardError
 from ..graph import Graph, Tensor
 from ..plan import MemoryPlan
-from ..resources import templates_dir
+from .layouts import LAYOUTS, Contents, Layout, host_program
 from .model_source import ModelSource, Optimize
-from .port_files import PortFiles, host_port_files, port_files
-from .templates import render
 
 __all__ = ["GeneratedProject", "generate_host_program", "generate_project"]
-
-LINKER_SCRIPT = "link.ld"
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,8 @@ class GeneratedProject:
     """A firmware project: its files (path relative to its folder → text), and what a build needs to know.
 
     Attributes:
+        sources: C files for a compiler that is called directly; empty where only the project's own build system
+            knows how to build it.
         weight_symbols: The model's constant arrays, by which flash is split into weights and code.
     """
 
@@ -37,59 +37,54 @@ class GeneratedProject:
 
 
 def generate_project(
-    graph: Graph, source: ModelSource, plan: MemoryPlan, board: Board, optimize: Optimize
+    graph: Graph,
+    source: ModelSource,
+    plan: MemoryPlan,
+    board: Board,
+    optimize: Optimize,
+    kind: ProjectKind = "baremetal",
 ) -> GeneratedProject:
-    """The benchmark firmware of a model for a board, bare metal. The same arguments give the same bytes."""
-    return _generate(graph, source, plan, board, optimize, port_files(board))
+    """The benchmark firmware of a model for a board. The same arguments give the same bytes.
+
+    Raises:
+        BoardError: there is no project of that kind for this board.
+    """
+    if kind not in board.projects:
+        raise BoardError(
+            f"there is no {kind} project for this board",
+            where=board.name,
+            hint=f"choose --project {' or '.join(board.projects)}; PlatformIO's is built by --toolchain platformio",
+        )
+    contents = Contents(graph.name, source, board, _context(graph, source, plan, board, optimize))
+    return _project(contents, LAYOUTS[kind](contents), kind)
 
 
 def generate_host_program(graph: Graph, source: ModelSource, plan: MemoryPlan) -> GeneratedProject:
     """The model and the benchmark application as a program of this machine: the protocol on stdin and stdout."""
-    return _generate(graph, source, plan, None, "speed", host_port_files())
+    contents = Contents(graph.name, source, None, _context(graph, source, plan, None, "speed"))
+    return _project(contents, host_program(contents), "host")
 
 
-def _generate(
-    graph: Graph, source: ModelSource, plan: MemoryPlan, board: Board | None, optimize: Optimize, port: PortFiles
-) -> GeneratedProject:
-    context = _context(graph, source, plan, board, optimize)
-    files = {
-        **{f"model/{name}": text for name, text in source.files.items()},
-        **_static_files(port),
-        "app/app_config.h": render("projects/baremetal/app_config.h.j2", context),
-    }
-    if board:
-        files["README.md"] = render("projects/baremetal/README.md.j2", context)
-    if port.linker:
-        files[LINKER_SCRIPT] = render(f"ports/{port.linker}", context)
-    sources = tuple(sorted(name for name in files if name.endswith(".c")))
-    include_dirs = ("model", "app", *(f"port/{folder}" for folder in port.include_dirs))
+def _project(contents: Contents, layout: Layout, kind: str) -> GeneratedProject:
+    context = contents.context
     manifest = {
         "tinyml_sdk": __version__,
-        "model": {"name": graph.name, "file": graph.source, "sha256": graph.sha256},
-        "board": board.name if board else "host",
-        "optimize": optimize,
-        "sources": list(sources),
-        "include_dirs": list(include_dirs),
-        "linker_script": LINKER_SCRIPT if port.linker else None,
+        "model": {"name": contents.name, "file": context["source"], "sha256": context["sha256"]},
+        "project": kind,
+        "board": contents.board.name if contents.board else "host",
+        "optimize": context["optimize"],
+        "sources": list(layout.sources),
+        "include_dirs": list(layout.include_dirs),
+        "linker_script": layout.linker_script,
     }
     return GeneratedProject(
-        files=files,
-        sources=sources,
-        include_dirs=include_dirs,
-        linker_script=LINKER_SCRIPT if port.linker else None,
+        files=layout.files,
+        sources=layout.sources,
+        include_dirs=layout.include_dirs,
+        linker_script=layout.linker_script,
         manifest=manifest,
-        weight_symbols=source.weight_symbols,
+        weight_symbols=contents.source.weight_symbols,
     )
-
-
-def _static_files(port: PortFiles) -> dict[str, str]:
-    """The application and the port, as they are in firmware_templates."""
-    app = templates_dir() / "app"
-    ports = templates_dir() / "ports"
-    return {
-        **{f"app/{path.name}": path.read_text(encoding="utf-8") for path in sorted(app.iterdir())},
-        **{f"port/{name}": (ports / name).read_text(encoding="utf-8") for name in (*port.sources, *port.headers)},
-    }
 
 
 def _context(

@@ -58,7 +58,12 @@ class Quantization:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """One tensor of the graph. `data` is None unless it is constant; the array is read-only."""
+    """One tensor of the graph. `data` is None unless it is constant; the array is read-only.
+
+    Attributes:
+        channels: For a tensor that has lost constant channels, the positions along the file's last axis of those that
+            are left.
+    """
 
     index: int
     name: str
@@ -66,6 +71,7 @@ class Tensor:
     dtype: DType
     quantization: Quantization | None = None
     data: npt.NDArray[np.generic] | None = None
+    channels: tuple[int, ...] | None = None
 
     @property
     def is_constant(self) -> bool:

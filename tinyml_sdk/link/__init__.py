@@ -2,6 +2,19 @@
 
 from .client import Client
 from .messages import CounterKind, DeviceInfo, DeviceMemory
+from .ports import AUTO, PortInfo, list_ports
+from .serial_line import SerialLine
 from .stream import ByteStream, SubprocessStream
 
-__all__ = ["ByteStream", "Client", "CounterKind", "DeviceInfo", "DeviceMemory", "SubprocessStream"]
+__all__ = [
+    "AUTO",
+    "ByteStream",
+    "Client",
+    "CounterKind",
+    "DeviceInfo",
+    "DeviceMemory",
+    "PortInfo",
+    "SerialLine",
+    "SubprocessStream",
+    "list_ports",
+]

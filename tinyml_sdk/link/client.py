@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 import struct
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
-from ..errors import DeviceTimeoutError
+from ..errors import DeviceResetError, DeviceTimeoutError
 from .frame import MAX_BODY, Frame, FrameDecoder, encode_frame
 from .messages import (
     MAX_INVOKES,
@@ -25,6 +28,11 @@ __all__ = ["Client"]
 
 WRITE_CHUNK = 248
 """Bytes of input in one request: the most that leaves whole words in a body with its index and offset."""
+
+MAX_RESETS = 3
+"""How often `undisturbed` begins again."""
+
+T = TypeVar("T")
 
 KEPT_BYTES = 4096
 """How much of what a silent device said is kept for the error."""
@@ -60,6 +68,7 @@ class Client:
         self._decoder = FrameDecoder()
         self._sequence = 0
         self._info: DeviceInfo | None = None
+        self._token = 0
 
     def info(self) -> DeviceInfo:
         """What the device says of itself; asked once, until a reset."""
@@ -155,10 +164,40 @@ class Client:
         """Memory marks: how deep the stack ever was."""
         return DeviceMemory.parse(self._request(MessageType.MEMORY))
 
+    def undisturbed(self, work: Callable[[], T]) -> T:
+        """Do something that the device must not be reset in the middle of; when it is, begin again.
+
+        A device that starts again (a brown-out, a watchdog, its button) answers the next request as if nothing had
+        happened, with its inputs lost. So it is given a token, which it forgets by that.
+
+        Args:
+            work: What to do, from writing the inputs to reading the outputs.
+
+        Returns:
+            What `work` returns.
+
+        Raises:
+            DeviceResetError: it was reset in the middle every time.
+        """
+        for _ in range(MAX_RESETS):
+            if self._token == 0:
+                self._token = secrets.randbelow(2**32 - 1) + 1
+                self._request(MessageType.SESSION, struct.pack("<I", self._token))
+            result = work()
+            if self._request(MessageType.SESSION) == struct.pack("<I", self._token):
+                return result
+            self._token = 0
+        raise DeviceResetError(
+            f"the device has started again in the middle of its work, {MAX_RESETS} times in a row",
+            hint="check its power supply and cable; a watchdog, a loose reset line or a second program on its port "
+            "can do it too",
+        )
+
     def reset(self) -> None:
         """Start the firmware again, also a crashed one, and wait until it answers."""
         self._exchange(MessageType.RESET)
         self._info = None
+        self._token = 0
         self.info()
 
     def _read(self, kind: MessageType, body: bytes, size: int) -> bytes:

@@ -24,7 +24,7 @@ __all__ = [
     "senseless_error",
 ]
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 REPLY = 0x80
 """Set in the type of a request, it makes the type of its reply."""
 
@@ -46,6 +46,7 @@ class MessageType(IntEnum):
     READ_ARENA = 0x06
     MEMORY = 0x07
     RESET = 0x08
+    SESSION = 0x09
     FAULT = 0xFE
     ERROR = 0xFF
 
@@ -60,12 +61,18 @@ class ErrorCode(IntEnum):
 
 
 class CounterKind(IntEnum):
-    """The counter a device times with. `NONE`: the host build, whose ticks are all 0."""
+    """The counter a device times with.
+
+    `NONE`: the host build, whose ticks are all 0. `ESP_CPU`: the cycle counter of an ESP32's core. `MICROS`:
+    microseconds, where a framework gives no more.
+    """
 
     NONE = 0
     DWT = 1
     SYSTICK = 2
     NRF_TIMER = 3
+    ESP_CPU = 4
+    MICROS = 5
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from ..boards.cores import Core
 from ..errors import ModelError
-from ..graph import Graph
+from ..graph import DType, Graph
 from .add import Add
 from .average_pool_2d import AveragePool2D
-from .base import Constant, Input, Layer, Operator, OpView, Output, Parameters, ParameterValue, Scratch, State
+from .base import (
+    Constant,
+    Input,
+    KernelChoice,
+    Layer,
+    Operator,
+    OpView,
+    Output,
+    Parameters,
+    ParameterValue,
+    Scratch,
+    State,
+)
 from .concatenation import Concatenation
+from .constant_channels import remove_constant_channels
 from .conv_2d import Conv2D
 from .depthwise_conv_2d import DepthwiseConv2D
 from .dequantize import Dequantize
@@ -32,6 +45,7 @@ __all__ = [
     "OPERATORS",
     "Constant",
     "Input",
+    "KernelChoice",
     "Layer",
     "OpView",
     "Operator",
@@ -41,6 +55,7 @@ __all__ = [
     "Scratch",
     "State",
     "lower_graph",
+    "remove_constant_channels",
 ]
 
 OPERATORS: dict[str, Operator] = {
@@ -77,6 +92,7 @@ def lower_graph(graph: Graph, core: Core | None = None) -> tuple[Layer, ...]:
     Raises:
         ModelError: an operator is unknown, or one of its fields is unsupported or impossible.
     """
+    _refuse_int16(graph)
     features = core.features if core else frozenset()
     layers = []
     for op in graph.ops:
@@ -89,3 +105,15 @@ def lower_graph(graph: Graph, core: Core | None = None) -> tuple[Layer, ...]:
             )
         layers.append(operator.checked_lower(OpView(graph, op, features)))
     return tuple(layers)
+
+
+def _refuse_int16(graph: Graph) -> None:
+    """One answer for the whole model, where else each operator would complain of its version or a dtype."""
+    for op in graph.ops:
+        for index in op.outputs:
+            if graph.tensors[index].dtype is DType.INT16:
+                raise ModelError(
+                    "has int16 activations, and the kernels of tinyml are int8 only",
+                    where=f"{graph.source}: op {op.index} ({op.name})",
+                    hint="quantize it with int8 activations, or run this file with TensorFlow Lite Micro",
+                )

@@ -6,6 +6,7 @@ Semantics: tensorflow/lite/kernels/internal/reference/broadcast_loop.h, up to it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from ..graph import Tensor
 from .base import OpView, ParameterValue
@@ -32,10 +33,14 @@ class Broadcast:
     Attributes:
         parameters: The fields of the C struct `tinyml_broadcast`.
         lead: See `Layer.lead`. An input that is not repeated may be overwritten as it is read.
+        rows: How many rows the walk has.
+        moves_both: Whether both inputs move along a row.
     """
 
     parameters: dict[str, ParameterValue]
     lead: tuple[int | None, int | None]
+    rows: int
+    moves_both: bool
 
 
 def broadcast_inputs(view: OpView, input1: Tensor, input2: Tensor, output: Tensor) -> Broadcast:
@@ -46,9 +51,12 @@ def broadcast_inputs(view: OpView, input1: Tensor, input2: Tensor, output: Tenso
         if size1 != size2 and 1 not in (size1, size2):
             raise view.fail("inputs: shape", f"{list(input1.shape)} and {list(input2.shape)} cannot be broadcast")
     view.expect_shape(output, tuple(max(sizes) for sizes in zip(shape1, shape2, strict=True)))
+    row, *around = loops = _loops(shape1, shape2)
     return Broadcast(
-        parameters=_parameters(_loops(shape1, shape2)),
+        parameters=_parameters(loops),
         lead=(_lead(input1, output), _lead(input2, output)),
+        rows=prod(loop.size for loop in around),
+        moves_both=all(row.moves),
     )
 
 

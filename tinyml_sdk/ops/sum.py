@@ -9,7 +9,10 @@ from __future__ import annotations
 from ..graph import Tensor
 from .arithmetic import quantize_multiplier
 from .base import Input, Layer, OpView, Output, Parameters, ParameterValue
-from .broadcast import broadcast_inputs
+from .broadcast import Broadcast, broadcast_inputs
+from .dsp import DSP
+from .selection import Candidate, Refusal, choose_kernel
+from .sum_dsp import Operand, linear_sum
 
 __all__ = ["sum_layer"]
 
@@ -21,8 +24,12 @@ def sum_layer(view: OpView, *, subtract: bool) -> Layer:
     """The layer of ADD and SUB. Raises ModelError, also for scales so far apart that TFLM aborts."""
     view.expect_counts(2)
     input1, input2 = view.activation(0), view.activation(1)
-    output = view.output()
-    walk = broadcast_inputs(view, input1, input2, output)
+    walk = broadcast_inputs(view, input1, input2, view.output())
+    return choose_kernel(view, [_portable(view, walk, subtract), _dsp(view, walk, subtract)])
+
+
+def _portable(view: OpView, walk: Broadcast, subtract: bool) -> Candidate:
+    input1, input2, output = view.activation(0), view.activation(1), view.output()
     common = 2 * max(input1.scale, input2.scale)
     low, high = view.activation_range(output)
     parameters = Parameters(
@@ -37,13 +44,43 @@ def sum_layer(view: OpView, *, subtract: bool) -> Layer:
             "activation_max": high,
         },
     )
-    return Layer(
+    layer = Layer(
         op=view.op,
         kernel="tinyml_add",
         header="add.h",
         arguments=(parameters, Input(0), Input(1), Output()),
         lead=walk.lead,
     )
+    return Candidate(layer, cost=26.0 * view.output().elements + 10.0 * walk.rows)
+
+
+def _dsp(view: OpView, walk: Broadcast, subtract: bool) -> Candidate | Refusal:
+    """Four elements at a time, where both inputs move along the rows and a linear function is exact."""
+    kernel = "tinyml_add_dsp"
+    if not walk.moves_both:
+        return Refusal(kernel, "an input is repeated along the rows")
+    function = linear_sum(
+        _operand(view.activation(0)),
+        _operand(view.activation(1)),
+        _operand(view.output()),
+        subtract=subtract,
+        activation=view.activation_range(view.output()),
+    )
+    if function is None:
+        return Refusal(kernel, "no linear function of the inputs gives TFLM's bytes for all pairs")
+    parameters = Parameters("tinyml_add_dsp_params", {"walk": walk.parameters, **vars(function)})
+    layer = Layer(
+        op=view.op,
+        kernel=kernel,
+        header="add_dsp.h",
+        arguments=(parameters, Input(0), Input(1), Output()),
+        lead=walk.lead,
+    )
+    return Candidate(layer, 6.0 * view.output().elements + 45.0 * walk.rows, DSP)
+
+
+def _operand(tensor: Tensor) -> Operand:
+    return Operand(tensor.scale, tensor.zero_point)
 
 
 def _rescaling(view: OpView, tensor: Tensor, factor: float) -> dict[str, ParameterValue]:

@@ -18,10 +18,12 @@ import numpy.typing as npt
 
 from ..errors import InputError, ModelError
 from ..graph import parse_graph
+from .checking import LayerNames
 from .job import Granularity, Job
 from .loading import FloatModel
 from .ranges import Histogram, mse_range, percentile_range
 from .recurrent import LstmTensors, cell_range, find_lstms
+from .trained import assign_ranges, check_as_trained
 
 __all__ = ["Conversion", "convert"]
 
@@ -41,6 +43,7 @@ class Conversion:
         content: The int8 .tflite file.
         observed: Least and greatest value of each activation, by tensor name.
         chosen: The ranges it was quantized with.
+        trained: Those of them that quantization-aware training found: tensor names by `ActivationRange` layer.
         tensors: The float model's activations by tensor name, float32 (samples, *shape), for the noise samples.
         inputs, outputs: Names of the float graph's inputs and outputs, in order.
     """
@@ -48,6 +51,7 @@ class Conversion:
     content: bytes
     observed: Ranges
     chosen: Ranges
+    trained: dict[str, list[str]]
     tensors: dict[str, Array]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -66,6 +70,7 @@ def convert(model: FloatModel, samples: Samples, job: Job, progress: Progress) -
         ModelError: the converter refused the model.
         InputError: activations that are not finite.
     """
+    check_as_trained(model.granularity, job)
     calibrated = bytearray(_calibrated(model, samples, job, progress))
     notes = _notes(calibrated)
     runner = _FloatRunner(bytes(calibrated), samples)
@@ -81,10 +86,26 @@ def convert(model: FloatModel, samples: Samples, job: Job, progress: Progress) -
         notes[name][0][0], notes[name][1][0] = low, high
     for lstm, layer in zip(lstms, model.lstms, strict=False):
         model.scopes.update(dict.fromkeys(lstm.made, layer))
-    progress("quantizing", 0, 1)
-    content = _quantized(bytes(calibrated), job)
     tensors = runner.keep(observed, job.noise_samples)
-    return Conversion(content, observed, chosen, tensors, runner.inputs, runner.outputs)
+    trained = _trained(model, samples, tensors, job, notes)
+    chosen = {name: (float(notes[name][0][0]), float(notes[name][1][0])) for name in chosen}
+    progress("quantizing", 0, 1)
+    content = _quantized(bytes(calibrated), job) if job.activations == "int8" else _int16(calibrated, samples, job)
+    return Conversion(content, observed, chosen, trained, tensors, runner.inputs, runner.outputs)
+
+
+def _trained(
+    model: FloatModel, samples: Samples, tensors: dict[str, Array], job: Job, notes: dict[str, tuple[Array, Array]]
+) -> dict[str, list[str]]:
+    """Write the ranges of quantization-aware training into the notes, and say of which tensors they are."""
+    positions = spread(len(samples[0]), job.noise_samples)
+    ranges = model.trained([array[positions] for array in samples])
+    found = assign_ranges(ranges, tensors, LayerNames(model.scopes), job.name)
+    ends = {place.layer: (place.low, place.high) for place in ranges}
+    for layer, members in found.items():
+        for name in members:
+            notes[name][0][0], notes[name][1][0] = ends[layer]
+    return found
 
 
 def _calibrated(model: FloatModel, samples: Samples, job: Job, progress: Progress) -> bytes:
@@ -135,6 +156,30 @@ def _quantized(calibrated: bytes, job: Job) -> bytes:
     return content
 
 
+def _int16(calibrated: bytearray, samples: Samples, job: Job) -> bytes:
+    """Int16 activations and int8 weights: the converter's older quantizer, which calibrates once more by itself."""
+    import tensorflow as tf
+    from tensorflow.lite.python.optimize.calibrator import Calibrator
+
+    def representative() -> Iterator[list[Array]]:
+        return ([array[index : index + 1] for array in samples] for index in range(len(samples[0])))
+
+    with _refusal(job):
+        content: bytes = bytes(
+            Calibrator(bytes(calibrated)).calibrate_and_quantize(
+                representative,
+                tf.int16,
+                tf.int16,
+                allow_float=False,
+                activations_type=tf.int16,
+                bias_type=tf.int64,
+                disable_per_channel=job.granularity == "per-tensor",
+                disable_per_channel_quantization_for_dense_layers=job.granularity == "per-tensor-dense",
+            )
+        )
+    return content
+
+
 @contextmanager
 def _refusal(job: Job) -> Iterator[None]:
     """Any exception of the converter becomes one ModelError: it documents none, and its messages are pages."""
@@ -146,8 +191,14 @@ def _refusal(job: Job) -> Iterator[None]:
         raise ModelError(
             f"TensorFlow's converter refused the model: {said[:300]}",
             where=job.name,
-            hint="replace the layer it names by one that TensorFlow Lite has in int8",
+            hint=_way_out(job),
         ) from error
+
+
+def _way_out(job: Job) -> str:
+    if job.activations == "int16" and job.granularity == "per-tensor":
+        return "use per-channel weights: with int16 activations the converter fails on per-tensor depthwise layers"
+    return f"replace the layer it names by one that TensorFlow Lite has in {job.activations}"
 
 
 # -- the calibrated file ------------------------------------------------------------------------------------------

@@ -29,10 +29,10 @@ class Dataset:
 
     Attributes:
         columns: For each input float32 of shape (N, *shape without the batch).
-        labels: int64 of shape (N,), or None.
+        labels: Class numbers, int64 of shape (N,), or real values, float64 of shape (N, …), or None.
     """
 
-    def __init__(self, columns: list[Array], labels: npt.NDArray[np.int64] | None) -> None:
+    def __init__(self, columns: list[Array], labels: Array | None) -> None:
         self.columns = columns
         self.labels = labels
 
@@ -67,7 +67,7 @@ def load_dataset(
     """
     path = Path(data) if isinstance(data, (str, Path)) else _as_file(data, folder / "given" / f"{what}.npz")
     tensors = [Tensor(index, name, shape, DType.FLOAT32) for index, (name, shape) in enumerate(inputs)]
-    rows, found = load_inputs(path, tensors)
+    rows, found = load_inputs(path, tensors, real_labels=True)
     where = path.name if isinstance(data, (str, Path)) else f"{what} data"
     if len(rows) < least:
         raise InputError(

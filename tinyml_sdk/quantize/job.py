@@ -1,8 +1,9 @@
 """What a conversion is asked to do, and how the two processes that share it talk.
 
-The parent makes a folder, writes `job.json` and starts the worker. The worker sends events, one JSON object a line, on
-its stdout. Its first is `loaded`, with the model's inputs; the parent then checks the data against them, writes
-`calibration.npz` (and `validation.npz`), and answers with a line. After `done` the folder holds the results.
+The parent makes a folder, writes `job.json` into it and sends the folder's path as a line. The worker answers with
+events on its stdout, one JSON object a line. The first is `loaded`, with the model's inputs; the parent then checks the
+data against them, writes `calibration.npz` (and `validation.npz`), and answers with a line. After `done` the folder
+holds the results, and the worker waits for the next.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 __all__ = [
+    "ACTIVATIONS",
     "CALIBRATION",
     "FACTS",
     "FLOAT_OUTPUTS",
@@ -20,6 +22,7 @@ __all__ = [
     "METHODS",
     "QUANTIZED",
     "VALIDATION",
+    "Activations",
     "Granularity",
     "Job",
     "Method",
@@ -27,9 +30,11 @@ __all__ = [
 
 Granularity = Literal["per-channel", "per-tensor", "per-tensor-dense"]
 Method = Literal["minmax", "percentile", "mse"]
+Activations = Literal["int8", "int16"]
 
 GRANULARITIES: tuple[Granularity, ...] = ("per-channel", "per-tensor", "per-tensor-dense")
 METHODS: tuple[Method, ...] = ("minmax", "percentile", "mse")
+ACTIVATIONS: tuple[Activations, ...] = ("int8", "int16")
 
 JOB = "job.json"
 CALIBRATION = "calibration.npz"  # input_0, input_1 …: float32 of shape (N, *the input without its batch)
@@ -50,6 +55,7 @@ class Job:
         granularity: One weight scale for each channel, for each tensor, or per channel but for dense layers.
         method: How activation ranges are chosen.
         percentile: For that method; above 50, at most 100.
+        activations: What is computed with; weights are int8 in either case.
         noise_samples: How many calibration samples to keep the float model's intermediates of.
     """
 
@@ -58,6 +64,7 @@ class Job:
     granularity: Granularity = "per-channel"
     method: Method = "minmax"
     percentile: float = 99.99
+    activations: Activations = "int8"
     noise_samples: int = 8
 
     def to_dict(self) -> dict[str, str | int | float]:

@@ -18,10 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from .job import Granularity
 from .recurrent import HINT as RECURRENT_HINT
 from .recurrent import check_recurrent, use_twins
+from .trained import TrainedRange, range_layers, trained_ranges, without_ranges
 
-__all__ = ["FloatModel", "InputSpec", "load_model"]
+__all__ = ["FloatModel", "InputSpec", "check_keras", "load_model", "read_keras"]
 
 Array = npt.NDArray[Any]
 
@@ -58,6 +60,8 @@ class FloatModel:
         lstms: Filled by tracing: the LSTM layers, in the order in which they are called.
         predict: The float model on a batch: arrays (N, …) in the order of `inputs` to its first output, (N, …).
         converter: Makes a fresh `tf.lite.TFLiteConverter` for a batch of one.
+        trained: The ranges from quantization-aware training: given samples, for each input (N, …).
+        granularity: How the weights were rounded in that training; None for a model that had none.
     """
 
     inputs: tuple[InputSpec, ...]
@@ -67,6 +71,8 @@ class FloatModel:
     lstms: list[str]
     predict: Callable[[list[Array]], Array]
     converter: Callable[[], Any]
+    trained: Callable[[list[Array]], list[TrainedRange]] = lambda samples: []
+    granularity: Granularity | None = None
 
 
 def load_model(path: Path, name: str) -> FloatModel:
@@ -81,14 +87,17 @@ def load_model(path: Path, name: str) -> FloatModel:
     """
     if path.is_dir():
         return _load_saved_model(path, name)
-    return _from_keras(_read_keras(path, name), name)
+    return _from_keras(read_keras(path, name), name)
 
 
 # -- Keras --------------------------------------------------------------------------------------------------------
 
 
-def _read_keras(path: Path, name: str) -> Any:
+def read_keras(path: Path, name: str) -> Any:
+    """The Keras model of a .keras or .h5 file, Keras 2's too. Raises InputError where it cannot be read."""
     import keras
+
+    from . import activation_range  # noqa: F401, makes the layer known
 
     try:
         return keras.models.load_model(path, custom_objects=_legacy_layers(), compile=False)
@@ -126,14 +135,21 @@ def _legacy_layers() -> dict[str, Any]:
     return {name: reader(getattr(keras.layers, name)) for name in _LEGACY_LAYERS}
 
 
-def _from_keras(model: Any, name: str) -> FloatModel:
+def check_keras(model: Any, name: str) -> tuple[InputSpec, ...]:
+    """Can a Keras model be followed layer by layer, and made int8?
+
+    Returns:
+        Its inputs.
+
+    Raises:
+        InputError: it is subclassed, has layers that do not convert, inputs of open shape, weights that are not finite.
+    """
     import keras
     from keras.src.models.functional import Functional
 
     if not isinstance(model, (Functional, keras.Sequential)):
         raise InputError("is a subclassed model, whose layers cannot be followed", where=name, hint=EXPORT_HINT)
-    layers = list(_all_layers(model))
-    check_recurrent(layers, name)
+    check_recurrent(list(_all_layers(model)), name)
     try:
         tensors = list(model.inputs)
     except (AttributeError, ValueError):
@@ -142,7 +158,11 @@ def _from_keras(model: Any, name: str) -> FloatModel:
         raise InputError("has no input shape", where=name, hint="start the model with keras.Input(shape)")
     inputs = tuple(_spec(tensor.name, tuple(tensor.shape), str(tensor.dtype), name) for tensor in tensors)
     _check_weights(((weight.path, np.asarray(weight)) for weight in model.weights), name)
+    return inputs
 
+
+def _from_keras(model: Any, name: str) -> FloatModel:
+    inputs = check_keras(model, name)
     scopes: dict[str, str] = {}
     lstms: list[str] = []
 
@@ -157,8 +177,25 @@ def _from_keras(model: Any, name: str) -> FloatModel:
     def predict(arrays: list[Array]) -> Array:
         return _first_output(model(_packed(model, arrays), training=False))
 
-    outputs = tuple(str(tensor._keras_history.operation.name) for tensor in model.outputs)
-    return FloatModel(inputs, int(model.count_params()), outputs, scopes, lstms, predict, converter)
+    def trained(samples: list[Array]) -> list[TrainedRange]:
+        rows = [_packed(model, [array[row : row + 1] for array in samples]) for row in range(len(samples[0]))]
+        return trained_ranges(model, _with_batch_of_one(model, inputs), rows, name) if ranges else []
+
+    ranges = range_layers(model, name)
+    granularity = ranges[0].granularity if ranges else None
+    outputs = tuple(_maker(tensor) for tensor in model.outputs)
+    parameters = int(model.count_params())
+    return FloatModel(inputs, parameters, outputs, scopes, lstms, predict, converter, trained, granularity)
+
+
+def _maker(tensor: Any) -> str:
+    """The layer that makes a tensor, not counting the range it was trained to have."""
+    from .activation_range import ActivationRange
+
+    layer = tensor._keras_history.operation
+    while isinstance(layer, ActivationRange):
+        layer = layer._inbound_nodes[0].input_tensors[0]._keras_history.operation
+    return str(layer.name)
 
 
 def _note_scopes(model: Any, scopes: dict[str, str]) -> None:
@@ -192,7 +229,7 @@ def _with_batch_of_one(model: Any, inputs: tuple[InputSpec, ...]) -> Any:
     import keras
 
     fixed = [keras.Input(batch_shape=spec.shape, name=spec.name) for spec in inputs]
-    clone = keras.models.clone_model(model, input_tensors=_packed(model, fixed))
+    clone = keras.models.clone_model(model, input_tensors=_packed(model, fixed), clone_function=without_ranges)
     clone.set_weights(model.get_weights())
     for named in (clone, *_all_layers(clone)):
         # Keras allows any name, and TensorFlow refuses to trace those with spaces.

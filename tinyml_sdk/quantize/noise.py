@@ -73,7 +73,11 @@ def layer_noise(
 
 
 def _comparable(tensor: Tensor, tensors: Mapping[str, Array]) -> bool:
-    quantized = tensor.dtype is DType.INT8 and tensor.quantization is not None and not tensor.quantization.per_channel
+    quantized = (
+        tensor.dtype in (DType.INT8, DType.INT16)
+        and tensor.quantization is not None
+        and not tensor.quantization.per_channel
+    )
     return (
         not tensor.is_constant
         and quantized

@@ -8,7 +8,8 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ import numpy.typing as npt
 
 from ..bench.inputs import quantize
 from ..bench.tflm_reference import TflmReference
-from ..errors import InputError
-from ..firmware import Inspection, inspect_model
+from ..errors import InputError, ToolError
 from ..graph import ABSENT, DType, Graph, parse_graph
-from .checking import LayerNames, RangeCheck, check_integer_only, check_ranges
+from .checking import LayerNames, RangeCheck, check_integer_only, check_ranges, check_trained_ranges
+from .cost import Cost, cost_of
 from .data import MIN_SAMPLES, Data, Dataset, check_there, load_dataset, save_dataset
 from .job import (
+    ACTIVATIONS,
     CALIBRATION,
     FACTS,
     FLOAT_OUTPUTS,
@@ -31,15 +33,17 @@ from .job import (
     METHODS,
     QUANTIZED,
     VALIDATION,
+    Activations,
     Granularity,
     Job,
     Method,
 )
+from .metrics import Metric, check_labels, metric_function
 from .noise import layer_noise
-from .process import ConversionProcess, require_tensorflow
+from .process import Conversation, Worker, require_tensorflow
 from .result import Accuracy, LayerNoise, QuantizationResult
 
-__all__ = ["quantize_model", "weight_entropy"]
+__all__ = ["quantize_model", "weight_entropy", "write_model"]
 
 Array = npt.NDArray[Any]
 Progress = Callable[[str, int, int], None]
@@ -53,9 +57,12 @@ def quantize_model(
     granularity: Granularity = "per-channel",
     method: Method = "minmax",
     percentile: float = 99.99,
+    activations: Activations = "int8",
     validation: Data | None = None,
+    metric: Metric = "accuracy",
     deadline: float = 1800.0,
     progress: Progress | None = None,
+    worker: Worker | None = None,
 ) -> QuantizationResult:
     """Convert a Keras model to an int8 .tflite file, inputs and outputs included, and say what it cost.
 
@@ -70,9 +77,13 @@ def quantize_model(
         method: How activation ranges are chosen: `minmax` of what was seen, a `percentile` of it at either end, or
             the range with the least mean squared error (`mse`).
         percentile: For that method; above 50, at most 100.
-        validation: Samples with `labels`, to give the accuracy of both models.
+        activations: `int16` computes in int16 with int8 weights, by TensorFlow Lite Micro only: `generate` and
+            `benchmark` refuse such a file. Its ranges are those of `minmax`.
+        validation: Samples with `labels`, to judge both models by.
+        metric: Of `metrics.METRICS`, or a function of labels and outputs.
         deadline: Seconds the conversion may take, and again each run of the int8 interpreter.
         progress: Called with a stage, and how many of its steps are over.
+        worker: A process to share between several calls; one of its own where None.
 
     Raises:
         InputError: the model, the data or an option cannot be used.
@@ -80,29 +91,42 @@ def quantize_model(
         MissingToolError: TensorFlow is not installed.
         ToolError: the converter crashed or missed the deadline, or a chosen range got lost.
     """
-    _check_options(granularity, method, percentile)
+    _check_options(granularity, method, percentile, activations)
+    metric_function(metric)
     report = progress or (lambda stage, done, total: None)
     for data, what in ((calibration, "calibration"), (validation, "validation")):
         if data is not None:
             check_there(data, what)
     require_tensorflow()
-    with tempfile.TemporaryDirectory(prefix="tinyml-quantize-") as name:
+    own_worker = Worker() if worker is None else nullcontext(worker)
+    with tempfile.TemporaryDirectory(prefix="tinyml-quantize-") as name, own_worker as process:
         folder = Path(name)
         path = _model_path(model, folder)
-        job = Job(str(path.resolve()), path.name, granularity, method, percentile)
-        done = _convert(job, folder, calibration, validation, deadline, report)
-        result = _result(done, job, folder, deadline, report)
+        job = Job(str(path.resolve()), path.name, granularity, method, percentile, activations)
+        with Conversation(process, folder, job, deadline, report) as conversation:
+            done = _convert(conversation, folder, calibration, validation)
+        result = _result(done, job, metric, folder, deadline, report)
     if output is not None:
-        _write_whole(Path(output), result.content)
+        write_model(Path(output), result.content)
     return result
 
 
-def _check_options(granularity: str, method: str, percentile: float) -> None:
-    for value, choices, what in ((granularity, GRANULARITIES, "granularity"), (method, METHODS, "method")):
+def _check_options(granularity: str, method: str, percentile: float, activations: str) -> None:
+    for value, choices, what in (
+        (granularity, GRANULARITIES, "granularity"),
+        (method, METHODS, "method"),
+        (activations, ACTIVATIONS, "dtype of activations"),
+    ):
         if value not in choices:
             raise InputError(f"{value!r} is no {what}", where="quantize", hint=f"choose one of {', '.join(choices)}")
     if not 50 < percentile <= 100:
         raise InputError(f"a percentile of {percentile:g}", where="quantize", hint="give one above 50, at most 100")
+    if activations == "int16" and method != "minmax":
+        raise InputError(
+            f"int16 activations with ranges by {method}",
+            where="quantize",
+            hint="use minmax: int16 has the steps to cover all that is seen",
+        )
 
 
 def _model_path(model: str | Path | Any, folder: Path) -> Path:
@@ -156,20 +180,26 @@ class _Converted:
         outputs = [graph.tensors[index].name for index in graph.outputs]
         return LayerNames(self.facts["scopes"] | dict(zip(outputs, self.loaded["outputs"], strict=False)))
 
+    def renamed(self, graph: Graph) -> dict[str, str]:
+        """The converted model's names of the float model's inputs and outputs.
 
-def _convert(
-    job: Job, folder: Path, calibration: Data, validation: Data | None, deadline: float, progress: Progress
-) -> _Converted:
-    with ConversionProcess(folder, job, deadline, progress) as worker:
-        loaded = worker.wait_loaded()
-        inputs = [(spec["name"], tuple(spec["shape"])) for spec in loaded["inputs"]]
-        samples = load_dataset(calibration, inputs, folder, "calibration", least=MIN_SAMPLES, labels=False)
-        save_dataset(samples, folder / CALIBRATION)
-        judged = None
-        if validation is not None:
-            judged = load_dataset(validation, inputs, folder, "validation", least=1, labels=True)
-            save_dataset(judged, folder / VALIDATION)
-        worker.convert()
+        The converter renames them where it takes DEQUANTIZE and QUANTIZE away.
+        """
+        floats = (*self.facts["inputs"], *self.facts["outputs"])
+        indices = (*graph.inputs, *graph.outputs)
+        return {name: graph.tensors[index].name for name, index in zip(floats, indices, strict=True)}
+
+
+def _convert(conversation: Conversation, folder: Path, calibration: Data, validation: Data | None) -> _Converted:
+    loaded = conversation.wait_loaded()
+    inputs = [(spec["name"], tuple(spec["shape"])) for spec in loaded["inputs"]]
+    samples = load_dataset(calibration, inputs, folder, "calibration", least=MIN_SAMPLES, labels=False)
+    save_dataset(samples, folder / CALIBRATION)
+    judged = None
+    if validation is not None:
+        judged = load_dataset(validation, inputs, folder, "validation", least=1, labels=True)
+        save_dataset(judged, folder / VALIDATION)
+    conversation.convert()
     facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     return _Converted(loaded, facts, (folder / QUANTIZED).read_bytes(), samples, judged)
 
@@ -177,15 +207,23 @@ def _convert(
 # -- what came of it ----------------------------------------------------------------------------------------------
 
 
-def _result(done: _Converted, job: Job, folder: Path, deadline: float, progress: Progress) -> QuantizationResult:
-    graph, inspection, ranges = _checked(done, job, folder)
+def _result(
+    done: _Converted, job: Job, metric: Metric, folder: Path, deadline: float, progress: Progress
+) -> QuantizationResult:
+    graph, cost, ranges = _checked(done, job, folder)
     layers: tuple[LayerNoise, ...] = ()
     reference = TflmReference(done.content, deadline=deadline)
-    if TflmReference.available():
-        layers = _noise(done, job, folder, graph, reference, progress)
+    runs, not_run = TflmReference.available(), None
+    if runs:
+        try:
+            layers = _noise(done, job, folder, graph, reference, progress)
+        except ToolError as error:
+            if job.activations == "int8":
+                raise
+            runs, not_run = False, error.message
     accuracy = None
     if done.validation is not None:
-        accuracy = _accuracy(done.validation, folder, graph, reference, progress)
+        accuracy = _accuracy(done.validation, metric, folder, graph, reference if runs else None, progress)
     return QuantizationResult(
         content=done.content,
         source=job.name,
@@ -195,28 +233,32 @@ def _result(done: _Converted, job: Job, folder: Path, deadline: float, progress:
         percentile=job.percentile if job.method == "percentile" else None,
         calibration_samples=len(done.calibration),
         parameters=done.loaded["parameters"],
-        macs=inspection.macs,
-        weight_bytes=inspection.weight_bytes,
+        macs=cost.macs,
+        weight_bytes=cost.weight_bytes,
         file_bytes=len(done.content),
         gzip_bytes=len(gzip.compress(done.content, 9, mtime=0)),
         entropy_bits=weight_entropy(graph),
         ranges=ranges,
         accuracy=accuracy,
         layers=layers,
+        activations=job.activations,
+        not_run=not_run,
     )
 
 
-def _checked(done: _Converted, job: Job, folder: Path) -> tuple[Graph, Inspection, RangeCheck]:
-    """Int8 throughout, every operator supported, the chosen ranges in place."""
-    path = folder / f"{Path(job.name).stem}.tflite"
-    graph = parse_graph(done.content, path.name)
-    check_integer_only(graph, done.names(graph))
-    path.write_bytes(done.content)
-    inspection = inspect_model(path)
+def _checked(done: _Converted, job: Job, folder: Path) -> tuple[Graph, Cost, RangeCheck]:
+    """As asked throughout, every operator supported, the chosen ranges in place."""
+    graph = parse_graph(done.content, f"{Path(job.name).stem}.tflite")
+    check_integer_only(graph, done.names(graph), job.activations)
+    cost = cost_of(graph, done.content, folder, job.activations)
     observed, chosen = (
         {key: tuple(value) for key, value in done.facts[which].items()} for which in ("observed", "chosen")
     )
-    return graph, inspection, check_ranges(graph, observed, chosen, strict=job.method != "minmax")
+    ranges = check_ranges(graph, observed, chosen, strict=job.method != "minmax")
+    renamed = done.renamed(graph)
+    chosen |= {renamed[name]: ends for name, ends in chosen.items() if name in renamed}
+    trained = {layer: [renamed.get(name, name) for name in members] for layer, members in done.facts["trained"].items()}
+    return graph, cost, replace(ranges, trained=check_trained_ranges(graph, trained, chosen))
 
 
 def _noise(
@@ -226,44 +268,36 @@ def _noise(
 
     with np.load(folder / FLOAT_TENSORS, allow_pickle=False) as archive:
         tensors = {name: archive[f"t{index}"] for index, name in enumerate(done.facts["tensors"])}
-    # The converter renames inputs and outputs where it takes DEQUANTIZE and QUANTIZE away.
-    for floats, indices in ((done.facts["inputs"], graph.inputs), (done.facts["outputs"], graph.outputs)):
-        for name, index in zip(floats, indices, strict=True):
-            tensors[graph.tensors[index].name] = tensors[name]
+    for name, final in done.renamed(graph).items():
+        tensors[final] = tensors[name]
     positions = spread(len(done.calibration), job.noise_samples)
-    inputs = _int8_inputs(done.calibration, graph, positions)
+    inputs = _stored_inputs(done.calibration, graph, positions)
     return layer_noise(graph, reference, inputs, tensors, done.names(graph), progress)
 
 
-def _int8_inputs(dataset: Dataset, graph: Graph, positions: Sequence[int]) -> list[list[Array]]:
+def _stored_inputs(dataset: Dataset, graph: Graph, positions: Sequence[int]) -> list[list[Array]]:
     columns = list(zip(dataset.columns, graph.input_tensors, strict=True))
     return [[quantize(column[position : position + 1], tensor) for column, tensor in columns] for position in positions]
 
 
-def _accuracy(dataset: Dataset, folder: Path, graph: Graph, reference: TflmReference, progress: Progress) -> Accuracy:
+def _accuracy(
+    dataset: Dataset, metric: Metric, folder: Path, graph: Graph, reference: TflmReference | None, progress: Progress
+) -> Accuracy:
     with np.load(folder / FLOAT_OUTPUTS, allow_pickle=False) as archive:
-        floats = archive["outputs"].reshape(len(dataset), -1)
-    assert dataset.labels is not None
-    classes = max(floats.shape[1], 2)
-    if dataset.labels.min() < 0 or dataset.labels.max() >= classes:
-        raise InputError(
-            f"labels from {dataset.labels.min()} to {dataset.labels.max()} for a model with {classes} classes",
-            where="validation data",
-            hint=f"number the classes from 0 to {classes - 1}, in the order of the model's outputs",
-        )
+        floats = archive["outputs"]
+    labels = dataset.labels
+    assert labels is not None
+    check_labels(labels, floats.shape[1:], metric, "validation data")
+    judge = metric_function(metric)
     judged = None
-    if reference.available():
-        progress("running the int8 model", 0, 1)
-        rows = reference.run(_int8_inputs(dataset, graph, range(len(dataset))))
+    if reference is not None:
+        progress("running the converted model", 0, 1)
+        rows = reference.run(_stored_inputs(dataset, graph, range(len(dataset))))
         output = graph.output_tensors[0]
-        stored = np.stack([row[0].ravel() for row in rows]).astype(np.float64)
-        judged = _share_right((stored - output.zero_point) * output.scale, dataset.labels)
-    return Accuracy(len(dataset), _share_right(floats, dataset.labels), judged)
-
-
-def _share_right(outputs: Array, labels: Array) -> float:
-    predicted = outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.5).astype(np.int64)
-    return float(np.mean(predicted == labels))
+        stored = np.concatenate([row[0] for row in rows]).astype(np.float64).reshape(floats.shape)
+        judged = judge(labels, (stored - output.zero_point) * output.scale)
+    name = metric if isinstance(metric, str) else getattr(metric, "__name__", "metric")
+    return Accuracy(name, len(dataset), judge(labels, floats.astype(np.float64)), judged)
 
 
 def weight_entropy(graph: Graph) -> float:
@@ -278,8 +312,8 @@ def weight_entropy(graph: Graph) -> float:
     return float(-np.sum(shares * np.log2(shares))) + 0.0
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """The file whole or not at all, its folder made where there is none."""
+def write_model(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, its folder made where there is none. Raises InputError where it cannot be."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

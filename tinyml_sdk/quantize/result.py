@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .checking import RangeCheck
-from .job import Granularity, Method
+from .job import Activations, Granularity, Method
 
 __all__ = ["SCHEMA", "Accuracy", "LayerNoise", "QuantizationResult"]
 
@@ -35,14 +35,16 @@ class LayerNoise:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Share of samples whose greatest output is the label's; with a single output, whether it is above 0.5.
+    """How well both models do on validation data, by one metric.
 
     Attributes:
+        metric: Its name: `accuracy` unless another was asked for (`metrics.py`).
         samples: How many were judged.
         keras: Of the float model.
         int8: Of the converted model in TensorFlow Lite Micro's interpreter; None where that is not installed.
     """
 
+    metric: str
     samples: int
     keras: float
     int8: float | None
@@ -66,7 +68,9 @@ class QuantizationResult:
         entropy_bits: Shannon entropy of an int8 weight, at most 8: what an ideal coder would need for each.
         ranges: What became of the calibrated ranges.
         accuracy: None without validation data.
-        layers: In the order in which they run; empty where the interpreter is not installed.
+        layers: In the order in which they run; empty where the converted model was not run.
+        activations: `int8` or `int16`.
+        not_run: Why the converted model was not run, where the interpreter is there and refused it.
     """
 
     content: bytes = field(repr=False)
@@ -85,6 +89,8 @@ class QuantizationResult:
     ranges: RangeCheck
     accuracy: Accuracy | None
     layers: tuple[LayerNoise, ...]
+    activations: Activations = "int8"
+    not_run: str | None = None
 
     def worst_layers(self, count: int = 3) -> tuple[LayerNoise, ...]:
         """Those with the least signal-to-noise, worst first."""
@@ -96,6 +102,7 @@ class QuantizationResult:
         del facts["content"]
         if self.accuracy is not None:
             facts["accuracy"] = {
+                "metric": self.accuracy.metric,
                 "samples": self.accuracy.samples,
                 "float": self.accuracy.keras,
                 "int8": self.accuracy.int8,

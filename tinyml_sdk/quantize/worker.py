@@ -1,6 +1,6 @@
 """The process in which TensorFlow runs: it may print, crash or run out of memory, and only this process ends.
 
-`job.py` describes how it talks with the parent. It is given the folder as its only argument.
+`job.py` describes how it talks with the parent.
 """
 
 from __future__ import annotations
@@ -25,22 +25,27 @@ __all__ = ["main"]
 BATCH = 32
 
 
-def main(folder: str) -> int:
-    """Do the job in `folder`; 0 when it is done, 1 after an `error` event."""
+def main() -> int:
+    """Do one job after the other; 0 when the parent has no more."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Only events belong on the pipe: the converter prints to stdout.
     with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as events:
         os.dup2(2, 1)
-        try:
-            _serve(Path(folder), events)
-        except TinymlError as error:
-            _send(events, "error", kind=type(error).__name__, **_parts(error))
-            return 1
-        except MemoryError:
-            _send(events, "error", kind="ToolError", message="out of memory", where="", hint="use fewer samples")
-            return 1
-        _send(events, "done")
+        while folder := sys.stdin.readline():
+            _serve(Path(folder.rstrip("\n")), events)
     return 0
+
+
+def _serve(folder: Path, events: TextIO) -> None:
+    """The job in `folder`, up to a `done` or an `error` event."""
+    try:
+        _work(folder, events)
+    except TinymlError as error:
+        _send(events, "error", kind=type(error).__name__, **_parts(error))
+    except MemoryError:
+        _send(events, "error", kind="ToolError", message="out of memory", where="", hint="use fewer samples")
+    else:
+        _send(events, "done")
 
 
 def _parts(error: TinymlError) -> dict[str, str]:
@@ -51,7 +56,10 @@ def _send(events: TextIO, event: str, **facts: Any) -> None:
     events.write(json.dumps({"event": event, **facts}) + "\n")
 
 
-def _serve(folder: Path, events: TextIO) -> None:
+def _work(folder: Path, events: TextIO) -> None:
+    import keras
+
+    keras.backend.clear_session()  # names count from one in every job
     job = Job(**json.loads((folder / JOB).read_text(encoding="utf-8")))
 
     def progress(stage: str, done: int, total: int) -> None:
@@ -85,6 +93,7 @@ def _write(folder: Path, conversion: Conversion, model: FloatModel) -> None:
     facts = {
         "observed": conversion.observed,
         "chosen": conversion.chosen,
+        "trained": conversion.trained,
         "tensors": list(conversion.tensors),
         "inputs": conversion.inputs,
         "outputs": conversion.outputs,

@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ..boards import Board
+from ..detect import DetectedPort
 from .console import add_column, plain_table, significant, sized
 
-__all__ = ["board_report", "board_table"]
+__all__ = ["board_report", "board_table", "detected_table"]
 
 
 def board_table(boards: Sequence[Board]) -> Table:
@@ -34,6 +35,19 @@ def board_table(boards: Sequence[Board]) -> Table:
     return table
 
 
+def detected_table(found: Sequence[DetectedPort]) -> Table:
+    """One line a port that is plugged in."""
+    table = plain_table()
+    for title in ("port", "USB id", "is", "boards"):
+        add_column(table, title)
+    for detected in found:
+        port = detected.port
+        name = ", ".join(fact for fact in (port.description, port.serial_number) if fact)
+        boards = ", ".join(detected.boards) or "no board file has its USB id"
+        table.add_row(Text(port.device, "bold"), port.usb or "-", Text(name), boards)
+    return table
+
+
 def board_report(board: Board) -> RenderableType:
     """All that is known of one board."""
     table = plain_table(header=False)
@@ -47,9 +61,11 @@ def board_report(board: Board) -> RenderableType:
         "flash": f"{sized(board.flash.size)} at {board.flash.origin:#010x}",
         "RAM": f"{sized(board.ram.size)} at {board.ram.origin:#010x}",
         "counter": board.counter,
-        "console": f"{board.console.driver} at {board.console.address:#010x}, {board.console.baud:,} baud",
+        "console": _console(board),
         "runs in": ", ".join(f"{name} ({how})" if how else name for name, how in _emulators(board)) or "no emulator",
         "projects": ", ".join(board.projects),
+        "flashed with": ", ".join(way.tool for way in board.flash_with) or "-",
+        "USB id": ", ".join(board.usb) or "-",
         "source": board.source,
     }
     for key, value in rows.items():
@@ -61,6 +77,12 @@ def board_report(board: Board) -> RenderableType:
 
 def _megahertz(board: Board) -> str:
     return f"{significant(board.clock_hz / 1e6)} MHz"
+
+
+def _console(board: Board) -> str:
+    """Its driver, where its registers are if those are ours to drive, and its speed."""
+    place = f" at {board.console.address:#010x}" if board.console.address else ""
+    return f"{board.console.driver}{place}, {board.console.baud:,} baud"
 
 
 def _emulators(board: Board) -> list[tuple[str, str]]:

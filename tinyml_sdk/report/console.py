@@ -23,6 +23,7 @@ __all__ = [
     "name_cell",
     "plain_table",
     "render",
+    "score",
     "share",
     "shorten",
     "significant",
@@ -102,6 +103,11 @@ def sized(value: int) -> str:
 def share(part: float, whole: float) -> str:
     """A percentage of one decimal."""
     return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def score(metric: str, value: float) -> str:
+    """A metric's value: per cent for shares, four digits for all others."""
+    return f"{100 * value:.2f} %" if metric in ("accuracy", "balanced_accuracy") else significant(value)
 
 
 def significant(value: float, digits: int = 4) -> str:

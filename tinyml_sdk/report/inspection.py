@@ -17,7 +17,7 @@ from ..plan import Fit, MemoryPlan
 from .console import add_column, bytes_of, figure, heading, name_cell, plain_table, share, shorten, significant, sized
 from .facts import LayerFacts, layer_facts
 
-__all__ = ["inspection_json", "inspection_report"]
+__all__ = ["inspection_json", "inspection_report", "kernels_report"]
 
 SCHEMA = 1
 NAME_WIDTH = 18
@@ -31,6 +31,7 @@ def inspection_report(inspection: Inspection) -> RenderableType:
             (shorten(graph.source, 60), "bold"), f"  {bytes_of(graph.file_bytes)}, sha256 {graph.sha256[:12]}…"
         ),
         _ports(inspection),
+        *_removed(inspection),
         Text(),
         _layer_table(inspection),
         Text(),
@@ -54,6 +55,7 @@ def inspection_json(inspection: Inspection) -> str:
             "macs": inspection.macs,
             "ops": len(inspection.layers),
             "weights": inspection.weight_bytes,
+            "removed_channels": inspection.removed_channels,
         },
         "inputs": [_port_facts(tensor) for tensor in graph.input_tensors],
         "outputs": [_port_facts(tensor) for tensor in graph.output_tensors],
@@ -99,6 +101,12 @@ def _ports(inspection: Inspection) -> Table:
                 Text(shorten(tensor.name, 32), "dim"),
             )
     return table
+
+
+def _removed(inspection: Inspection) -> list[Text]:
+    if not inspection.removed_channels:
+        return []
+    return [Text(f"removed  {figure(inspection.removed_channels)} channels that are the same for every input")]
 
 
 def _shape(shape: tuple[int, ...], dtype: str) -> str:
@@ -154,6 +162,29 @@ def _weights_quantization(facts: LayerFacts) -> str:
     if not facts.weight_scales:
         return ""
     return f"{facts.weight_scales} weight scales" if facts.weight_scales > 1 else "1 weight scale"
+
+
+def kernels_report(inspection: Inspection) -> RenderableType:
+    """Why each layer is computed as it is: the kernels that were considered, the taken one first."""
+    table = plain_table()
+    add_column(table, "#", "right")
+    add_column(table, "operator")
+    add_column(table, "kernel")
+    add_column(table, "estimate", "right")
+    add_column(table, "", gives_way=True)
+    for facts in layer_facts(inspection):
+        if not facts.choices:
+            table.add_row(str(facts.index), Text(facts.op), Text(_kernel(facts)), "-", Text("the only one", "dim"))
+        for row, choice in enumerate(sorted(facts.choices, key=lambda choice: not choice.taken)):
+            table.add_row(
+                str(facts.index) if row == 0 else "",
+                Text(facts.op if row == 0 else ""),
+                Text(choice.kernel.removeprefix("tinyml_"), "" if choice.taken else "dim"),
+                Text("-" if choice.cost is None else figure(choice.cost), "" if choice.taken else "dim"),
+                Text(choice.reason, "dim"),
+            )
+    core = f"for {inspection.board.core}" if inspection.board else "portable: name a --board for those of its core"
+    return Group(heading("Kernels", f"{core}; estimates in instructions"), table)
 
 
 # -- memory -------------------------------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ..quantize import LayerNoise, QuantizationResult
-from .console import add_column, bytes_of, figure, heading, name_cell, plain_table, shorten
+from .console import add_column, bytes_of, figure, heading, name_cell, plain_table, score, shorten
 
 __all__ = ["quantization_report"]
 
+_KINDS = {"int8": "full int8", "int16": "int16 activations, int8 weights"}
 _METHODS = {"minmax": "min-max", "mse": "least mean squared error"}
 _GRANULARITIES = {
     "per-channel": "per channel",
@@ -21,9 +22,11 @@ _GRANULARITIES = {
 
 def quantization_report(result: QuantizationResult) -> RenderableType:
     """Sizes, accuracy of both models, and the layers that lose most."""
-    parts: list[RenderableType] = [heading(shorten(result.source, 40), "full int8"), _facts(result)]
+    parts: list[RenderableType] = [heading(shorten(result.source, 40), _KINDS[result.activations]), _facts(result)]
     if result.layers:
         parts += [Text(), heading("Signal-to-noise", "against the float model, worst layers first"), _noise(result)]
+    elif result.not_run is not None:
+        parts.append(Text(f"the converted model was not run: {result.not_run}"))
     else:
         parts.append(Text("the int8 model was not run: pip install 'tinyml-sdk[reference]' (Linux on x86_64)"))
     return Group(*parts)
@@ -36,15 +39,19 @@ def _facts(result: QuantizationResult) -> Table:
     method = _METHODS.get(result.method, f"percentile {result.percentile:g}" if result.percentile else result.method)
     table.add_row("weights", _GRANULARITIES[result.granularity])
     table.add_row("ranges", f"{method} of {figure(result.calibration_samples)} samples{_clipped(result)}")
+    if result.activations != "int8":
+        table.add_row("runs on", "TensorFlow Lite Micro; tinyml's own kernels are int8 only")
     table.add_row("parameters", figure(result.parameters))
     table.add_row("MACs", figure(result.macs))
     table.add_row("weight bytes", f"{bytes_of(result.weight_bytes)}, {result.entropy_bits:.2f} bits of entropy each")
     table.add_row("file", f"{bytes_of(result.file_bytes)}, {figure(result.gzip_bytes)} gzipped")
     if result.accuracy is not None:
         accuracy = result.accuracy
-        int8 = "not measured" if accuracy.int8 is None else f"{100 * accuracy.int8:.2f} %"
-        samples = figure(accuracy.samples)
-        table.add_row("accuracy", f"float {100 * accuracy.keras:.2f} %, int8 {int8}, of {samples} samples")
+        int8 = "not measured" if accuracy.int8 is None else score(accuracy.metric, accuracy.int8)
+        keras = score(accuracy.metric, accuracy.keras)
+        table.add_row(
+            accuracy.metric, f"float {keras}, {result.activations} {int8}, of {figure(accuracy.samples)} samples"
+        )
     return table
 
 

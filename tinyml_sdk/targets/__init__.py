@@ -1,4 +1,4 @@
-"""Ways to run a firmware: the builtin emulator (the default), QEMU, and a script for tests.
+"""Ways to run a firmware: the builtin emulator (the default), QEMU, a board on a serial port, a script for tests.
 
 Adding one is a new file with a `Target` and a line in `_TARGETS`.
 """
@@ -13,8 +13,9 @@ from .base import CounterInfo, Target
 from .builtin import BuiltinTarget
 from .qemu import QemuTarget
 from .scripted import ScriptedTarget, Step
+from .serial import SerialTarget
 
-__all__ = ["CounterInfo", "ScriptedTarget", "Step", "Target", "list_targets", "open_target"]
+__all__ = ["CounterInfo", "ScriptedTarget", "SerialTarget", "Step", "Target", "list_targets", "open_target"]
 
 _TARGETS: dict[str, Callable[[Board], Target]] = {"builtin": BuiltinTarget, "qemu": QemuTarget}
 

@@ -20,6 +20,11 @@ class CounterInfo(Protocol):
         """Ticks in a second on the real chip."""
         ...
 
+    @property
+    def clock_hz(self) -> int:
+        """Cycles of the core in a second on the real chip."""
+        ...
+
 
 class Target(ABC):
     """A board or an emulator of one. A context manager that closes itself.
@@ -30,10 +35,17 @@ class Target(ABC):
     Attributes:
         name: As `--target` names it.
         counts: What a count is in.
+        retry_after: Seconds after which an unanswered request is to be repeated.
     """
 
     name: ClassVar[str]
     counts: Literal["instructions", "cycles"]
+    retry_after: float = 0.5
+
+    @property
+    def emulated(self) -> bool:
+        """Whether time passes otherwise than on the chip, so that there is no latency to report."""
+        return True
 
     @abstractmethod
     def version(self) -> str:

@@ -1,4 +1,4 @@
-"""Compilers: firmware for boards (`zig`, the default, and `gnu_arm`) and programs of this machine (`host`).
+"""Compilers: firmware for boards (`zig`, the default, `gnu_arm`, `platformio`), programs of this machine (`host`).
 
 Adding one is a new file with a `Toolchain` and a line in `_TOOLCHAINS`.
 """
@@ -12,6 +12,7 @@ from .base import BuildJob, BuildResult, Toolchain
 from .elf import MemoryUse, read_sections
 from .gnu_arm import GnuArmToolchain
 from .host import HostToolchain
+from .platformio import PlatformioToolchain
 from .zig import ZigToolchain
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
 _TOOLCHAINS: dict[str, Callable[[], Toolchain]] = {
     "zig": ZigToolchain,
     "gnu_arm": GnuArmToolchain,
+    "platformio": PlatformioToolchain,
     "host": HostToolchain,
 }
 

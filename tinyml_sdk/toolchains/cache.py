@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import InputError
 
-__all__ = ["cache_dir"]
+__all__ = ["cache_dir", "one_at_a_time"]
 
 
 def cache_dir(name: str) -> Path:
@@ -28,3 +30,13 @@ def cache_dir(name: str) -> Path:
             hint="set XDG_CACHE_HOME to a folder that can be written",
         ) from error
     return folder
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in here with the same folder. The lock ends with its process, whatever ends it."""
+    import fcntl
+
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

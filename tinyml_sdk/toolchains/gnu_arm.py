@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
-from ..boards.model import Board
+from ..boards.compiler_flags import gnu_cpu_flags
 from ..errors import BuildError, MissingToolError
 from .base import (
     BuildJob,
@@ -51,7 +51,7 @@ class GnuArmToolchain(Toolchain):
 
     def build(self, job: BuildJob) -> BuildResult:  # noqa: D102
         gcc = _require_gcc()
-        cpu = _cpu_flags(require_board(job))
+        cpu = gnu_cpu_flags(require_board(job))
         compile_flags = (*cpu, *common_flags(job), *_CODE)
         with staged_output(job) as staged:
             warnings = self._compile_all(gcc, compile_flags, job, staged.parent)
@@ -75,11 +75,6 @@ class GnuArmToolchain(Toolchain):
 
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             return "".join(list(pool.map(compile_one, range(len(job.sources)))))
-
-
-def _cpu_flags(board: Board) -> tuple[str, ...]:
-    fpu = ("-mfloat-abi=soft",) if board.fpu == "none" else (f"-mfpu={board.fpu}", "-mfloat-abi=hard")
-    return f"-mcpu={board.core}", "-mthumb", *fpu
 
 
 def _require_gcc() -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Literal
 
 from ..errors import MissingToolError
 from .base import BuildJob, BuildResult, Toolchain, common_flags, missing_tool, search_flags, staged_output
 from .process import run_program
-from .zig import find_zig, zig_environment
+from .zig import find_zig, zig_cache
 
 __all__ = ["HostToolchain"]
 
@@ -46,7 +47,8 @@ class HostToolchain(Toolchain):
             flags += ("-mcpu=baseline", "-fno-sanitize=undefined")
         with staged_output(job) as staged:
             command = [*compiler, *flags, *search_flags(job), *job.sources, "-lm", "-o", str(staged)]
-            warnings = self._run(command, job, zig_environment() if len(compiler) > 1 else None)
+            with zig_cache() if len(compiler) > 1 else nullcontext() as environment:
+                warnings = self._run(command, job, environment)
         return BuildResult(job.output, self.name, _version(compiler), flags, warnings)
 
     def _output_flags(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Completed", "run_program"]
+__all__ = ["Completed", "kill_group", "run_program"]
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,16 @@ def run_program(
         stdout, stderr = process.communicate(timeout=deadline)
     except subprocess.TimeoutExpired:
         timed_out = True
-        _kill_group(process)
+        kill_group(process.pid)
         stdout, stderr = process.communicate()
     except BaseException:
-        _kill_group(process)
+        kill_group(process.pid)
         process.wait()
         raise
     return Completed(shlex.join(command), process.returncode, stdout, stderr, timed_out)
 
 
-def _kill_group(process: subprocess.Popen[str]) -> None:
+def kill_group(leader: int) -> None:
+    """End a process and all that it has started in its group."""
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(leader, signal.SIGKILL)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from ..boards.model import Board
+from ..boards.compiler_flags import zig_cpu_flags
 from ..errors import MissingToolError
 from .base import (
     BuildJob,
@@ -18,24 +20,10 @@ from .base import (
     search_flags,
     staged_output,
 )
-from .cache import cache_dir
+from .cache import cache_dir, one_at_a_time
 from .process import run_program
 
-__all__ = ["ZigToolchain", "find_zig", "zig_environment"]
-
-# Zig's own spelling of core and FPU. It turns a core's FPU and DSP extension off unless they are named.
-_CPU = {
-    ("cortex-m0", "none"): "cortex_m0",
-    ("cortex-m0plus", "none"): "cortex_m0plus",
-    ("cortex-m3", "none"): "cortex_m3",
-    ("cortex-m4", "none"): "cortex_m4",
-    ("cortex-m4", "fpv4-sp-d16"): "cortex_m4+vfp4d16sp",
-    ("cortex-m7", "none"): "cortex_m7",
-    ("cortex-m7", "fpv5-sp-d16"): "cortex_m7+fp_armv8d16sp",
-    ("cortex-m7", "fpv5-d16"): "cortex_m7+fp_armv8d16",
-    ("cortex-m33", "none"): "cortex_m33+dsp",
-    ("cortex-m33", "fpv5-sp-d16"): "cortex_m33+fp_armv8d16sp+dsp",
-}
+__all__ = ["ZigToolchain", "find_zig", "zig_cache"]
 
 _CODE = (
     "-ffreestanding",
@@ -72,20 +60,16 @@ class ZigToolchain(Toolchain):
 
     def build(self, job: BuildJob) -> BuildResult:  # noqa: D102
         zig = _require_zig()
-        target = _target_flags(require_board(job))
+        target = zig_cpu_flags(require_board(job))
         compile_flags = (*target, *common_flags(job), *_CODE, *_SYMBOLS)
         with staged_output(job) as staged:
             script = staged.with_name("link.ld")
             script.write_text(_SCRIPT.format(script=job.linker_script))
             command = [zig, "cc", *compile_flags, *_LINK, *search_flags(job)]
             command += ["-T", str(script), *job.sources, "-o", str(staged)]
-            warnings = self._run(command, job, zig_environment())
+            with zig_cache() as environment:
+                warnings = self._run(command, job, environment)
         return BuildResult(job.output, self.name, _version(zig), (*compile_flags, *_LINK), warnings)
-
-
-def _target_flags(board: Board) -> tuple[str, ...]:
-    abi = "eabi" if board.fpu == "none" else "eabihf"
-    return "-target", f"thumb-freestanding-{abi}", f"-mcpu={_CPU[board.core, board.fpu]}"
 
 
 def find_zig() -> str | None:
@@ -104,10 +88,16 @@ def _require_zig() -> str:
     return program
 
 
-def zig_environment() -> dict[str, str]:
-    """Both of zig's caches in the user's cache folder; left to itself it makes one in the project."""
-    folder = str(cache_dir("zig"))
-    return {"ZIG_GLOBAL_CACHE_DIR": folder, "ZIG_LOCAL_CACHE_DIR": folder}
+@contextmanager
+def zig_cache() -> Iterator[dict[str, str]]:
+    """The environment in which zig may run: both its caches in the user's cache folder, for one process at a time.
+
+    Left to itself zig makes a cache in the project. And two of it that compile at once in one cache take locks on files
+    that they share in different order: sooner or later they wait for each other for ever (seen with 0.15.2).
+    """
+    folder = cache_dir("zig")
+    with one_at_a_time(folder):
+        yield {"ZIG_GLOBAL_CACHE_DIR": str(folder), "ZIG_LOCAL_CACHE_DIR": str(folder)}
 
 
 @lru_cache

@@ -1,5 +1,5 @@
-/* nRF51 UART (nRF51 Series Reference Manual 3.0, chapter 29), on the pins of a BBC micro:bit. Six
- * bytes of buffer for what is received. */
+/* UART of nRF51 and nRF52 (nRF51 Series Reference Manual 3.0, chapter 29; nRF52840 Product
+ * Specification 1.7, 6.33). Six bytes of buffer for what is received. */
 #include "app_config.h"
 #include "cortex_m.h"
 #include "port.h"
@@ -17,14 +17,11 @@
 #define GPIO_OUTSET REGISTER(0x50000508)
 #define GPIO_DIRSET REGISTER(0x50000518)
 
-#define TX_PIN 24u
-#define RX_PIN 25u
-
 void console_init(uint32_t input_hz) {
-  GPIO_OUTSET = 1u << TX_PIN; /* the line idles high, also before the UART drives it */
-  GPIO_DIRSET = 1u << TX_PIN;
-  UART_PSELTXD = TX_PIN;
-  UART_PSELRXD = RX_PIN;
+  GPIO_OUTSET = 1u << APP_CONSOLE_TX_PIN; /* the line idles high, also before the UART drives it */
+  GPIO_DIRSET = 1u << APP_CONSOLE_TX_PIN;
+  UART_PSELTXD = APP_CONSOLE_TX_PIN;
+  UART_PSELRXD = APP_CONSOLE_RX_PIN;
   /* baud * 2^32 / clock, to the 20 bits the register has: 0x01D7E000 for 115200 as in the manual */
   UART_BAUDRATE =
       ((uint32_t)(((uint64_t)APP_CONSOLE_BAUD << 32) / input_hz) + 0x800u) & 0xFFFFF000u;

@@ -1,4 +1,4 @@
-/* STM32F405, F407 and their relatives up to 168 MHz (ST RM0090, chapters 3.9, 5.4, 6.3, 8.4).
+/* STM32F405, F407, F446 and their relatives up to 168 MHz (ST RM0090, chapters 3.9, 5.4, 6.3, 8.4).
  *
  * The chip starts on its internal 16 MHz oscillator, HSI. The PLL is fed from there too and not
  * from a crystal: that works on every board, and HSI's 1 % is good enough for a UART; counts are in
@@ -85,9 +85,9 @@ static bool pll_start(void) {
   FLASH_ACR =
       0x705u; /* 5 wait states are enough at any speed; caches and prefetch hide most of them */
   RCC_CFGR = CFGR_APB1_BY_4 | CFGR_APB2_BY_2;
-  RCC_PLLCFGR = HSI_HZ / PLL_INPUT_HZ |
-                (APP_CLOCK_HZ / 1000000u * PLL_P / (PLL_INPUT_HZ / 1000000u)) << 6 |
-                (PLL_P / 2u - 1u) << 16 | 7u << 24;
+  RCC_PLLCFGR =
+      HSI_HZ / PLL_INPUT_HZ | (APP_CLOCK_HZ / 1000000u * PLL_P / (PLL_INPUT_HZ / 1000000u)) << 6 |
+      (PLL_P / 2u - 1u) << 16 | 7u << 24 | 2u << 28; /* PLLR of the F446, reserved elsewhere */
   RCC_CR |= CR_PLLON;
   if (!wait_for(&RCC_CR, CR_PLLRDY, CR_PLLRDY)) {
     return false;

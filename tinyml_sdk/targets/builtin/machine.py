@@ -13,7 +13,7 @@ from ...boards.model import Board, MemoryRegion
 from ...errors import MissingToolError, TargetError
 from .counting import Counter, make_counter
 from .image import FirmwareImage
-from .peripherals import UARTS, Dwt, Nrf51Clock, Nrf51Timer, Peripheral, SystemControl
+from .peripherals import UARTS, Dwt, Nrf51Clock, Nrf51Timer, NrfUarte, Peripheral, SystemControl, Uart
 
 __all__ = ["Machine", "require_unicorn"]
 
@@ -22,6 +22,9 @@ _PERIPHERALS = ((0x4000_0000, 0x2000_0000), (0xE000_0000, 0x0010_0000))
 
 _DWT, _SYSTEM_CONTROL = 0xE000_1000, 0xE000_E000
 _NRF51_CLOCK, _NRF51_TIMER0 = 0x4000_0000, 0x4000_8000
+_NRF53_CLOCK = 0x5000_5000
+_NRF53_FICR = 0x00FF_0000
+"""What the factory has written into the chip. Here it says nothing: all ones."""
 
 _PAGE = 0x1000
 _GRANULE = 0x400
@@ -129,6 +132,9 @@ class Machine:
         engine.ctl_set_cpu_model(_cpu_model(self._board.core))
         _map(engine, self._board.flash, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
         _map(engine, self._board.ram, unicorn.UC_PROT_ALL)
+        if self._board.console.driver == "nrf_uarte":
+            engine.mem_map(_NRF53_FICR, _PAGE, unicorn.UC_PROT_READ)
+            engine.mem_write(_NRF53_FICR, b"\xff" * _PAGE)
         for address, content in self._image.segments:
             self._check_place(address, len(content))
             engine.mem_write(address, content)
@@ -160,18 +166,27 @@ class Machine:
         board, clock = self._board, self._counter.at_access
         dwt = Dwt(clock) if board.core_spec.has("dwt") else None
         found: dict[int, Peripheral] = {
-            board.console.address: UARTS[board.console.driver](self.received, self.sent, self._on_idle),
+            board.console.address: self._make_uart(),
             _SYSTEM_CONTROL: SystemControl(clock, _CPUID[board.core], self._on_reset, dwt),
         }
         if dwt is not None:
             found[_DWT] = dwt
         if board.console.driver == "nrf51_uart":
             found |= {_NRF51_CLOCK: Nrf51Clock(), _NRF51_TIMER0: Nrf51Timer(clock)}
+        if board.console.driver == "nrf_uarte":
+            found[_NRF53_CLOCK] = Nrf51Clock()  # the same registers
         return {
             address // _GRANULE: (origin, peripheral)
             for origin, peripheral in found.items()
             for address in range(origin, origin + peripheral.size, _GRANULE)
         }
+
+    def _make_uart(self) -> Uart:
+        console, line = self._board.console, (self.received, self.sent, self._on_idle)
+        if console.driver == "nrf_uarte":
+            engine = self._engine
+            return NrfUarte(*line, lambda address, size: bytes(engine.mem_read(address, size)), engine.mem_write)
+        return UARTS[console.driver](*line)
 
     # -- running --------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,9 @@ __all__ = [
     "Nrf51Clock",
     "Nrf51Timer",
     "Nrf51Uart",
+    "NrfUarte",
     "Peripheral",
+    "Stm32Lpuart",
     "Stm32Usart",
     "SystemControl",
     "Uart",
@@ -176,6 +178,38 @@ class Stm32Usart(Uart):
         return self._settings.get(self.CR1, 0) & needed == needed
 
 
+class Stm32Lpuart(Uart):
+    """LPUART of STM32 L4 and later (ST RM0432), without its FIFOs."""
+
+    CR1, ISR, ICR, RDR, TDR = 0x00, 0x1C, 0x20, 0x24, 0x28
+    size = 0x400
+    _UE, _RE, _TE = 1 << 0, 1 << 2, 1 << 3
+    _RXNE, _TC, _TXE = 1 << 5, 1 << 6, 1 << 7
+
+    def __init__(self, received: deque[int], sent: bytearray, on_idle: Callable[[], None]) -> None:
+        super().__init__(received, sent, on_idle)
+        self._settings: dict[int, int] = {}
+
+    def read(self, offset: int) -> int:  # noqa: D102
+        receiving = self._enabled(self._RE)
+        if offset == self.ISR:
+            return self._TXE | self._TC | (self._RXNE if receiving and self._poll() else 0)
+        if offset == self.RDR:
+            return self._take() if receiving else 0
+        return self._settings.get(offset, 0)
+
+    def write(self, offset: int, value: int) -> None:  # noqa: D102
+        if offset == self.TDR:
+            if self._enabled(self._TE):
+                self._send(value)
+        elif offset not in (self.ISR, self.ICR):
+            self._settings[offset] = value
+
+    def _enabled(self, direction: int) -> bool:
+        needed = self._UE | direction
+        return self._settings.get(self.CR1, 0) & needed == needed
+
+
 class Nrf51Uart(Uart):
     """UART of the nRF51 (nRF51 Series Reference Manual 3.0, chapter 29). Events are registers that stay set."""
 
@@ -227,8 +261,74 @@ class Nrf51Uart(Uart):
         return self._ready
 
 
-UARTS: dict[str, type[Uart]] = {"cmsdk_uart": CmsdkUart, "stm32_usart": Stm32Usart, "nrf51_uart": Nrf51Uart}
-"""For each console driver of a board file its UART."""
+class NrfUarte(Uart):
+    """UARTE of the nRF53 (nRF5340 Product Specification 1.3.1), which reads and writes RAM by itself.
+
+    A transfer that was started keeps its address and size; those set meanwhile are for the next one.
+
+    Args:
+        read_memory: Called with address and size.
+        write_memory: Called with address and bytes.
+    """
+
+    STARTRX, STARTTX = 0x000, 0x008
+    ENDRX, ENDTX, RXSTARTED, TXSTARTED, SHORTS, ENABLE = 0x110, 0x120, 0x14C, 0x150, 0x200, 0x500
+    RXD_PTR, RXD_MAXCNT, TXD_PTR, TXD_MAXCNT = 0x534, 0x538, 0x544, 0x548
+    _ENABLED, _ENDRX_STARTRX = 8, 1 << 5
+
+    def __init__(
+        self,
+        received: deque[int],
+        sent: bytearray,
+        on_idle: Callable[[], None],
+        read_memory: Callable[[int, int], bytes],
+        write_memory: Callable[[int, bytes], None],
+    ) -> None:
+        super().__init__(received, sent, on_idle)
+        self._read_memory = read_memory
+        self._write_memory = write_memory
+        self._registers: dict[int, int] = {}
+        self._next, self._left = 0, 0
+
+    def read(self, offset: int) -> int:  # noqa: D102
+        if offset == self.ENDRX and not self._registers.get(offset):
+            self._receive()
+        return self._registers.get(offset, 0)
+
+    def write(self, offset: int, value: int) -> None:  # noqa: D102
+        self._registers[offset] = value
+        if self._registers.get(self.ENABLE) != self._ENABLED or value != 1:
+            return
+        if offset == self.STARTRX:
+            self._start_receiving()
+        elif offset == self.STARTTX:
+            address, size = self._registers.get(self.TXD_PTR, 0), self._registers.get(self.TXD_MAXCNT, 0)
+            for byte in self._read_memory(address, size):
+                self._send(byte)
+            self._registers |= {self.TXSTARTED: 1, self.ENDTX: 1}
+
+    def _start_receiving(self) -> None:
+        self._next, self._left = self._registers.get(self.RXD_PTR, 0), self._registers.get(self.RXD_MAXCNT, 0)
+        self._registers[self.RXSTARTED] = 1
+
+    def _receive(self) -> None:
+        while self._left and self._poll():
+            self._write_memory(self._next, bytes([self._take()]))
+            self._next, self._left = self._next + 1, self._left - 1
+            if self._left == 0:
+                self._registers[self.ENDRX] = 1
+                if self._registers.get(self.SHORTS, 0) & self._ENDRX_STARTRX:
+                    self._start_receiving()
+                return
+
+
+UARTS: dict[str, type[Uart]] = {
+    "cmsdk_uart": CmsdkUart,
+    "stm32_usart": Stm32Usart,
+    "stm32_lpuart": Stm32Lpuart,
+    "nrf51_uart": Nrf51Uart,
+}
+"""For each console driver of a board file its UART, but for the one that needs the memory: `NrfUarte`."""
 
 
 # -- the core -----------------------------------------------------------------------------------------------------

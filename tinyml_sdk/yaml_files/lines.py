@@ -1,7 +1,8 @@
-"""YAML as plain values that remember their lines: the small part of YAML that a board file needs.
+"""YAML as plain values that remember their lines: the small part of YAML that boards and recipes need.
 
-Maps, lists, text, decimal and hex integers, true and false, null. No anchors and aliases (a few hundred bytes of
-them make gigabytes), no tags, no repeated keys, and none of the integers YAML 1.1 sees in `010` or `1:30`.
+Maps, lists, text, decimal and hex integers, decimal fractions, true and false, null. No anchors and aliases (a few
+hundred bytes of them make gigabytes), no tags, no repeated keys, and none of the integers YAML 1.1 sees in `010` or
+`1:30`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ KeyPath = tuple[str | int, ...]
 
 MAX_DEPTH = 8
 
+# YAML 1.1 takes 1e-3 for text, and nobody who writes it does.
+_REAL = re.compile(r"[-+]?(\d{1,20}\.\d{0,20}|\.\d{1,20}|\d{1,20})([eE][-+]?\d{1,3})?")
 _INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F_]{1,20}|0|[1-9][0-9_]{0,20})")
 _TAG = "tag:yaml.org,2002:"
 
@@ -94,6 +97,13 @@ def _mapping(node: yaml.MappingNode, path: KeyPath, lines: dict[KeyPath, int]) -
 def _scalar(node: yaml.Node) -> Any:
     text, kind = str(node.value), node.tag.removeprefix(_TAG)
     line = node.start_mark.line + 1
+    if (
+        kind in ("str", "float")
+        and not getattr(node, "style", None)
+        and _REAL.fullmatch(text)
+        and any(c in text for c in ".eE")
+    ):
+        return float(text)
     if kind == "str":
         return text
     if kind == "null":
@@ -103,7 +113,9 @@ def _scalar(node: yaml.Node) -> Any:
     if kind == "int" and _INTEGER.fullmatch(text):
         return int(text.replace("_", ""), 0)
     if kind in ("int", "float"):
-        raise YamlError(f"{text} is not a decimal or 0x… integer; put text that looks like a number in quotes", line)
+        raise YamlError(
+            f"{text} is not a decimal number or 0x… integer; put text that looks like a number in quotes", line
+        )
     if kind == "timestamp":
         return text
     raise YamlError(f"the tag {node.tag} is not allowed", line)

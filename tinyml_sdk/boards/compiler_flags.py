@@ -1,0 +1,33 @@
+"""How compilers are told a board's core and FPU. Toolchains use these flags, and so do generated build files."""
+
+from __future__ import annotations
+
+from .model import Board
+
+__all__ = ["gnu_cpu_flags", "zig_cpu_flags"]
+
+# Zig's own spelling of core and FPU. It turns a core's FPU and DSP extension off unless they are named.
+_ZIG_CPU = {
+    ("cortex-m0", "none"): "cortex_m0",
+    ("cortex-m0plus", "none"): "cortex_m0plus",
+    ("cortex-m3", "none"): "cortex_m3",
+    ("cortex-m4", "none"): "cortex_m4",
+    ("cortex-m4", "fpv4-sp-d16"): "cortex_m4+vfp4d16sp",
+    ("cortex-m7", "none"): "cortex_m7",
+    ("cortex-m7", "fpv5-sp-d16"): "cortex_m7+fp_armv8d16sp",
+    ("cortex-m7", "fpv5-d16"): "cortex_m7+fp_armv8d16",
+    ("cortex-m33", "none"): "cortex_m33+dsp",
+    ("cortex-m33", "fpv5-sp-d16"): "cortex_m33+fp_armv8d16sp+dsp",
+}
+
+
+def gnu_cpu_flags(board: Board) -> tuple[str, ...]:
+    """For `arm-none-eabi-gcc`."""
+    fpu = ("-mfloat-abi=soft",) if board.fpu == "none" else (f"-mfpu={board.fpu}", "-mfloat-abi=hard")
+    return f"-mcpu={board.core}", "-mthumb", *fpu
+
+
+def zig_cpu_flags(board: Board) -> tuple[str, ...]:
+    """For `zig cc`."""
+    abi = "eabi" if board.fpu == "none" else "eabihf"
+    return "-target", f"thumb-freestanding-{abi}", f"-mcpu={_ZIG_CPU[board.core, board.fpu]}"

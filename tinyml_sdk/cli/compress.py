@@ -1,0 +1,146 @@
+"""`tinyml compress`: a Keras model made smaller, stage by stage."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import JsonOption, MetricOption
+from .output import STDOUT, check_destination, note, show, write_text
+from .progress import StageProgress
+
+if TYPE_CHECKING:
+    from ..compress import CompressionResult, Recipe
+
+__all__ = ["compress"]
+
+_SHORTCUTS = "Stages without a recipe"
+
+
+def compress(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A .keras or .h5 file, or Keras 2's SavedModel.", show_default=False)
+    ],
+    data: Annotated[
+        Path, typer.Option("--data", "-d", metavar="FILE", help="An .npz file with training inputs and labels.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .keras file to write.")],
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", "-r", metavar="FILE", help="A YAML file that lists the stages.")
+    ] = None,
+    validation: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="An .npz file to judge by; else a fifth of the training data is held out."),
+    ] = None,
+    tflite: Annotated[
+        Path | None, typer.Option("--tflite", metavar="FILE", help="Write the int8 model too, for `tinyml bench`.")
+    ] = None,
+    prune_filters: Annotated[
+        float | None,
+        typer.Option(metavar="RATIO", help="Remove this share of filters and units.", rich_help_panel=_SHORTCUTS),
+    ] = None,
+    low_rank: Annotated[
+        float | None,
+        typer.Option(metavar="ENERGY", help="Factorize, keeping this share of energy.", rich_help_panel=_SHORTCUTS),
+    ] = None,
+    prune_weights: Annotated[
+        float | None,
+        typer.Option(metavar="SPARSITY", help="Set this share of weights to zero.", rich_help_panel=_SHORTCUTS),
+    ] = None,
+    cluster: Annotated[
+        int | None, typer.Option(metavar="N", help="N different weights in a layer.", rich_help_panel=_SHORTCUTS)
+    ] = None,
+    quantize_aware: Annotated[
+        bool, typer.Option("--quantize-aware", help="Train with int8 rounding.", rich_help_panel=_SHORTCUTS)
+    ] = False,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="Of fine-tuning after each stage.", rich_help_panel=_SHORTCUTS)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Of chance; 0 unless said otherwise.")] = None,
+    metric: MetricOption = "accuracy",
+    work: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Keep the model after each stage here; the same command goes on from it."),
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Make a Keras model smaller, stage by stage.
+
+    The int8 model is measured after each. Stages come from a recipe (docs/compression.md), or from the options that
+    name one, in the order in which they are listed here. Needs TensorFlow: pip install "tinyml-sdk[keras]".
+    """
+    from ..compress import compress as run
+    from ..compress.checkpoints import Checkpoints
+    from ..report.compression import compression_report
+
+    shortcuts = _stages(prune_filters, low_rank, prune_weights, cluster, quantize_aware=quantize_aware)
+    steps = _recipe(recipe, shortcuts, epochs)
+    changed = {"seed": seed, "metric": None if metric == "accuracy" else metric}
+    steps = steps.model_copy(update={key: value for key, value in changed.items() if value is not None})
+    if output.suffix != ".keras":
+        raise typer.BadParameter(f"{output} must end in .keras; --tflite writes the int8 model", param_hint="--output")
+    for path in (output, tflite, json):
+        check_destination(path)
+    folder = work or output.with_name(f"{output.name}.stages")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with StageProgress() as progress:
+            result = run(model, data, steps, validation=validation, output=output, work=folder, progress=progress)
+    except KeyboardInterrupt:
+        if folder.is_dir():
+            note(f"finished stages are kept in {folder}: run the same command to go on")
+        raise
+    _write(result, tflite, json)
+    if json != STDOUT:
+        show(compression_report(result))
+    note(f"wrote {output}" + (f" and {tflite}" if tflite else ""))
+    if work is None:
+        Checkpoints(folder, ()).remove()
+
+
+def _stages(
+    prune_filters: float | None,
+    low_rank: float | None,
+    prune_weights: float | None,
+    cluster: int | None,
+    *,
+    quantize_aware: bool,
+) -> list[dict[str, Any]]:
+    """The options that name a stage, as a recipe lists them."""
+    found: list[dict[str, Any]] = []
+    if prune_filters is not None:
+        found.append({"stage": "prune_filters", "ratio": prune_filters})
+    if low_rank is not None:
+        found.append({"stage": "low_rank", "energy": low_rank})
+    if prune_weights is not None:
+        found.append({"stage": "prune_weights", "sparsity": prune_weights})
+    if cluster is not None:
+        found.append({"stage": "cluster", "clusters": cluster})
+    if quantize_aware:
+        found.append({"stage": "quantize_aware"})
+    return found
+
+
+def _recipe(path: Path | None, shortcuts: list[dict[str, Any]], epochs: int | None) -> Recipe:
+    from ..compress.recipe import load_recipe, parse_recipe
+
+    if (path is None) == (not shortcuts):
+        raise typer.BadParameter("give either --recipe or options that name a stage, such as --prune-filters 0.5")
+    if path is None:
+        training = {} if epochs is None else {"training": {"epochs": epochs}}
+        return parse_recipe({"stages": shortcuts, **training}, "options")
+    if epochs is not None:
+        raise typer.BadParameter("--epochs goes with options that name a stage; a recipe has its own")
+    return load_recipe(path)
+
+
+def _write(result: CompressionResult, tflite: Path | None, json: Path | None) -> None:
+    from ..quantize import write_model
+
+    if tflite is not None:
+        write_model(tflite, result.quantized.content)
+    if json is not None:
+        write_text(json, result.to_json())

@@ -1,0 +1,42 @@
+"""`tinyml flash`: a firmware onto a board."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from .options import BoardOption, FirmwareArgument, OptimizeOption, PortOption, ToolchainOption, ToolOption
+from .output import note
+from .progress import StageProgress
+
+if TYPE_CHECKING:
+    from ..codegen import Optimize
+
+__all__ = ["flash"]
+
+
+def flash(
+    firmware: FirmwareArgument,
+    board: BoardOption,
+    port: PortOption = None,
+    tool: ToolOption = None,
+    toolchain: ToolchainOption = "zig",
+    optimize: OptimizeOption = "speed",
+) -> None:
+    """Write a firmware to a board and start it.
+
+    With the tool that the board file names: esptool, pyOCD, OpenOCD, st-flash, picotool, a UF2 drive, the Teensy
+    loader or PlatformIO.
+    """
+    from ..flashing import flash_firmware
+
+    with StageProgress() as progress:
+        used = flash_firmware(
+            firmware,
+            board=board,
+            port=port,
+            tool=tool,
+            toolchain=toolchain,
+            optimize=cast("Optimize", optimize),
+            progress=progress,
+        )
+    note(f"flashed {firmware.name} to {board} with {used}")

@@ -1,0 +1,63 @@
+"""`tinyml simulate`: an emulated board as a serial port."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from .interrupt import raise_if_interrupted
+from .options import BoardOption, FirmwareArgument, OptimizeOption, ToolchainOption, one_of
+from .output import emit, note
+from .progress import StageProgress
+
+if TYPE_CHECKING:
+    from ..codegen import Optimize
+
+__all__ = ["simulate"]
+
+
+def simulate(
+    firmware: FirmwareArgument,
+    board: BoardOption,
+    target: Annotated[
+        str, typer.Option(metavar="builtin|qemu", callback=one_of("builtin", "qemu"), help="What emulates the board.")
+    ] = "builtin",
+    link: Annotated[
+        Path | None, typer.Option("--link", metavar="PATH", help="Make a link to the port here, the same each time.")
+    ] = None,
+    toolchain: ToolchainOption = "zig",
+    optimize: OptimizeOption = "speed",
+) -> None:
+    """Run a board's firmware behind a serial port.
+
+    Prints the path of a pseudo-terminal that looks like the board to any program, until Ctrl-C.
+    """
+    from ..boards import load_board
+    from ..firmware import firmware_image
+    from ..simulator import BoardSimulator
+
+    with tempfile.TemporaryDirectory() as folder:
+        with StageProgress() as progress:
+            progress("building", 0, 1)
+            elf = firmware_image(
+                firmware,
+                Path(folder) / "project",
+                board=board,
+                toolchain=toolchain,
+                optimize=cast("Optimize", optimize),
+            )
+        simulator = BoardSimulator(load_board(board), elf, target=target, link=link)
+        try:
+            emit(f"{link or simulator.path}\n")
+            note(f"{board} runs in {target} behind this port; Ctrl-C ends it")
+            simulator.serve(_go_on)
+        finally:
+            simulator.close()
+
+
+def _go_on() -> bool:
+    raise_if_interrupted()
+    return True

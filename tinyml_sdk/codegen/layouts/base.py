@@ -1,0 +1,72 @@
+"""What all project layouts are made from, and what they make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...boards import Board
+from ...resources import templates_dir
+from ..model_source import ModelSource
+from ..port_files import PortFiles
+from ..templates import render
+
+__all__ = ["Contents", "Layout", "app_files", "config_file", "port_texts", "within"]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What goes into a project, whatever its layout.
+
+    Attributes:
+        name: The model's, the prefix of its C symbols.
+        source: The model library.
+        board: None for a program of the host.
+        context: What templates may use; `project.py` makes it.
+    """
+
+    name: str
+    source: ModelSource
+    board: Board | None
+    context: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A project's files (path relative to its folder → text), and what a compiler that is called directly needs.
+
+    Attributes:
+        sources: C files; empty where only the project's own build system knows how to build it.
+    """
+
+    files: Mapping[str, str]
+    sources: tuple[str, ...] = ()
+    include_dirs: tuple[str, ...] = ()
+    linker_script: str | None = None
+
+
+def within(folder: str, files: Mapping[str, str]) -> dict[str, str]:
+    """Files below another folder."""
+    return {f"{folder}/{path}": text for path, text in files.items()}
+
+
+def app_files(*, main: bool = True) -> dict[str, str]:
+    """The benchmark application. A framework with a `main` of its own leaves ours out."""
+    app = templates_dir() / "app"
+    return {
+        path.name: path.read_text(encoding="utf-8")
+        for path in sorted(app.iterdir())
+        if path.suffix in (".c", ".h") and (main or path.name != "main.c")
+    }
+
+
+def port_texts(port: PortFiles) -> dict[str, str]:
+    """The files of a port, in its folders."""
+    ports = templates_dir() / "ports"
+    return {name: (ports / name).read_text(encoding="utf-8") for name in (*port.sources, *port.headers)}
+
+
+def config_file(contents: Contents) -> str:
+    """`app_config.h`: what the application knows of its model and board."""
+    return render("projects/common/app_config.h.j2", contents.context)

@@ -1,0 +1,36 @@
+"""A CMake project: the model as a library target, the benchmark application as an executable on top of it."""
+
+from __future__ import annotations
+
+from ...boards.compiler_flags import gnu_cpu_flags, zig_cpu_flags
+from ..templates import render
+from .baremetal import plain_folders
+from .base import Contents, Layout
+
+__all__ = ["cmake"]
+
+_TEMPLATES = (
+    "README.md",
+    "CMakeLists.txt",
+    "CMakePresets.json",
+    "cmake/gnu_arm.cmake",
+    "cmake/zig.cmake",
+    "model/CMakeLists.txt",
+)
+
+
+def cmake(contents: Contents) -> Layout:
+    """The folders of a bare-metal project with CMake's files: presets and toolchain files for gnu_arm and zig."""
+    assert contents.board is not None
+    plain = plain_folders(contents, {})
+    context = {
+        **contents.context,
+        "model_sources": [name for name in contents.source.files if name.endswith(".c")],
+        "firmware_sources": [name for name in plain.sources if not name.startswith("model/")],
+        "include_dirs": [folder for folder in plain.include_dirs if folder != "model"],
+        "linker_script": plain.linker_script,
+        "gnu_flags": " ".join(gnu_cpu_flags(contents.board)),
+        "zig_flags": " ".join(zig_cpu_flags(contents.board)),
+    }
+    files = {name: render(f"projects/cmake/{name}.j2", context) for name in _TEMPLATES}
+    return Layout({**plain.files, **files}, plain.sources, plain.include_dirs, plain.linker_script)

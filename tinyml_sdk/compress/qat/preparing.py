@@ -1,0 +1,156 @@
+"""From a trained Keras model to one that goes on training with int8's rounding in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy.typing as npt
+
+from ...errors import InputError
+from ...quantize.job import GRANULARITIES, Granularity
+from ..filters_flow import kind_of
+from ..filters_replay import Call
+from .baking import bake
+from .folding import fold_batch_norm
+from .placement import FUSED, WITH_KERNEL, Placement, place
+from .rewriting import Copies, calls_of, is_input, rebuild, take_weights
+
+__all__ = ["prepare", "quantize_aware"]
+
+Array = npt.NDArray[Any]
+
+_BATCH = 64
+
+
+def prepare(
+    model: Any,
+    *,
+    granularity: Granularity = "per-channel",
+    momentum: float = 0.99,
+    calibration: Sequence[Array] | None = None,
+) -> Any:
+    """A model for quantization-aware training, to be compiled and fitted as any other, and then given to `bake`.
+
+    Batch norms are folded first. Kernels are rounded to int8 with the scale that the converter will find, biases are
+    not (they are int32); activations are rounded where int8 stores them, in ranges that training moves. Gradients pass
+    straight through the rounding.
+
+    Args:
+        model: A functional or sequential Keras model with channels last. It is not changed.
+        granularity: How weights are quantized, as for `quantize_model`, which must be given the same.
+        momentum: Of the moving mean of activations' least and greatest values, from 0 to below 1.
+        calibration: Samples to begin with ranges that fit, float32 (N, *shape without the batch) for each input of
+            the model; without any the first batch of training sets the ranges.
+
+    Returns:
+        A functional model of the same inputs and outputs. Layers keep their names and kernels their variables.
+
+    Raises:
+        InputError: a layer that cannot be trained for int8, by name; a subclassed model.
+    """
+    if granularity not in GRANULARITIES:
+        raise InputError(
+            f"{granularity!r} is no granularity", where="prepare", hint=f"choose one of {', '.join(GRANULARITIES)}"
+        )
+    if not 0 <= momentum < 1:
+        raise InputError(f"a momentum of {momentum:g}", where="prepare", hint="give one from 0 to below 1")
+    plain = _with_separate_activations(fold_batch_norm(model))
+    training = _with_rounding(plain, place(plain), granularity, momentum)
+    if calibration is not None:
+        _calibrate(training, calibration)
+    return training
+
+
+def _calibrate(training: Any, samples: Sequence[Array]) -> None:
+    import keras
+
+    from .training_layers import observing
+
+    with observing(training):
+        for start in range(0, len(samples[0]), _BATCH):
+            batch = [array[start : start + _BATCH] for array in samples]
+            training(keras.tree.pack_sequence_as(training.input, batch), training=False)
+
+
+def quantize_aware(
+    model: Any,
+    train: Callable[[Any], object],
+    *,
+    calibration: Sequence[Array] | None = None,
+    granularity: Granularity = "per-channel",
+) -> Any:
+    """`prepare`, `train` (which compiles and fits the model it is given) and `bake` in one."""
+    training = prepare(model, granularity=granularity, calibration=calibration)
+    train(training)
+    return bake(training)
+
+
+def _with_separate_activations(model: Any) -> Any:
+    """Sigmoid and softmax taken out of layers with a kernel: int8 stores what comes before them."""
+    import keras
+
+    copies = Copies()
+
+    def apply(call: Call, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        if is_input(call):
+            return arguments[0]
+        function = _own_activation(call)
+        layer = copies.of(call.layer)
+        if function is None or function.__name__ in FUSED:
+            return layer(*arguments, **keywords)
+        layer.activation = keras.activations.linear
+        return keras.layers.Activation(function, name=f"{layer.name}_activation")(layer(*arguments, **keywords))
+
+    separate = rebuild(model, apply)
+    take_weights(separate, model)
+    return separate
+
+
+def _own_activation(call: Call) -> Any:
+    return call.layer.activation if kind_of(call.layer) in WITH_KERNEL else None
+
+
+def _with_rounding(model: Any, placement: Placement, granularity: Granularity, momentum: float) -> Any:
+    from .training_layers import TRAINED, FixedRange, MovingRange
+
+    copies = Copies()
+    layers: dict[str, Any] = {}
+    ranges: dict[str, Any] = {}
+    outputs = {id(tensor) for tensor in model.outputs}
+
+    def trained(call: Call) -> Any:
+        kind = kind_of(call.layer)
+        if kind not in TRAINED:
+            return copies.of(call.layer)
+        if call.layer.name in layers:
+            raise InputError(
+                "is used several times, which cannot be trained for int8",
+                where=f"{model.name}: layer {call.layer.name!r}",
+                hint="give each use a layer of its own",
+            )
+        layers[call.layer.name] = TRAINED[kind].from_config({**call.layer.get_config(), "granularity": granularity})
+        return layers[call.layer.name]
+
+    def apply(call: Call, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        values = arguments[0] if is_input(call) else trained(call)(*arguments, **keywords)
+        site = placement.sites.get(id(call.outputs[0]))
+        if site is None:
+            return values
+        if site.fixed:
+            last = id(call.outputs[0]) in outputs
+            layer = ranges.setdefault(site.group, FixedRange(after_training=last, name=site.group))
+            return layer(values)
+        if site.group not in ranges:
+            ranges[site.group] = MovingRange(placement.observed[site.group], momentum, name=site.group)
+        return ranges[site.group](values, site=site.number, averaged=site.averaged)
+
+    training = rebuild(model, apply)
+    for call in calls_of(model):
+        if call.layer.name in layers:
+            layers[call.layer.name].adopt(call.layer)
+    take_weights(training, model, but=frozenset(layers))
+    for layer in training.layers:
+        if type(layer).__name__ == "BatchNormalization":
+            layer.trainable = False  # int8 has one meaning for it: that of inference
+    return training

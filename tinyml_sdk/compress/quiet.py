@@ -1,0 +1,38 @@
+"""TensorFlow imported without its greetings on stderr, which no log level turns off."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+__all__ = ["import_tensorflow"]
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow and Keras with it as its backend. What Python writes to stderr meanwhile is seen."""
+    if "tensorflow" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    python_stderr = sys.stderr
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed
+        import keras
+
+        return
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        with os.fdopen(os.dup(kept), "w", encoding="utf-8", errors="replace", buffering=1) as stream:
+            sys.stderr = stream
+            os.dup2(nothing, 2)
+            import keras
+            import tensorflow as tf
+
+            tf.constant(0)  # greets once more when it looks for devices
+            del keras
+    finally:
+        os.dup2(kept, 2)
+        sys.stderr = python_stderr
+        os.close(nothing)
+        os.close(kept)
