@@ -150,7 +150,8 @@ except MissingToolError as error:
     assert said.strip() == "stack.keras: layer 'first' | pip install \"tinyml-sdk[rnn]\""
 
 
-def test_cell_range() -> None:
+@pytest.mark.parametrize("clip", [0.0, 0.3])
+def test_cell_range(clip: float) -> None:
     """Against the recurrence as textbooks have it."""
     rng = np.random.default_rng(1)
     steps, depth, units = 12, 3, 4
@@ -163,6 +164,7 @@ def test_cell_range() -> None:
     for x in sequence[0]:
         i, f, g, o = (tensors[f"w{k}"] @ x + tensors[f"r{k}"] @ hidden + tensors[f"b{k}"] for k in gates)
         cell = cell / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
+        cell = np.clip(cell, -clip, clip) if clip else cell
         hidden = np.tanh(cell) / (1 + np.exp(-o))
         outputs.append(hidden)
         cells.append(cell)
@@ -178,5 +180,6 @@ def test_cell_range() -> None:
         biases=("bi", "bf", "bg", "bo"),
         peers=("y",),
         made=("y",),
+        cell_clip=clip,
     )
     assert cell_range(lstm, tensors) == pytest.approx((np.min(cells), np.max(cells)))

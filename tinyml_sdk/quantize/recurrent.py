@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, MissingToolError, ToolError
-from ..graph import ABSENT, Graph
+from ..graph import ABSENT, Graph, OptionValue
 from .checking import SAME_SCALE
 
 __all__ = ["LstmTensors", "cell_range", "check_recurrent", "find_lstms", "use_twins"]
@@ -154,6 +154,7 @@ class LstmTensors:
         state, intermediate: Hold the outputs too, so that they need the outputs' range.
         peers: The output, and all tensors that must share its range.
         made: What the Keras layer computes: the output, and its last step where that is taken.
+        cell_clip: What the operator limits its cells to, if above 0. The converter writes 10, where tanh is 1.
         input_weights: Of the four gates, each (units, depth).
         output_weights: Of the four gates, each (units, units).
         biases: Of the four gates, each (units,).
@@ -169,6 +170,7 @@ class LstmTensors:
     biases: tuple[str, ...]
     peers: tuple[str, ...]
     made: tuple[str, ...]
+    cell_clip: float
 
     @property
     def hidden(self) -> tuple[str, str, str]:
@@ -194,10 +196,15 @@ def find_lstms(graph: Graph) -> list[LstmTensors]:
             biases=names(op.inputs[12:16]),
             peers=names(_peers(graph, op.outputs[0])),
             made=names((op.outputs[0], *_slices(graph, op.outputs[0]))),
+            cell_clip=_real(op.options["cell_clip"]),
         )
         for op in graph.ops
         if op.name == "UNIDIRECTIONAL_SEQUENCE_LSTM"
     ]
+
+
+def _real(option: OptionValue) -> float:
+    return float(option) if isinstance(option, (int, float)) else 0.0
 
 
 def _slices(graph: Graph, tensor: int) -> list[int]:
@@ -236,10 +243,11 @@ def cell_range(lstm: LstmTensors, tensors: Mapping[str, Array]) -> tuple[float, 
     ]
     added = _sigmoid(gates[0]) * np.tanh(gates[2])
     kept = _sigmoid(gates[1])
+    limit = lstm.cell_clip if lstm.cell_clip > 0 else np.inf
     cells = np.zeros_like(outputs)
     cell = np.zeros_like(outputs[0])
     for step in range(len(cells)):
-        cell = kept[step] * cell + added[step]
+        cell = np.clip(kept[step] * cell + added[step], -limit, limit)
         cells[step] = cell
     return float(cells.min()), float(cells.max())
 
