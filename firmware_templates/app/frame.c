@@ -2,6 +2,9 @@
 
 #include "little_endian.h"
 #include "port.h"
+#include "small_code.h"
+
+SMALL_CODE_BEGIN
 
 #define COBS_RUN_MAX 254u    /* bytes without a zero in one block */
 #define COBS_FULL_BLOCK 255u /* code of a block behind which no zero was taken out */
@@ -82,3 +85,5 @@ void frame_send(uint8_t *bytes, size_t size) {
   }
   port_write(&mark, 1);
 }
+
+SMALL_CODE_END

@@ -3,6 +3,9 @@
 #include "app_config.h"
 #include "frame.h"
 #include "little_endian.h"
+#include "small_code.h"
+
+SMALL_CODE_BEGIN
 
 enum {
   REQUEST_INFO = 0x01,
@@ -331,3 +334,5 @@ void protocol_fault(const struct port_fault *crash) {
   send_fault(0);
   serve();
 }
+
+SMALL_CODE_END

@@ -97,6 +97,17 @@ TINYML_INLINE uint32_t tinyml_pkhbt(uint32_t low, uint32_t high) {
 #endif
 }
 
+/* The high halves of two words as one. */
+TINYML_INLINE uint32_t tinyml_pkhtb(uint32_t high, uint32_t low) {
+#if TINYML_HAS_DSP
+  uint32_t result;
+  __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(result) : "r"(high), "r"(low));
+  return result;
+#else
+  return (high & 0xffff0000u) | (low >> 16);
+#endif
+}
+
 /* sum + the low half of a * the high half of b, modulo 2^32. */
 TINYML_INLINE int32_t tinyml_smlabt(uint32_t a, uint32_t b, int32_t sum) {
 #if TINYML_HAS_DSP

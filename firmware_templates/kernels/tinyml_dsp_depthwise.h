@@ -57,7 +57,7 @@ typedef struct {
 
 /* Both halves times 2^shift. */
 TINYML_INLINE uint32_t tinyml_dsp_shift_halves(uint32_t halves, int32_t shift) {
-  return ((halves & 0xffff0000u) << shift) | ((halves << shift) & 0xffffu);
+  return tinyml_pkhbt(halves << shift, (halves >> 16) << shift);
 }
 
 /* A channel's weights and constants. */
@@ -76,8 +76,8 @@ TINYML_INLINE void tinyml_dsp_depthwise_unpack(const tinyml_dsp_depthwise_params
   filter->upper[0] = column0;
   filter->upper[1] = column1;
   filter->upper[2] = column2;
-  filter->lower[0] = (column0 >> 16) | (row2 << 16);
-  filter->lower[1] = (column1 >> 16) | (row2 & 0xffff0000u);
+  filter->lower[0] = tinyml_pkhtb(row2 << 16, column0);
+  filter->lower[1] = tinyml_pkhtb(row2, column1);
   filter->lower[2] = (column2 >> 16) | ((uint32_t)weights[8] << (16 + left));
   filter->bias = constants->bias[channel];
   filter->multiplier = constants->multiplier[channel];
@@ -118,7 +118,7 @@ TINYML_INLINE void tinyml_dsp_depthwise_widen(const tinyml_dsp_depthwise_source 
   for (int32_t column = 0; column < source->columns; ++column) {
     const uint32_t above = tinyml_load_word(upper), below = tinyml_load_word(lower);
     const uint32_t low = tinyml_pkhbt(above, below);
-    const uint32_t high = (above >> 16) | (below & 0xffff0000u);
+    const uint32_t high = tinyml_pkhtb(below, above);
     line[0] = tinyml_sxtb16(low);
     line[source->next] = tinyml_sxtb16_odd(low);
     next[0] = tinyml_sxtb16(high);
@@ -280,13 +280,14 @@ TINYML_INLINE void tinyml_dsp_depthwise_batch(const tinyml_dsp_depthwise_params 
   }
   /* In a register, as the loop is too long to be unrolled. */
   const int32_t lanes = tinyml_in_register(TINYML_DSP_DEPTHWISE_LANES);
+  const int32_t below = p->output_width * p->channels;
   for (int32_t channel = 0; channel < p->channels; channel += TINYML_DSP_DEPTHWISE_LANES) {
     /* The last four of a number that is no multiple include some of those before them, which are
      * not computed again: where the output took their place, their input is gone. */
     const int32_t base = tinyml_min(channel, p->channels - TINYML_DSP_DEPTHWISE_LANES);
     for (int32_t lane = 0; lane < lanes; ++lane) {
       tinyml_dsp_depthwise_unpack(p, constants, base + lane, &filters[lane]);
-      filters[lane].below = p->output_width * p->channels;
+      filters[lane].below = below;
     }
     source.input = input + base;
     tinyml_dsp_depthwise_channels(p, &source, filters, stride, rows, channel - base, output + base,

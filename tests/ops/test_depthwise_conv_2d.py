@@ -204,6 +204,21 @@ def test_corners_with_dsp(kernel: str, case: dict[str, Any]) -> None:
     assert_equals_tflm(model)
 
 
+@needs_tflm
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"shape": (1, 13, 12, 1), "multiplier": 8, "filter_size": (10, 8), "stride": (2, 2)},
+        {"shape": (2, 7, 6, 1), "multiplier": 5, "dilation": (2, 1), **RELU},
+        {"shape": (1, 5, 5, 1), "multiplier": 4, "bias": None, "activation": "RELU6"},
+    ],
+)
+def test_a_single_input_channel_makes_it_a_convolution(case: dict[str, Any]) -> None:
+    model = depthwise_model(**case)
+    assert lower(model, DSP)[0].kernel == "tinyml_conv_2d_dsp"
+    assert_equals_tflm(model)
+
+
 @pytest.mark.parametrize(
     "case",
     [

@@ -17,7 +17,9 @@ from .selection import Candidate, Refusal, choose_kernel
 from .weights import filter_channels, filter_constants, product_scales, read_filter
 from .window import Window, sliding_window
 
-__all__ = ["Conv2D"]
+__all__ = ["Conv2D", "dsp_convolution"]
+
+_DSP_KERNEL = "tinyml_conv_2d_dsp"
 
 
 class Conv2D(Operator):
@@ -40,7 +42,11 @@ class Conv2D(Operator):
         if groups == 1 and window.is_pointwise:
             pixels = window.batches * window.output_height * window.output_width
             return matrix_layer(view, rows=pixels, scales=product_scales(input_, filter_))
-        return choose_kernel(view, [_portable(view, window, filter_, groups), _dsp(view, window, filter_, groups)])
+        portable = _portable(view, window, filter_, groups)
+        if groups > 1:
+            return choose_kernel(view, [portable, Refusal(_DSP_KERNEL, "the convolution is in groups")])
+        dsp = dsp_convolution(view, window, filter_channels(filter_), scales=product_scales(input_, filter_))
+        return choose_kernel(view, [portable, dsp])
 
     def _groups(self, view: OpView, input_: Tensor, filter_: Tensor) -> int:
         groups, rest = divmod(input_.shape[3], filter_.shape[3])
@@ -79,26 +85,28 @@ def _portable(view: OpView, window: Window, filter_: Tensor, groups: int) -> Can
     return Candidate(layer, cost=output.elements * (2.8 * products + 25))
 
 
-def _dsp(view: OpView, window: Window, filter_: Tensor, groups: int) -> Candidate | Refusal:
-    """Two output pixels at a time, gathered in scratch before they are written."""
-    kernel = "tinyml_conv_2d_dsp"
-    if groups > 1:
-        return Refusal(kernel, "the convolution is in groups")
+def dsp_convolution(
+    view: OpView, window: Window, weights: npt.NDArray[np.generic], *, scales: tuple[float, ...]
+) -> Candidate | Refusal:
+    """Two output pixels at a time, gathered in scratch before they are written.
+
+    Args:
+        view: The op: a convolution, or a depthwise one of a single input channel, which is the same.
+        window: Its geometry.
+        weights: int8, (output channels, products in the order of rows, columns and input channels).
+        scales: See `product_scales`.
+    """
     input_, output = view.activation(0), view.output()
-    channels, filter_height, filter_width, depth = filter_.shape
+    filter_height, filter_width = window.filter_height, window.filter_width
+    channels, depth = len(weights), input_.shape[3]
     # Neighbouring taps lie one after the other in memory unless dilated.
     run_taps = filter_width if window.dilation_width == 1 else 1
     run = run_taps * depth
     runs = filter_height * filter_width // run_taps
-    constants = filter_constants(
-        view,
-        filter_channels(filter_),
-        scales=product_scales(input_, filter_),
-        fold_zero_point=input_.zero_point,
-    )
+    constants = filter_constants(view, weights, scales=scales, fold_zero_point=input_.zero_point)
     dsp = dsp_constants(constants, _run_order(runs, run), block=4)
     if dsp is None:
-        return Refusal(kernel, MIXED_WEIGHTS_REFUSED)
+        return Refusal(_DSP_KERNEL, MIXED_WEIGHTS_REFUSED)
     parameters = Parameters(
         "tinyml_conv_2d_dsp_params",
         {
@@ -112,7 +120,7 @@ def _dsp(view: OpView, window: Window, filter_: Tensor, groups: int) -> Candidat
     rests = runs * (run % 4)
     layer = Layer(
         op=view.op,
-        kernel=kernel,
+        kernel=_DSP_KERNEL,
         header="conv_2d_dsp.h",
         arguments=(parameters, Input(0), *dsp.arguments, Output(), Scratch()),
         macs=output.elements * runs * run,

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from ..graph import Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters
+from .conv_2d import dsp_convolution
 from .depthwise_dsp import dsp_depthwise
 from .overlap import window_lead
-from .selection import Candidate, choose_kernel
+from .selection import Candidate, Refusal, choose_kernel
 from .weights import filter_constants, product_scales, read_filter
 from .window import sliding_window
 
@@ -41,12 +42,8 @@ class DepthwiseConv2D(Operator):
         window = sliding_window(view, input_, filter_height, filter_width, dilated=True)
         view.expect_shape(output, (window.batches, window.output_height, window.output_width, channels))
         assert filter_.data is not None
-        constants = filter_constants(
-            view,
-            filter_.data.reshape(-1, channels).T,
-            scales=product_scales(input_, filter_),
-            fold_zero_point=input_.zero_point,
-        )
+        weights, scales = filter_.data.reshape(-1, channels).T, product_scales(input_, filter_)
+        constants = filter_constants(view, weights, scales=scales, fold_zero_point=input_.zero_point)
         parameters = Parameters(
             "tinyml_depthwise_conv_2d_params",
             {
@@ -70,8 +67,13 @@ class DepthwiseConv2D(Operator):
                 None,
             ),
         )
-        dsp = dsp_depthwise(view, window, constants, input_, portable)
-        return choose_kernel(view, [Candidate(portable, cost=portable.macs * _PORTABLE_COST), dsp])
+        candidates: list[Candidate | Refusal] = [
+            Candidate(portable, cost=portable.macs * _PORTABLE_COST),
+            dsp_depthwise(view, window, constants, input_, portable),
+        ]
+        if input_.shape[3] == 1:
+            candidates.append(dsp_convolution(view, window, weights, scales=scales))
+        return choose_kernel(view, candidates)
 
     def _depth_multiplier(self, view: OpView, input_: Tensor, filter_: Tensor) -> int:
         if filter_.shape[0] != 1:
