@@ -30,6 +30,7 @@ MODELS = (
     "mlperf_tiny/vww",
     "tflm/hello_world_int8",
     "tflm/micro_speech_quantized",
+    "tflm/mnist_lstm_int8",
 )
 
 

@@ -7,6 +7,9 @@
 
 #include "tinyml_dsp.h"
 
+/* Fractional bits of a scaled output just before it is saturated, but for TINYML_DSP_CLAMP. */
+#define TINYML_DSP_DEPTHWISE_FRACTION 10
+
 /* How sums become outputs: the host names the cheapest form that is exact. */
 enum {
   TINYML_DSP_RELU,   /* zero point -128, no other clamp: below it, rounding shows nowhere */
@@ -17,12 +20,12 @@ enum {
 /* One channel's constants, and where a row of it ends, as the inner loops want them. The assembler
  * knows the order. */
 typedef struct {
-  uint32_t upper[3]; /* of each column, the doubled weights of rows 0 and 1 */
-  uint32_t lower[3]; /* of each column, the doubled weights of rows 1 and 2 */
-  int32_t bias;      /* doubled */
+  uint32_t upper[3]; /* of each column, the scaled weights of rows 0 and 1 */
+  uint32_t lower[3]; /* of each column, the scaled weights of rows 1 and 2 */
+  int32_t bias;      /* scaled too: by 2^k, so that all channels have the same fraction */
   int32_t multiplier;
-  int32_t offset; /* the output's zero point and the half that rounds, before the shift */
-  int32_t shift;
+  int32_t offset;      /* the output's zero point and the half that rounds, before the shift */
+  int32_t shift;       /* for TINYML_DSP_CLAMP, which has k = 1 */
   int32_t below;       /* from an output to the one below it */
   int32_t step;        /* from an output to the next */
   const uint32_t *end; /* of the walk along the upper line; for the assembler to note */
@@ -43,16 +46,18 @@ typedef char tinyml_dsp_depthwise_filter_is_as_the_assembler_has_it
 
 TINYML_INLINE int8_t tinyml_dsp_depthwise_output(const tinyml_dsp_depthwise_filter *f, int32_t form,
                                                  int32_t sum) {
-  if (form == TINYML_DSP_RELU) {
-    return tinyml_ssat8(tinyml_smmlar(sum, f->multiplier, f->offset) >> f->shift);
+  if (form == TINYML_DSP_CLAMP) {
+    /* The sign rounds ties away from zero. */
+    const int32_t high = tinyml_smmlar(sum, f->multiplier, 0);
+    const int32_t offset = f->offset * (INT32_C(1) << (f->shift - 1));
+    const int32_t scaled = (high + (high >> 31) + offset) >> f->shift;
+    return (int8_t)tinyml_clamp(scaled, f->activation_min, f->activation_max);
   }
-  /* The sign rounds ties away from zero. */
-  const int32_t high = tinyml_smmlar(sum, f->multiplier, 0);
-  const int32_t scaled = (high + (high >> 31) + f->offset) >> f->shift;
-  if (form == TINYML_DSP_SIGNED) {
-    return tinyml_ssat8(scaled);
+  int32_t offset = f->offset;
+  if (form == TINYML_DSP_SIGNED) { /* as in tinyml_dsp_requantize */
+    offset -= 2 * (offset & (sum >> 31) & ((1 << (TINYML_DSP_DEPTHWISE_FRACTION - 1)) - 1));
   }
-  return (int8_t)tinyml_clamp(scaled, f->activation_min, f->activation_max);
+  return tinyml_ssat8(tinyml_smmla(sum, f->multiplier, offset) >> TINYML_DSP_DEPTHWISE_FRACTION);
 }
 
 /* Stride 1: two output rows of one channel. The lower one is written first: of an odd height's last
@@ -120,18 +125,27 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
  *
  * r0: upper, r1: lower, r2: output, r3: filter; r12, lr: words of input, then constants. */
 
-/* A doubled sum times the multiplier in r12, plus the offset in lr. */
-#define TINYML_DSP_SCALE_RELU(SUM) "smmlar " SUM ", " SUM ", r12, lr\n"
-#define TINYML_DSP_SCALE_SIGNED(SUM)                                                               \
-  "smmulr " SUM ", " SUM ", r12\n"                                                                 \
-  "add " SUM ", " SUM ", " SUM ", asr #31\n"                                                       \
-  "add " SUM ", " SUM ", lr\n"
+/* A sum to int8. r12: multiplier, lr: offset. NEGATIVE: a register with what ROUND left there,
+ * which is taken from the offset twice below zero; TEMP: a free one. */
+#define TINYML_DSP_ROUND_RELU(NEGATIVE) ""
+#define TINYML_DSP_SCALE_RELU(SUM, NEGATIVE, TEMP)                                                 \
+  "smmla " SUM ", " SUM ", r12, lr\n"                                                              \
+  "ssat " SUM ", #8, " SUM ", asr #10\n"
+#define TINYML_DSP_RESTORE_RELU ""
+
+#define TINYML_DSP_ROUND_SIGNED(NEGATIVE) "ubfx " NEGATIVE ", lr, #0, #9\n"
+#define TINYML_DSP_SCALE_SIGNED(SUM, NEGATIVE, TEMP)                                               \
+  "and " TEMP ", " NEGATIVE ", " SUM ", asr #31\n"                                                 \
+  "sub " TEMP ", lr, " TEMP ", lsl #1\n"                                                           \
+  "smmla " SUM ", " SUM ", r12, " TEMP "\n"                                                        \
+  "ssat " SUM ", #8, " SUM ", asr #10\n"
+#define TINYML_DSP_RESTORE_SIGNED "ldrd r8, r9, [r3, #16]\n" /* weights */
 
 /* clang-format off */
 
 /* 2 x 2 outputs at a time, then 2 x 1. r4-r6: weights, r7-r10: sums, r11: bias. */
-#define TINYML_DSP_STRIDE1(NAME, SCALE)                                                            \
-  TINYML_NAKED void NAME(const uint32_t *upper TINYML_UNUSED,                                  \
+#define TINYML_DSP_STRIDE1(NAME, FORM)                                                             \
+  TINYML_NAKED void NAME(const uint32_t *upper TINYML_UNUSED,                                      \
                              const uint32_t *lower TINYML_UNUSED, int8_t *output TINYML_UNUSED,    \
                              const tinyml_dsp_depthwise_filter *f TINYML_UNUSED) {                 \
     __asm__("push {r2, r4-r11, lr}\n"                                                              \
@@ -175,20 +189,13 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
             "smlabt r9, lr, r6, r9\n"                                                              \
             "smlad r10, lr, r6, r10\n"                                                             \
             "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */                                   \
-            SCALE("r7")                                                                            \
-            SCALE("r8")                                                                            \
-            SCALE("r9")                                                                            \
-            SCALE("r10")                                                                           \
-            "ldrd r12, lr, [r3, #36]\n" /* shift, below */                                         \
-            "asr r7, r7, r12\n"                                                                    \
-            "asr r8, r8, r12\n"                                                                    \
-            "asr r9, r9, r12\n"                                                                    \
-            "asr r10, r10, r12\n"                                                                  \
+            TINYML_DSP_ROUND_##FORM("r4")                                                          \
+            TINYML_DSP_SCALE_##FORM("r7", "r4", "r5")                                              \
+            TINYML_DSP_SCALE_##FORM("r8", "r4", "r5")                                              \
+            TINYML_DSP_SCALE_##FORM("r9", "r4", "r5")                                              \
+            TINYML_DSP_SCALE_##FORM("r10", "r4", "r5")                                             \
+            "ldr lr, [r3, #40]\n" /* below */                                                      \
             "ldrd r4, r5, [r3, #44]\n" /* step, end */                                             \
-            "ssat r7, #8, r7\n"                                                                    \
-            "ssat r8, #8, r8\n"                                                                    \
-            "ssat r9, #8, r9\n"                                                                    \
-            "ssat r10, #8, r10\n"                                                                  \
             "strb r8, [r2, lr]\n"                                                                  \
             "strb r7, [r2]\n"                                                                      \
             "add r2, r2, r4\n"                                                                     \
@@ -221,13 +228,10 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
             "smlabt r7, r12, r6, r7\n"                                                             \
             "smlad r8, r12, r6, r8\n"                                                              \
             "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */                                   \
-            SCALE("r7")                                                                            \
-            SCALE("r8")                                                                            \
-            "ldrd r12, lr, [r3, #36]\n" /* shift, below */                                         \
-            "asr r7, r7, r12\n"                                                                    \
-            "asr r8, r8, r12\n"                                                                    \
-            "ssat r7, #8, r7\n"                                                                    \
-            "ssat r8, #8, r8\n"                                                                    \
+            TINYML_DSP_ROUND_##FORM("r4")                                                          \
+            TINYML_DSP_SCALE_##FORM("r7", "r4", "r5")                                              \
+            TINYML_DSP_SCALE_##FORM("r8", "r4", "r5")                                              \
+            "ldr lr, [r3, #40]\n" /* below */                                                      \
             "strb r8, [r2, lr]\n"                                                                  \
             "strb r7, [r2]\n"                                                                      \
             "3:\n"                                                                                 \
@@ -238,6 +242,7 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
             "add r1, r1, r5, lsl #2\n"                                                             \
             "ldr r2, [sp]\n"                                                                       \
             "add r2, r2, #1\n"                                                                     \
+            "str r2, [sp]\n"                                                                       \
             "add r3, r3, #68\n"                                                                    \
             "b 0b\n"                                                                               \
             "4:\n"                                                                                 \
@@ -245,8 +250,8 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
   }
 
 /* 2 outputs of a row at a time, then 1. r4-r9: weights, r10, r11: sums. */
-#define TINYML_DSP_STRIDE2(NAME, SCALE)                                                            \
-  TINYML_NAKED void NAME(const uint32_t *upper TINYML_UNUSED,                                  \
+#define TINYML_DSP_STRIDE2(NAME, FORM)                                                             \
+  TINYML_NAKED void NAME(const uint32_t *upper TINYML_UNUSED,                                      \
                              const uint32_t *lower TINYML_UNUSED, int8_t *output TINYML_UNUSED,    \
                              const tinyml_dsp_depthwise_filter *f TINYML_UNUSED) {                 \
     __asm__("push {r2, r4-r11, lr}\n"                                                              \
@@ -278,14 +283,11 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
             "smlabt r11, r12, r7, r11\n"                                                           \
             "smlabt r11, lr, r8, r11\n"                                                            \
             "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */                                   \
-            SCALE("r10")                                                                           \
-            SCALE("r11")                                                                           \
-            "ldr r12, [r3, #36]\n" /* shift */                                                     \
-            "asr r10, r10, r12\n"                                                                  \
-            "asr r11, r11, r12\n"                                                                  \
+            TINYML_DSP_ROUND_##FORM("r8")                                                          \
+            TINYML_DSP_SCALE_##FORM("r10", "r8", "r9")                                             \
+            TINYML_DSP_SCALE_##FORM("r11", "r8", "r9")                                             \
+            TINYML_DSP_RESTORE_##FORM                                                              \
             "ldrd r12, lr, [r3, #44]\n" /* step, end */                                            \
-            "ssat r10, #8, r10\n"                                                                  \
-            "ssat r11, #8, r11\n"                                                                  \
             "strb r10, [r2]\n"                                                                     \
             "strb r11, [r2, r12]\n"                                                                \
             "add r2, r2, r12, lsl #1\n"                                                            \
@@ -307,10 +309,8 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
             "ldr r12, [r1]\n"                                                                      \
             "smlabt r10, r12, r9, r10\n"                                                           \
             "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */                                   \
-            SCALE("r10")                                                                           \
-            "ldr r12, [r3, #36]\n" /* shift */                                                     \
-            "asr r10, r10, r12\n"                                                                  \
-            "ssat r10, #8, r10\n"                                                                  \
+            TINYML_DSP_ROUND_##FORM("r8")                                                          \
+            TINYML_DSP_SCALE_##FORM("r10", "r8", "r9")                                             \
             "strb r10, [r2]\n"                                                                     \
             "3:\n"                                                                                 \
             "ldrd r4, r5, [r3, #52]\n" /* span, next */                                            \
@@ -320,6 +320,7 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
             "add r1, r1, r5, lsl #2\n"                                                             \
             "ldr r2, [sp]\n"                                                                       \
             "add r2, r2, #1\n"                                                                     \
+            "str r2, [sp]\n"                                                                       \
             "add r3, r3, #68\n"                                                                    \
             "b 0b\n"                                                                               \
             "4:\n"                                                                                 \
@@ -331,16 +332,14 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
 #else
 
 /* Without the DSP extension the compiler's version serves. */
-#define TINYML_DSP_SCALE_RELU TINYML_DSP_RELU
-#define TINYML_DSP_SCALE_SIGNED TINYML_DSP_SIGNED
-#define TINYML_DSP_STRIDE1(NAME, FORM) TINYML_DSP_ROWS(NAME, 1, FORM)
-#define TINYML_DSP_STRIDE2(NAME, FORM) TINYML_DSP_ROWS(NAME, 2, FORM)
+#define TINYML_DSP_STRIDE1(NAME, FORM) TINYML_DSP_ROWS(NAME, 1, TINYML_DSP_##FORM)
+#define TINYML_DSP_STRIDE2(NAME, FORM) TINYML_DSP_ROWS(NAME, 2, TINYML_DSP_##FORM)
 
 #endif
 
-TINYML_DSP_STRIDE1(tinyml_dsp_depthwise_rows_1_relu, TINYML_DSP_SCALE_RELU)
-TINYML_DSP_STRIDE1(tinyml_dsp_depthwise_rows_1_signed, TINYML_DSP_SCALE_SIGNED)
-TINYML_DSP_STRIDE2(tinyml_dsp_depthwise_rows_2_relu, TINYML_DSP_SCALE_RELU)
-TINYML_DSP_STRIDE2(tinyml_dsp_depthwise_rows_2_signed, TINYML_DSP_SCALE_SIGNED)
+TINYML_DSP_STRIDE1(tinyml_dsp_depthwise_rows_1_relu, RELU)
+TINYML_DSP_STRIDE1(tinyml_dsp_depthwise_rows_1_signed, SIGNED)
+TINYML_DSP_STRIDE2(tinyml_dsp_depthwise_rows_2_relu, RELU)
+TINYML_DSP_STRIDE2(tinyml_dsp_depthwise_rows_2_signed, SIGNED)
 
 #endif

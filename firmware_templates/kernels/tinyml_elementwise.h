@@ -40,13 +40,6 @@ typedef struct {
   int32_t shift;
 } tinyml_rescaling;
 
-/* Hides a literal from the compiler. Clang takes the 64-bit product by a constant apart, into more
- * instructions than the one that multiplies by a register. */
-TINYML_INLINE int32_t tinyml_in_register(int32_t value) {
-  __asm__("" : "+r"(value));
-  return value;
-}
-
 /* tinyml_rounding_shift_right for values below 2^30: no comparison is needed. */
 TINYML_INLINE int32_t tinyml_shift_right_small(int32_t value, int32_t exponent) {
   if (exponent == 0) {

@@ -47,9 +47,15 @@ def error_of(capsys: pytest.CaptureFixture[str]) -> str:
 def test_inspect_prints_a_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", DIGITS, "--board", "microbit"]) == 0
     out, err = capsys.readouterr()
-    assert out.startswith("digits.tflite  11,336 bytes")
+    assert out.startswith("digits.tflite  11,040 bytes")
     assert "On microbit" in out
     assert err == ""
+
+
+def test_inspect_explains_the_kernels(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", DIGITS, "--board", "mps2-an386", "--kernels"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"CONV_2D +conv_2d_dsp +[\d,]+  the cheapest\n +conv_2d +[\d,]+  costs \d\.\d times", out)
 
 
 def test_inspect_json_to_stdout_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:

@@ -166,8 +166,8 @@ def assert_computes_as_simulated(graph: Graph, content: bytes, baked: Any, data:
     rows = TflmReference(content).run([[quantize(row[None], source)] for row in data])
     stored = np.stack([row[0][0] for row in rows]).astype(np.float64)
     steps = np.abs(stored - np.rint(simulated / output.scale + output.zero_point))
-    assert steps.max() <= 4
-    assert steps.mean() < 1
+    assert steps.max() <= 2
+    assert steps.mean() < 0.5
 
 
 def odd_places() -> Any:

@@ -43,6 +43,26 @@ def row(numbers: Numbers, depth: int, units: int) -> bytes:
     return builder.build()
 
 
+def depthwise(numbers: Numbers, size: int, channels: int, stride: int) -> bytes:
+    """A 3x3 one over a square image."""
+    builder = ModelBuilder()
+    x = builder.input((1, size, size, channels), numbers.input_scale, numbers.input_zero_point)
+    weights = numbers.add_filter(builder, (1, 3, 3, channels), channel_axis=3)
+    bias = numbers.add_bias(builder, channels)
+    outputs = -(-size // stride)
+    y = builder.output((1, outputs, outputs, channels), numbers.output_scale, numbers.output_zero_point)
+    builder.op(
+        "DEPTHWISE_CONV_2D",
+        [x, weights, *bias],
+        [y],
+        stride_h=stride,
+        stride_w=stride,
+        depth_multiplier=1,
+        fused_activation_function=numbers.activation,
+    )
+    return builder.build()
+
+
 @pytest.mark.parametrize("toolchain", ["zig", "gnu_arm"])
 @pytest.mark.parametrize(
     "model",
@@ -61,6 +81,14 @@ def row(numbers: Numbers, depth: int, units: int) -> bytes:
         row(SIGNED, 8, 20),
         row(GENERAL, 15, 9),
         row(CLAMPED, 28, 19),
+        # Pairs of columns and a last one, a last row without a partner, a group of channels that overlaps another.
+        depthwise(CLAMPED, 9, 7, 1),
+        depthwise(SIGNED, 9, 7, 1),
+        depthwise(GENERAL, 9, 7, 1),
+        depthwise(CLAMPED, 9, 7, 2),
+        depthwise(SIGNED, 9, 7, 2),
+        depthwise(CLAMPED, 8, 4, 1),
+        depthwise(SIGNED, 8, 4, 2),
         binary_model("SUB", (2, 23), (2, 23)),
     ],
 )

@@ -46,6 +46,17 @@ def test_dtypes_and_zero_points() -> None:
         check_integer_only(graph_of(tensor(0), tensor(1, zero_point=-1)), activations="int16")
 
 
+def test_kernels_are_int8() -> None:
+    def dense(dtype: DType) -> Graph:
+        kernel = Tensor(1, "w", (4, 4), dtype, Quantization((0.1,), (0,)), np.zeros((4, 4), dtype.numpy))
+        op = Op(0, "FULLY_CONNECTED", 1, (0, 1), (2,))
+        return Graph("g", "g.tflite", "", 0, (tensor(0), kernel, tensor(2)), (op,), (0,), (2,))
+
+    check_integer_only(dense(DType.INT8), activations="int16")
+    with pytest.raises(ModelError, match=r"stayed int16 \(FULLY_CONNECTED\)"):
+        check_integer_only(dense(DType.INT16), activations="int16")
+
+
 def test_ranges_are_symmetric() -> None:
     graph = graph_of(tensor(0, scale=2 / 32767), tensor(1, scale=3 / 32767))
     ranges = {"t0": (-2.0, 1.0), "t1": (0.0, 3.0)}

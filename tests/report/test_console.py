@@ -52,7 +52,7 @@ def test_inspection_shows_every_layer_with_its_figures(inspection: Inspection) -
     lines = text_of(inspection_report(inspection)).splitlines()
     first = next(place for place, line in enumerate(lines) if line.startswith("0  CONV_2D"))
     assert lines[first].split() == ["0", "CONV_2D", "1x8x8x8", "int8", "0.01529", "@", "-128", "4,608", "144"]
-    assert lines[first + 1].split() == ["conv_2d", "…_1/re_lu_4_1/Relu", "8", "weight", "scales"]
+    assert lines[first + 1].split() == ["conv_2d", "…ts_1/re_lu_1/Relu", "8", "weight", "scales"]
     total = next(line for line in lines if line.split()[:1] == ["total"])
     assert total.split() == ["total", f"{inspection.macs:,}", f"{inspection.weight_bytes:,}"]
 

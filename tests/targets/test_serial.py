@@ -29,7 +29,11 @@ from tinyml_sdk.targets import SerialTarget, open_target
 from tinyml_sdk.targets import serial as serial_target
 
 BOARD = "mps2-an386"
-BOARDS = [board.name for board in list_boards() if board.emulators.builtin]
+IN_QEMU = [board.name for board in list_boards() if board.emulators.qemu is not None]
+EMULATED = [
+    *((board.name, "builtin") for board in list_boards() if board.emulators.builtin),
+    *((board, "qemu") for board in IN_QEMU),
+]
 KWS = corpus_model("mlperf_tiny/kws")
 
 
@@ -135,8 +139,7 @@ def test_a_stale_board_is_flashed_and_then_right(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("emulator", ["builtin", "qemu"])
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize(("board", "emulator"), EMULATED)
 def test_every_emulated_board_over_a_port(board, emulator):
     require_tool(TARGET_TOOLS[emulator])
     elf = firmware(board)
@@ -152,7 +155,7 @@ def test_every_emulated_board_over_a_port(board, emulator):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("board", IN_QEMU)
 def test_qemus_own_terminal_is_a_board(board, tmp_path):
     """`-serial pty`: QEMU waits with -S until the port is open, or its boot text would be lost."""
     require_tool("qemu-system-arm")
@@ -286,6 +289,43 @@ def test_a_port_that_vanishes_and_returns_in_the_middle(tmp_path):
             thread.join()
     assert len(plugged) == 2
     assert result.check.bit_exact
+
+
+@pytest.mark.slow
+def test_a_port_that_vanishes_for_good_is_what_the_error_says():
+    ended = []
+
+    class Pulled:
+        """The cable is pulled after so many bytes to the board."""
+
+        def __init__(self, stream):
+            self._stream = stream
+            self._written = 0
+
+        def write(self, data):
+            self._written += len(data)
+            if self._written > 500 and not ended:
+                ended.append(True)
+            self._stream.write(data)
+
+        def read(self, deadline):
+            return self._stream.read(deadline)
+
+    require_tool(TARGET_TOOLS["builtin"])
+    with open_target("builtin", load_board(BOARD)) as target:
+        target.load(firmware(BOARD))
+        pty = PtyBoard(Pulled(target.open()))
+
+        def play():
+            pty.serve(lambda: not ended)
+            pty.close()
+
+        thread = threading.Thread(target=play, daemon=True)
+        thread.start()
+        with pytest.raises(TargetError, match="the port vanished and was not back after 8 s") as caught:
+            benchmark(DIGITS, board=BOARD, port=pty.path, flash=False)
+        thread.join()
+    assert "cable" in caught.value.hint
 
 
 @pytest.mark.slow

@@ -67,10 +67,10 @@ def compress(
     ] = None,
     json: JsonOption = None,
 ) -> None:
-    """Prune, factorize, cluster, distil and train a Keras model, and measure its int8 version after each stage.
+    """Make a Keras model smaller, stage by stage.
 
-    Stages come from a recipe (docs/compression.md), or from the options that name one, in the order in which they are
-    listed here. Needs TensorFlow: pip install "tinyml-sdk[keras]".
+    The int8 model is measured after each. Stages come from a recipe (docs/compression.md), or from the options that
+    name one, in the order in which they are listed here. Needs TensorFlow: pip install "tinyml-sdk[keras]".
     """
     from ..compress import compress as run
     from ..compress.checkpoints import Checkpoints

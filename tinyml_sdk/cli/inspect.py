@@ -18,6 +18,9 @@ def inspect(
         str | None,
         typer.Option("--board", "-b", metavar="BOARD", help="Name or file of a board: does the model fit it?"),
     ] = None,
+    kernels: Annotated[
+        bool, typer.Option("--kernels", help="Explain why each layer has its kernel, and not another.")
+    ] = False,
     json: JsonOption = None,
 ) -> None:
     """Show a model's layers, cost and memory plan.
@@ -26,13 +29,13 @@ def inspect(
     """
     from ..firmware import inspect_model
     from ..plan import check_fit
-    from ..report.inspection import inspection_json, inspection_report
+    from ..report.inspection import inspection_json, inspection_report, kernels_report
 
     check_destination(json)
     inspection = inspect_model(model, board)
     if json is not None:
         write_text(json, inspection_json(inspection))
     if json != STDOUT:
-        show(inspection_report(inspection))
+        show(kernels_report(inspection) if kernels else inspection_report(inspection))
     if inspection.board is not None:
         check_fit(inspection.board, inspection.plan.arena_bytes, inspection.weight_bytes)

@@ -57,7 +57,8 @@ class SerialLine:
         usb: The board's USB ids, for `auto`; a port that vanishes may come back under another name.
         board: Its name, for errors.
         patience: Seconds to wait for a port that is not there yet.
-        reopen_within: Seconds in which a port that vanished must be back.
+        reopen_within: Seconds in which a port that vanished must be back. Less than the client's deadline, which would
+            blame the firmware.
 
     Raises:
         TargetError: it cannot be opened, or somebody else holds it; on read and write: it vanished and did not return.
@@ -71,7 +72,7 @@ class SerialLine:
         usb: Sequence[str] = (),
         board: str = "",
         patience: float = 0.0,
-        reopen_within: float = 15.0,
+        reopen_within: float = 8.0,
     ) -> None:
         self._wanted = port
         self._baud = baud

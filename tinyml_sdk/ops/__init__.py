@@ -7,7 +7,19 @@ from ..errors import ModelError
 from ..graph import DType, Graph
 from .add import Add
 from .average_pool_2d import AveragePool2D
-from .base import Constant, Input, Layer, Operator, OpView, Output, Parameters, ParameterValue, Scratch, State
+from .base import (
+    Constant,
+    Input,
+    KernelChoice,
+    Layer,
+    Operator,
+    OpView,
+    Output,
+    Parameters,
+    ParameterValue,
+    Scratch,
+    State,
+)
 from .concatenation import Concatenation
 from .constant_channels import remove_constant_channels
 from .conv_2d import Conv2D
@@ -33,6 +45,7 @@ __all__ = [
     "OPERATORS",
     "Constant",
     "Input",
+    "KernelChoice",
     "Layer",
     "OpView",
     "Operator",

@@ -23,6 +23,7 @@ __all__ = [
     "Argument",
     "Constant",
     "Input",
+    "KernelChoice",
     "Layer",
     "OpView",
     "Operator",
@@ -87,6 +88,22 @@ class State:
 Argument = Parameters | Input | Output | Constant | Scratch | State
 
 
+@dataclass(frozen=True)
+class KernelChoice:
+    """A kernel that was considered for a layer.
+
+    Attributes:
+        cost: Estimated instructions of one inference, None where it cannot compute the layer.
+        taken: Whether it is the layer's.
+        reason: Why, or why not.
+    """
+
+    kernel: str
+    cost: int | None
+    taken: bool
+    reason: str
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One op, ready to be placed in memory and written as C.
@@ -101,6 +118,7 @@ class Layer:
             take the input's place. The kernel's loop order decides it; see `overlap.py`.
         scratch_bytes: Memory the kernel needs while it runs.
         is_copy: The output's bytes are the input's: nothing runs where both lie at the same address.
+        choices: The kernels that were considered, where there is more than one.
     """
 
     op: Op
@@ -111,6 +129,7 @@ class Layer:
     lead: tuple[int | None, ...] = ()
     scratch_bytes: int = 0
     is_copy: bool = False
+    choices: tuple[KernelChoice, ...] = ()
 
     @property
     def constants(self) -> tuple[Constant, ...]:

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from ..graph import Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
-from .dsp import DSP, dsp_constants, padded_order, padded_to_words, pair_cost
+from .dsp import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, padded_to_words, pair_cost
 from .fully_connected import matrix_layer
 from .overlap import gathered_window_lead, window_lead
-from .selection import Candidate, choose_kernel
+from .selection import Candidate, Refusal, choose_kernel
 from .weights import filter_channels, filter_constants, product_scales, read_filter
 from .window import Window, sliding_window
 
@@ -40,10 +40,7 @@ class Conv2D(Operator):
         if groups == 1 and window.is_pointwise:
             pixels = window.batches * window.output_height * window.output_width
             return matrix_layer(view, rows=pixels, scales=product_scales(input_, filter_))
-        candidates = [_portable(view, window, filter_, groups)]
-        if groups == 1 and (dsp := _dsp(view, window, filter_)) is not None:
-            candidates.append(dsp)
-        return choose_kernel(view, candidates)
+        return choose_kernel(view, [_portable(view, window, filter_, groups), _dsp(view, window, filter_, groups)])
 
     def _groups(self, view: OpView, input_: Tensor, filter_: Tensor) -> int:
         groups, rest = divmod(input_.shape[3], filter_.shape[3])
@@ -82,8 +79,11 @@ def _portable(view: OpView, window: Window, filter_: Tensor, groups: int) -> Can
     return Candidate(layer, cost=output.elements * (2.8 * products + 25))
 
 
-def _dsp(view: OpView, window: Window, filter_: Tensor) -> Candidate | None:
+def _dsp(view: OpView, window: Window, filter_: Tensor, groups: int) -> Candidate | Refusal:
     """Two output pixels at a time, gathered in scratch before they are written."""
+    kernel = "tinyml_conv_2d_dsp"
+    if groups > 1:
+        return Refusal(kernel, "the convolution is in groups")
     input_, output = view.activation(0), view.output()
     channels, filter_height, filter_width, depth = filter_.shape
     # Neighbouring taps lie one after the other in memory unless dilated.
@@ -98,7 +98,7 @@ def _dsp(view: OpView, window: Window, filter_: Tensor) -> Candidate | None:
     )
     dsp = dsp_constants(constants, _run_order(runs, run), block=4)
     if dsp is None:
-        return None
+        return Refusal(kernel, MIXED_WEIGHTS_REFUSED)
     parameters = Parameters(
         "tinyml_conv_2d_dsp_params",
         {
@@ -112,7 +112,7 @@ def _dsp(view: OpView, window: Window, filter_: Tensor) -> Candidate | None:
     rests = runs * (run % 4)
     layer = Layer(
         op=view.op,
-        kernel="tinyml_conv_2d_dsp",
+        kernel=kernel,
         header="conv_2d_dsp.h",
         arguments=(parameters, Input(0), *dsp.arguments, Output(), Scratch()),
         macs=output.elements * runs * run,

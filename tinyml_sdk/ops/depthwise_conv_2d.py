@@ -70,10 +70,8 @@ class DepthwiseConv2D(Operator):
                 None,
             ),
         )
-        candidates = [Candidate(portable, cost=portable.macs * _PORTABLE_COST)]
-        if dsp := dsp_depthwise(view, window, constants, input_, portable):
-            candidates.append(dsp)
-        return choose_kernel(view, candidates)
+        dsp = dsp_depthwise(view, window, constants, input_, portable)
+        return choose_kernel(view, [Candidate(portable, cost=portable.macs * _PORTABLE_COST), dsp])
 
     def _depth_multiplier(self, view: OpView, input_: Tensor, filter_: Tensor) -> int:
         if filter_.shape[0] != 1:

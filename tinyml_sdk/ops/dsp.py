@@ -18,6 +18,7 @@ from .weights import FilterConstants
 
 __all__ = [
     "DSP",
+    "MIXED_WEIGHTS_REFUSED",
     "DspConstants",
     "dsp_constants",
     "mixed_stream",
@@ -29,6 +30,9 @@ __all__ = [
 
 DSP = frozenset({"dsp"})
 """What a core must have."""
+
+MIXED_WEIGHTS_REFUSED = "two weights do not fit one half word, or a sum its part of 32 bits"
+"""Why a layer for which `dsp_constants` has none is not computed by such a kernel."""
 
 _FRACTION = 15  # TINYML_DSP_FRACTION
 _LANES = 4  # channels that share an entry of the scales

@@ -10,9 +10,9 @@ from math import prod
 import numpy as np
 
 from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
-from .dsp import DSP, dsp_constants, padded_order, pair_cost, row_cost
+from .dsp import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, pair_cost, row_cost
 from .overlap import gathered_lead
-from .selection import Candidate, choose_kernel
+from .selection import Candidate, Refusal, choose_kernel
 from .weights import FilterConstants, filter_channels, filter_constants, product_scales, read_filter
 
 __all__ = ["FullyConnected", "matrix_layer"]
@@ -46,11 +46,8 @@ def matrix_layer(view: OpView, *, rows: int, scales: tuple[float, ...]) -> Layer
     """The layer of a checked op whose first input is rows of the length of a filter channel."""
     weights = filter_channels(view.input(1))
     constants = filter_constants(view, weights, scales=scales, fold_zero_point=view.activation(0).zero_point)
-    candidates = [_portable(view, constants, rows)]
     dsp = _dsp_row(view, constants) if rows == 1 else _dsp_rows(view, constants, rows)
-    if dsp is not None:
-        candidates.append(dsp)
-    return choose_kernel(view, candidates)
+    return choose_kernel(view, [_portable(view, constants, rows), dsp])
 
 
 def _portable(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
@@ -77,12 +74,12 @@ def _portable(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
     return Candidate(layer, cost=rows * units * (2.6 * depth + 20))
 
 
-def _dsp_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate | None:
+def _dsp_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate | Refusal:
     """Two rows at a time, gathered in scratch before their outputs are written."""
     units, depth = constants.weights.values.shape
     dsp = dsp_constants(constants, padded_order(np.arange(depth)), block=4)
     if dsp is None:
-        return None
+        return Refusal("tinyml_fully_connected_rows_dsp", MIXED_WEIGHTS_REFUSED)
     first = np.arange(rows)[None]
     layer = Layer(
         op=view.op,
@@ -104,12 +101,12 @@ def _dsp_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate 
     return Candidate(layer, pair_cost(rows, dsp.depth, units, gathering=3 * dsp.depth), DSP)
 
 
-def _dsp_row(view: OpView, constants: FilterConstants) -> Candidate | None:
+def _dsp_row(view: OpView, constants: FilterConstants) -> Candidate | Refusal:
     """A single row, read again for each eight channels, or copied where it does not consist of words."""
     units, depth = constants.weights.values.shape
     dsp = dsp_constants(constants, padded_order(np.arange(depth)), block=8)
     if dsp is None:
-        return None
+        return Refusal("tinyml_fully_connected_row_dsp", MIXED_WEIGHTS_REFUSED)
     copied = depth % 4 != 0
     layer = Layer(
         op=view.op,

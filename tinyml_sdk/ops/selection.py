@@ -1,13 +1,13 @@
-"""Which kernel computes a layer: of those that the core can run and the shape allows, the cheapest."""
+"""Which kernel computes a layer: of those that the core can run and the layer allows, the cheapest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .base import Layer, OpView
+from .base import KernelChoice, Layer, OpView
 
-__all__ = ["Candidate", "choose_kernel"]
+__all__ = ["Candidate", "Refusal", "choose_kernel"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,33 @@ class Candidate:
     requires: frozenset[str] = frozenset()
 
 
-def choose_kernel(view: OpView, candidates: Iterable[Candidate]) -> Layer:
+@dataclass(frozen=True)
+class Refusal:
+    """A kernel that cannot compute a layer, and which of its conditions fails."""
+
+    kernel: str
+    reason: str
+
+
+def choose_kernel(view: OpView, candidates: Iterable[Candidate | Refusal]) -> Layer:
     """The cheapest candidate that the core can run. At least one must be portable."""
-    return min(
-        (candidate for candidate in candidates if candidate.requires <= view.core_features),
+    candidates = tuple(candidates)
+    possible = [candidate for candidate in candidates if isinstance(candidate, Candidate)]
+    best = min(
+        (candidate for candidate in possible if candidate.requires <= view.core_features),
         key=lambda candidate: candidate.cost,
-    ).layer
+    )
+    return replace(best.layer, choices=tuple(_choice(view, candidate, best) for candidate in candidates))
+
+
+def _choice(view: OpView, candidate: Candidate | Refusal, best: Candidate) -> KernelChoice:
+    if isinstance(candidate, Refusal):
+        return KernelChoice(candidate.kernel, None, False, candidate.reason)
+    missing = sorted(candidate.requires - view.core_features)
+    if missing:
+        reason = f"the core has no {' and '.join(missing)}"
+    elif candidate is best:
+        reason = "the cheapest"
+    else:
+        reason = f"costs {candidate.cost / best.cost:.1f} times as much"
+    return KernelChoice(candidate.layer.kernel, round(candidate.cost), candidate is best, reason)

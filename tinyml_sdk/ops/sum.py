@@ -11,7 +11,7 @@ from .arithmetic import quantize_multiplier
 from .base import Input, Layer, OpView, Output, Parameters, ParameterValue
 from .broadcast import Broadcast, broadcast_inputs
 from .dsp import DSP
-from .selection import Candidate, choose_kernel
+from .selection import Candidate, Refusal, choose_kernel
 from .sum_dsp import Operand, linear_sum
 
 __all__ = ["sum_layer"]
@@ -25,10 +25,7 @@ def sum_layer(view: OpView, *, subtract: bool) -> Layer:
     view.expect_counts(2)
     input1, input2 = view.activation(0), view.activation(1)
     walk = broadcast_inputs(view, input1, input2, view.output())
-    candidates = [_portable(view, walk, subtract)]
-    if dsp := _dsp(view, walk, subtract):
-        candidates.append(dsp)
-    return choose_kernel(view, candidates)
+    return choose_kernel(view, [_portable(view, walk, subtract), _dsp(view, walk, subtract)])
 
 
 def _portable(view: OpView, walk: Broadcast, subtract: bool) -> Candidate:
@@ -57,10 +54,11 @@ def _portable(view: OpView, walk: Broadcast, subtract: bool) -> Candidate:
     return Candidate(layer, cost=26.0 * view.output().elements + 10.0 * walk.rows)
 
 
-def _dsp(view: OpView, walk: Broadcast, subtract: bool) -> Candidate | None:
+def _dsp(view: OpView, walk: Broadcast, subtract: bool) -> Candidate | Refusal:
     """Four elements at a time, where both inputs move along the rows and a linear function is exact."""
+    kernel = "tinyml_add_dsp"
     if not walk.moves_both:
-        return None
+        return Refusal(kernel, "an input is repeated along the rows")
     function = linear_sum(
         _operand(view.activation(0)),
         _operand(view.activation(1)),
@@ -69,11 +67,11 @@ def _dsp(view: OpView, walk: Broadcast, subtract: bool) -> Candidate | None:
         activation=view.activation_range(view.output()),
     )
     if function is None:
-        return None
+        return Refusal(kernel, "no linear function of the inputs gives TFLM's bytes for all pairs")
     parameters = Parameters("tinyml_add_dsp_params", {"walk": walk.parameters, **vars(function)})
     layer = Layer(
         op=view.op,
-        kernel="tinyml_add_dsp",
+        kernel=kernel,
         header="add_dsp.h",
         arguments=(parameters, Input(0), Input(1), Output()),
         lead=walk.lead,

@@ -34,6 +34,7 @@ SAME_SCALE = frozenset(
 
 _KERNELS = ("convolution", "depthwise", "MatMul", "Conv2D", "conv")  # what Keras calls the operation with a kernel
 _CELL_STATE = 19  # which of an LSTM's inputs it is
+_WITH_KERNEL = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")  # their second input
 _CASTS = ("QUANTIZE", "DEQUANTIZE", "CAST")
 _SMALLEST = 1e-6  # a range below it is as good as empty, and the converter makes up a scale
 
@@ -58,7 +59,7 @@ class RangeCheck:
 def check_integer_only(graph: Graph, names: LayerNames | None = None, activations: Activations = "int8") -> None:
     """Every tensor that is computed is int8, every constant int8 or int32; an LSTM's cell state is int16.
 
-    With int16 activations those are int16 with zero point 0, and constants may also be int16 and int64 (biases).
+    With int16 activations those are int16 with zero point 0, and constants may also be int16 (factors) and int64 (biases); kernels are int8.
 
     Args:
         graph: The converted model.
@@ -106,6 +107,8 @@ def _foreign_dtype(graph: Graph, op: Op, activations: DType) -> DType | None:
         allowed = constants if tensor.is_constant else (activations,)
         if op.name == "UNIDIRECTIONAL_SEQUENCE_LSTM" and index in op.inputs[_CELL_STATE : _CELL_STATE + 1]:
             allowed = (DType.INT16,)
+        if op.name in _WITH_KERNEL and index in op.inputs[1:2]:
+            allowed = (DType.INT8,)
         if tensor.dtype not in allowed:
             return tensor.dtype
     return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..firmware import Inspection
 from ..graph import ABSENT, DType, Graph
-from ..ops import Input, Layer
+from ..ops import Input, KernelChoice, Layer
 from ..plan import MemoryPlan
 
 __all__ = ["LayerFacts", "layer_facts"]
@@ -21,6 +21,7 @@ class LayerFacts:
         kernel: The C function, None where nothing runs because the output already is the input.
         scale, zero_point: None where the output is not quantized per tensor.
         weight_scales: How many scales its weights have: 0 without weights, more than 1 when quantized per channel.
+        choices: The kernels that were considered, where there is more than one.
         weight_bytes: Its constants in flash. An array that several layers read counts for the first of them.
     """
 
@@ -35,6 +36,7 @@ class LayerFacts:
     macs: int
     weight_bytes: int
     kernel: str | None
+    choices: tuple[KernelChoice, ...]
 
 
 def layer_facts(inspection: Inspection) -> tuple[LayerFacts, ...]:
@@ -58,6 +60,7 @@ def _facts(graph: Graph, layer: Layer, plan: MemoryPlan, counted: set[int]) -> L
         macs=layer.macs,
         weight_bytes=_weight_bytes(graph, layer, counted),
         kernel=None if _is_idle(layer, plan) else layer.kernel,
+        choices=layer.choices,
     )
 
 

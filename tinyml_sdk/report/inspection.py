@@ -17,7 +17,7 @@ from ..plan import Fit, MemoryPlan
 from .console import add_column, bytes_of, figure, heading, name_cell, plain_table, share, shorten, significant, sized
 from .facts import LayerFacts, layer_facts
 
-__all__ = ["inspection_json", "inspection_report"]
+__all__ = ["inspection_json", "inspection_report", "kernels_report"]
 
 SCHEMA = 1
 NAME_WIDTH = 18
@@ -162,6 +162,29 @@ def _weights_quantization(facts: LayerFacts) -> str:
     if not facts.weight_scales:
         return ""
     return f"{facts.weight_scales} weight scales" if facts.weight_scales > 1 else "1 weight scale"
+
+
+def kernels_report(inspection: Inspection) -> RenderableType:
+    """Why each layer is computed as it is: the kernels that were considered, the taken one first."""
+    table = plain_table()
+    add_column(table, "#", "right")
+    add_column(table, "operator")
+    add_column(table, "kernel")
+    add_column(table, "estimate", "right")
+    add_column(table, "", gives_way=True)
+    for facts in layer_facts(inspection):
+        if not facts.choices:
+            table.add_row(str(facts.index), Text(facts.op), Text(_kernel(facts)), "-", Text("the only one", "dim"))
+        for row, choice in enumerate(sorted(facts.choices, key=lambda choice: not choice.taken)):
+            table.add_row(
+                str(facts.index) if row == 0 else "",
+                Text(facts.op if row == 0 else ""),
+                Text(choice.kernel.removeprefix("tinyml_"), "" if choice.taken else "dim"),
+                Text("-" if choice.cost is None else figure(choice.cost), "" if choice.taken else "dim"),
+                Text(choice.reason, "dim"),
+            )
+    core = f"for {inspection.board.core}" if inspection.board else "portable: name a --board for those of its core"
+    return Group(heading("Kernels", f"{core}; estimates in instructions"), table)
 
 
 # -- memory -------------------------------------------------------------------------------------------------------
