@@ -15,6 +15,7 @@ from tinyml_sdk.errors import BuildError, MissingToolError
 from tinyml_sdk.flash import choose_way
 from tinyml_sdk.toolchains import get_toolchain, platformio
 from tinyml_sdk.toolchains.platformio import offline_environment
+from tinyml_sdk.toolchains.process import Completed
 
 ROOT = Path(__file__).parents[2]
 PIO = (sys.executable, "-m", "platformio")
@@ -113,3 +114,10 @@ def test_a_board_on_a_port_is_flashed_from_its_project(tmp_path: Path, monkeypat
     esp32 = load_board("esp32dev")
     assert choose_way(esp32, project=tmp_path / "p").tool == "platformio"
     assert choose_way(esp32).tool == "esptool"
+
+
+def test_a_platform_that_cannot_be_downloaded_is_one_clear_error() -> None:
+    """The real PlatformIO says this too, after trying for a minute."""
+    error = platformio.PlatformioToolchain()._failure(Completed("pio run", 1, "", "HTTPClientError: \n"))
+    assert "has to download" in str(error)
+    assert "network" in error.hint

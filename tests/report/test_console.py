@@ -185,6 +185,7 @@ def test_what_is_no_image_gets_no_pictures() -> None:
 def test_boards(capsys: pytest.CaptureFixture[str]) -> None:
     text = text_of(board_table(list_boards()))
     assert any(line.split()[:2] == ["mps2-an386", "cortex-m4"] for line in text.splitlines())
+    assert "…" not in text, "a column is cut off at 80 columns"
     assert "16 KB at 0x20000000" in text_of(board_report(load_board("microbit")))
     assert capsys.readouterr() == ("", ""), "the library prints nothing"
 

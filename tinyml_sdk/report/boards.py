@@ -28,8 +28,8 @@ def board_table(boards: Sequence[Board]) -> Table:
             Text(board.name, "bold"),
             board.core,
             _megahertz(board),
-            sized(board.flash.size),
-            sized(board.ram.size),
+            _rounded(board.flash.size),
+            _rounded(board.ram.size),
             ", ".join(name for name, _ in _emulators(board)) or "-",
         )
     return table
@@ -77,6 +77,12 @@ def board_report(board: Board) -> RenderableType:
 
 def _megahertz(board: Board) -> str:
     return f"{significant(board.clock_hz / 1e6)} MHz"
+
+
+def _rounded(size: int) -> str:
+    """A memory's size in a column: exact ones need not fit there."""
+    unit, name = (1 << 20, "MB") if size >= 1 << 20 else (1 << 10, "KB")
+    return f"{significant(size / unit, 3)} {name}"
 
 
 def _console(board: Board) -> str:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from ..boards.model import Board
-from ..errors import MissingToolError
-from .base import BuildJob, BuildResult, Toolchain, missing_tool, staged_output
+from ..errors import BuildError, MissingToolError
+from .base import BuildJob, BuildResult, Toolchain, last_lines, missing_tool, staged_output
 from .cache import cache_dir
-from .process import run_program
+from .process import Completed, run_program
 from .zig import zig_cache
 
 __all__ = ["PlatformioToolchain", "offline_environment"]
@@ -31,6 +31,8 @@ import SCons.Script
 
 SCons.Script.main()
 """
+
+_OFFLINE = re.compile(r"HTTPClientError|InternetConnectionError|You are not connected to the Internet")
 
 _NO_NETWORK = "http://127.0.0.1:9"
 """The port `discard`: a build that should need no network fails at once where it wants one, instead of hanging."""
@@ -65,6 +67,16 @@ class PlatformioToolchain(Toolchain):
             said = self._run(command, job, environment)
             staged.write_bytes((workspace / "build" / job.board.name / "firmware.elf").read_bytes())
         return BuildResult(job.output, self.name, _version(), _flags(job.board, job), said)
+
+    def _failure(self, done: Completed) -> BuildError:
+        if not _OFFLINE.search(done.stderr + done.stdout):
+            return super()._failure(done)
+        return BuildError(
+            "PlatformIO has to download what this board is built with, and does not reach its registry",
+            hint="connect this machine to the network for the first build; after that PlatformIO needs none",
+            command=done.command_line,
+            output=last_lines(done.stderr),
+        )
 
     def _require(self) -> None:
         if not self.available():
