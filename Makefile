@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A file of tests stays on one of two workers.
+PARALLEL ?= --numprocesses 2 --dist loadfile
 
 .PHONY: demo test test-fast lint benchmark clean
 
@@ -17,8 +19,8 @@ demo: $(VENV)/.demo
 	$(BIN)/tinyml compare out/before.json out/digits.json
 
 test: $(VENV)/.test lint
-	$(BIN)/python -m pytest -m "not slow"
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
+	$(BIN)/python -m pytest -m slow $(PARALLEL)
 
 test-fast: $(VENV)/.test
 	$(BIN)/python -m pytest -m "not slow"

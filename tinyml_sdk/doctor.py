@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import platform
 import sys
 import tempfile
@@ -72,6 +73,8 @@ def diagnose() -> tuple[Finding, ...]:
         ),
         _try("tflite-micro", _reference, "the reference for outputs; without it, the same C on this host"),
         _toolchain("host compiler", get_toolchain("host"), "the reference where tflite-micro is missing"),
+        _try("tensorflow", _tensorflow, "tinyml compress and quantize"),
+        _try("tf-keras", _tf_keras, "LSTM layers, and Keras 2's SavedModel"),
         _toolchain("gnu_arm", get_toolchain("gnu_arm"), "--toolchain gnu_arm"),
         _toolchain("platformio", get_toolchain("platformio"), "--toolchain platformio"),
         _try("qemu", _qemu, "--target qemu"),
@@ -124,6 +127,22 @@ def _counter() -> str:
 
 def _reference() -> str:
     return TflmReference.version()
+
+
+def _tensorflow() -> str:
+    """By its metadata: importing it takes seconds."""
+    return f"{_installed('tensorflow', 'keras')}, Keras {_installed('keras', 'keras')}"
+
+
+def _tf_keras() -> str:
+    return _installed("tf-keras", "rnn")
+
+
+def _installed(package: str, extra: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        raise MissingToolError("not installed", hint=f'pip install "tinyml-sdk[{extra}]"') from None
 
 
 def _qemu() -> str:
