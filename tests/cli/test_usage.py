@@ -42,7 +42,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["--version"], HEAVY),
         (["bench", "--help"], HEAVY - {"pydantic"}),  # which newer versions of typer use themselves
     ],
-    ids=str,
+    ids=["help", "version", "bench"],
 )
 def test_help_imports_nothing_heavy(arguments: list[str], heavy: set[str]) -> None:
     code = f"import sys; from tinyml_sdk.cli import main; main({arguments}); print(*sys.modules, file=sys.stderr)"
