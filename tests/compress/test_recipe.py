@@ -102,6 +102,12 @@ def test_a_recipe_without_stages_is_refused(tmp_path: Path) -> None:
             read(tmp_path, text)
 
 
+def test_a_fault_in_the_only_stage_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r":3: stages.0.ratoi: unknown key") as caught:
+        read(tmp_path, "stages:\n  - stage: prune_filters\n    ratoi: 0.5\n")
+    assert caught.value.hint == "did you mean ratio?"
+
+
 def test_faults_of_a_dictionary_name_the_key() -> None:
     with pytest.raises(InputError, match=r"options: stages.0.prune_filters.ratio: should be less than 1, not 2"):
         parse_recipe({"stages": [{"stage": "prune_filters", "ratio": 2}]}, "options")

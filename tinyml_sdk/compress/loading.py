@@ -11,9 +11,27 @@ from ..quantize.loading import check_keras, read_keras
 from .filters_replay import flattened
 from .weight_layers import cloned
 
-__all__ = ["load_source"]
+__all__ = ["check_source", "load_source"]
 
 _SAVE_HINT = "give a .keras or .h5 file, from model.save('model.keras')"
+
+
+def check_source(model: str | Path | Any) -> None:
+    """Refuse a file that cannot be a model before TensorFlow is imported for it. Raises InputError."""
+    if not isinstance(model, (str, Path)):
+        return
+    path = Path(model)
+    if not path.exists():
+        raise InputError("there is no such file", where=str(path), hint="check the path")
+    if path.is_dir():
+        if not (path / "saved_model.pb").is_file():
+            raise InputError("is a folder without saved_model.pb", where=path.name, hint=_SAVE_HINT)
+        if not (path / "keras_metadata.pb").is_file():
+            raise InputError("is a SavedModel that holds a graph without layers", where=path.name, hint=_SAVE_HINT)
+    elif path.suffix == ".tflite":
+        raise InputError("is converted already", where=path.name, hint="give the Keras model it was made from")
+    elif path.suffix not in (".keras", ".h5", ".hdf5"):
+        raise InputError("is no Keras model", where=path.name, hint=_SAVE_HINT)
 
 
 def load_source(model: str | Path | Any) -> tuple[Any, str]:
@@ -29,28 +47,15 @@ def load_source(model: str | Path | Any) -> tuple[Any, str]:
         name = str(getattr(model, "name", type(model).__name__))
         check_keras(model, name)
         return flattened(cloned(model)), name
+    check_source(model)
     path = Path(model)
-    if not path.exists():
-        raise InputError("there is no such file", where=str(path), hint="check the path")
-    loaded = _from_folder(path) if path.is_dir() else _from_file(path)
+    loaded = _from_folder(path) if path.is_dir() else read_keras(path, path.name)
     check_keras(loaded, path.name)
     return flattened(loaded), path.name
 
 
-def _from_file(path: Path) -> Any:
-    if path.suffix == ".tflite":
-        raise InputError("is converted already", where=path.name, hint="give the Keras model it was made from")
-    if path.suffix not in (".keras", ".h5", ".hdf5"):
-        raise InputError("is no Keras model", where=path.name, hint=_SAVE_HINT)
-    return read_keras(path, path.name)
-
-
 def _from_folder(path: Path) -> Any:
     """A SavedModel of Keras 2 remembers its layers; Keras 3 exports the graph alone."""
-    if not (path / "saved_model.pb").is_file():
-        raise InputError("is a folder without saved_model.pb", where=path.name, hint=_SAVE_HINT)
-    if not (path / "keras_metadata.pb").is_file():
-        raise InputError("is a SavedModel that holds a graph without layers", where=path.name, hint=_SAVE_HINT)
     try:
         import tf_keras
     except ImportError as error:

@@ -12,12 +12,13 @@ import numpy as np
 
 from ..errors import InputError, ModelError
 from ..quantize import QuantizationResult, quantize_model
+from ..quantize.data import check_there
 from ..quantize.loading import read_keras
 from ..quantize.metrics import check_labels, metric_function
 from ..quantize.process import Worker, require_tensorflow
 from .checkpoints import Checkpoints, Progressed, fingerprints
 from .data import Samples, TrainingData, hold_out, load_training_data
-from .loading import load_source
+from .loading import check_source, load_source
 from .quiet import import_tensorflow
 from .recipe import Recipe, load_recipe, parse_recipe
 from .result import CompressionResult, Cost, StageReport
@@ -66,11 +67,17 @@ def compress(
     """
     steps = _checked_recipe(recipe)
     metric_function(steps.metric)
+    check_source(model)
+    for given_data, option in ((data, "data"), (validation, "validation")):
+        if isinstance(given_data, (str, Path)):
+            check_there(given_data, option)
     require_tensorflow()
+    report = progress or _silent
+    report("loading TensorFlow", 0, 1)
     import_tensorflow()
     given, source = load_source(model)
     with Worker() as worker:
-        bench = _Measurement(given, source, steps, worker, progress or _silent)
+        bench = _Measurement(given, source, steps, worker, report)
         training, judged, held_out = bench.samples(data, validation)
         workshop = _workshop(given, steps, training, judged, bench.progress)
         progressed, quantized = _run(workshop, bench, None if work is None else Path(work))

@@ -280,7 +280,7 @@ class Recipe(_Strict):
         metric: What is reported of the float and of the int8 model.
     """
 
-    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    stages: tuple[Stage, ...]
     training: Training = Training()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     deterministic: bool = False
@@ -289,6 +289,8 @@ class Recipe(_Strict):
 
     @model_validator(mode="after")
     def _order(self) -> Recipe:
+        if not self.stages:
+            raise _conflict("stages", "there are none")
         kinds = [stage.stage for stage in self.stages]
         for place, kind in enumerate(kinds[:-1]):
             if kind == "quantize":
