@@ -25,6 +25,7 @@ LAYERS = (  # from the bottom; parts of one row do not know each other
     ("compress", "port_doctor"),
     ("report",),
     ("cli",),
+    ("pytest_plugin",),
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.name != "__init__.py")

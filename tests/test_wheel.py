@@ -40,6 +40,13 @@ def test_wheel_carries_templates_and_boards(wheel):
     assert not [name for name in names if name.startswith(("tests/", "examples/", "benchmarks/"))]
 
 
+def test_wheel_registers_the_command_and_the_pytest_plugin(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("/entry_points.txt")]
+        lines = archive.read(name).decode().splitlines()
+    assert {"tinyml = tinyml_sdk.cli:main", "tinyml = tinyml_sdk.pytest_plugin"} <= set(lines)
+
+
 def test_bench_from_an_empty_environment(wheel, tmp_path):
     require_tool("ziglang")
     require_tool("unicorn")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from ..errors import MismatchError
 from .options import (
     BoardOption,
     JsonOption,
@@ -22,7 +21,6 @@ from .output import STDOUT, check_destination, emit, note, show, write_text
 from .progress import StageProgress
 
 if TYPE_CHECKING:
-    from ..bench.result import BenchResult
     from ..bench.samples import Samples
     from ..codegen import Optimize
 
@@ -66,6 +64,7 @@ def bench(
     TensorFlow Lite Micro's. Exits 1 when one differs.
     """
     from ..bench.benchmark import benchmark
+    from ..bench.gate import check_bit_exact
     from ..report.measurement import measurement_line, measurement_report
     from ..report.samples import samples_report
 
@@ -106,20 +105,4 @@ def bench(
         for what, path in (("project", project_dir), ("result", json)):
             if path is not None and path != STDOUT:
                 note(f"{what}: {path}")
-    if not result.check.bit_exact:
-        raise _mismatch(result)
-
-
-def _mismatch(result: BenchResult) -> MismatchError:
-    """Names the first layer that goes wrong, where that could be told."""
-    check = result.check
-    first = ""
-    if check.first_divergent_layer is not None:
-        layer = result.layers[check.first_divergent_layer]
-        first = f", first in layer {layer.index} ({layer.op})"
-    return MismatchError(
-        f"{check.differing:,} output elements over {check.inputs:,} inputs differ from {check.reference}'s, "
-        f"by at most {check.max_abs_diff:,}{first}",
-        where=result.model.file,
-        hint="this is a bug: try the other --toolchain to tell the compiler from the kernels, and report the model",
-    )
+    check_bit_exact(result)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import RegressionError
+from ..errors import InputError, RegressionError
 from .options import JsonOption
 from .output import STDOUT, check_destination, show, write_text
 
@@ -15,14 +15,12 @@ __all__ = ["compare"]
 
 
 def _percentage(text: str) -> float:
-    """`2%`, or `2`, as 0.02."""
+    from ..bench.gate import parse_percentage
+
     try:
-        value = float(text.strip().removesuffix("%"))
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1000:
-        raise typer.BadParameter(f"{text!r} is not a percentage such as 2%")
-    return value / 100
+        return parse_percentage(text)
+    except InputError as error:
+        raise typer.BadParameter(error.message) from error
 
 
 def compare(
@@ -44,6 +42,7 @@ def compare(
     than 1 % of an inference is allowed to grow as if it had 1 %.
     """
     from ..bench.comparison import compare_results, load_result
+    from ..bench.gate import check_growth
     from ..report.comparison import comparison_json, comparison_report
 
     check_destination(json)
@@ -57,10 +56,4 @@ def compare(
         return
     if not comparison.new.check.bit_exact:
         raise RegressionError("the outputs are not bit exact", where=str(new), hint="run `tinyml bench` to see where")
-    if regressions:
-        grown = "; ".join(f"{cost.name} {cost.old:,} -> {cost.new:,} ({cost.growth:+.1%})" for cost in regressions)
-        raise RegressionError(
-            f"grew by more than {100 * max_regression:g} %: {grown}",
-            where=str(new),
-            hint="find the change with `git bisect`, or accept it by keeping the new result as the baseline",
-        )
+    check_growth(comparison, max_regression, where=str(new))
