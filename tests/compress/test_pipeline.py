@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import numpy as np
 import pytest
 from support.tools import require_tool
 
-from tinyml_sdk import compress_model
+from tinyml_sdk import benchmark, compress_model
 from tinyml_sdk.compress import CompressionResult
 from tinyml_sdk.compress.checkpoints import Checkpoints
 from tinyml_sdk.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = ROOT / "examples" / "digits"
+CORPUS = Path(os.environ.get("TINYML_CORPUS", ROOT.parent / "shared" / "models")) / "keras"
 TRAIN, TEST = DIGITS / "digits_train.npz", DIGITS / "digits_test.npz"
 
 pytestmark = pytest.mark.slow
@@ -221,6 +223,26 @@ def test_bad_input_is_one_error(change: dict[str, Any], message: str) -> None:
         compress_model(model, arguments["data"], arguments["recipe"], validation=arguments["data"])
     assert message in str(caught.value)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(("name", "shape", "classes"), [("ic", (32, 32, 3), 10), ("vww", (96, 96, 3), 2)])
+def test_published_keras_2_files_by_half(tmp_path: Path, name: str, shape: tuple[int, ...], classes: int) -> None:
+    """Loaded, pruned, quantized on noise, and on the board every byte is right."""
+    path = CORPUS / f"mlperf_tiny_{name}.h5"
+    if not path.exists():
+        pytest.skip(f"no corpus at {CORPUS}")
+    require_tool("unicorn")
+    require_tool("ziglang")
+    rng = np.random.default_rng(0)
+    noise = rng.random((40, *shape), np.float32), rng.integers(0, classes, 40)
+    recipe = {
+        "stages": [{"stage": "prune_filters", "ratio": 0.5, "fine_tune": None}, {"stage": "quantize", "samples": 12}]
+    }
+    result = compress_model(path, noise, recipe, validation=noise)
+    first, last = (stage.cost for stage in result.stages)
+    assert last.parameters < 0.3 * first.parameters
+    (tmp_path / "half.tflite").write_bytes(result.quantized.content)
+    assert benchmark(tmp_path / "half.tflite", board="mps2-an386").check.bit_exact
 
 
 def test_models_that_cannot_be_followed_are_refused_before_training() -> None:
