@@ -3,7 +3,7 @@
     python benchmarks/compression.py [--only digits gesture] [--seeds 0 1 2] [--json FILE]
 
 For each seed the example's network is trained anew, every recipe below starts from it, and what comes out runs in the
-emulator as `tinyml bench` has it. Needs all extras; takes about an hour on two cores, and goes on where it was
+emulator as `tinyml bench` has it. Needs all extras; takes about half an hour on two cores, and goes on where it was
 interrupted (in out/compression).
 """
 
