@@ -16,12 +16,13 @@ from tinyml_sdk.bench.reference import open_reference
 
 pytestmark = [without_corpus, pytest.mark.slow]
 
-# Multiply-accumulates; TFLM's instructions with its reference kernels on a Cortex-M4 (DESIGN.md of the project).
+# Multiply-accumulates that are executed (vww's file has 7,489,664, half of them for channels that are always the same);
+# TFLM's instructions with its reference kernels on a Cortex-M4 (DESIGN.md of the project).
 FACTS = {
     "mlperf_tiny/kws": (2_656_768, 43_000_000),
     "mlperf_tiny/ad": (264_192, 1_950_000),
     "mlperf_tiny/ic": (12_501_632, 107_000_000),
-    "mlperf_tiny/vww": (7_489_664, 100_000_000),
+    "mlperf_tiny/vww": (3_766_476, 100_000_000),
 }
 
 
@@ -61,6 +62,9 @@ def test_every_layer_equals_tflm(model):
             wanted = tflm.intermediates(arrays, computed)
             got = ours.intermediates(arrays, computed)
             for index, a, b in zip(computed, wanted, got, strict=True):
+                kept = inspection.graph.tensors[index].channels
+                if kept is not None:
+                    a = a[..., list(kept)]  # noqa: PLW2901
                 np.testing.assert_array_equal(a, b, err_msg=f"tensor {index}")
 
 

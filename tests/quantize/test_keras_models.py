@@ -190,7 +190,9 @@ def test_files_of_keras_2(name: str, shape: tuple[int, ...], parameters: int, ma
         pytest.skip(f"no corpus at {CORPUS}")
     result = quantize_model(path, np.random.default_rng(0).random((12, *shape), np.float32))
     assert_int8(result)
-    assert (result.parameters, result.macs) == (parameters, macs)
+    assert result.parameters == parameters
+    # On noise many channels are quantized to a constant, and those are not computed.
+    assert 0.4 * macs < result.macs <= macs
     assert result.ranges.exact >= 2 * result.ranges.tied
     if TflmReference.available():
         assert all(layer.snr_db > 5 for layer in result.layers)
