@@ -173,6 +173,22 @@ def test_tf_data_and_models_in_memory() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
+def test_a_saved_model_of_keras_2(tmp_path: Path) -> None:
+    """It remembers its layers; what Keras 3 exports does not."""
+    require_tool("tf_keras")
+    import tf_keras
+
+    layers = tf_keras.layers
+    model = tf_keras.Sequential([tf_keras.Input((4,)), layers.Dense(8, name="hidden"), layers.Dense(3, name="out")])
+    model.save(tmp_path / "saved", save_format="tf")
+    recipe = {"stages": [{"stage": "prune_filters", "ratio": 0.5, "fine_tune": None}]}
+    result = compress_model(tmp_path / "saved", (X, Y), recipe)
+    assert result.model.get_layer("hidden").units == 4
+    small_model().export(tmp_path / "exported", verbose=False)
+    with pytest.raises(InputError, match="a graph without layers"):
+        compress_model(tmp_path / "exported", (X, Y), recipe)
+
+
 def test_an_autoencoder_by_mean_squared_error() -> None:
     import keras
     from keras import layers
