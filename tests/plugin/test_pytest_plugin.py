@@ -22,6 +22,7 @@ def repository(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> py
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.delenv("CI", raising=False)  # with it, pytest's summary says each error a second time
     pytester.plugins = ["tinyml_sdk.pytest_plugin"]
     shutil.copy(DIGITS, pytester.path / "digits.tflite")
     return pytester
