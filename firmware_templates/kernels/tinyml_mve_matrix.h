@@ -1,0 +1,322 @@
+/* Matrix products for cores with MVE: what convolutions and fully connected layers share once their
+ * inputs lie one after the other.
+ *
+ * VMLADAVA multiplies 16 bytes by 16 others and adds all products to one even register, of which
+ * there are eight. So either two pixels are multiplied with four channels at a time, which takes 14
+ * instructions for 128 products, or a single row with eight, which takes 17.
+ *
+ * A stream of weights has, for each block of four (a row: eight) channels, their biases, in which
+ * the sums start, then for every 16 inputs a vector of weights for each channel. The input's zero
+ * point is folded into the bias; weights beyond the depth are 0, so that it does not matter what is
+ * read there. Channels come in groups of eight, the even ones first, as that is how two vectors of
+ * sums become one of 16 bit lanes; of a last group, no more than four are a block by themselves in
+ * plain order. tinyml_sdk/ops/mve.py writes all of it.
+ */
+#ifndef TINYML_MVE_MATRIX_H
+#define TINYML_MVE_MATRIX_H
+
+#include <stddef.h>
+
+#include "tinyml_mve.h"
+#include "tinyml_requantize.h"
+
+/* How a layer's sums become outputs; the host proves which form is exact. */
+enum {
+  TINYML_MVE_CLAMPED, /* the activation is [zero point, 127] with zero point -128: ReLU */
+  TINYML_MVE_SIGNED,  /* no activation: [-128, 127]; all scales shift to the right */
+  TINYML_MVE_GENERAL  /* anything else */
+};
+
+/* Channels whose sums are kept until they become outputs. */
+#define TINYML_MVE_PAIR_CHANNELS 64
+#define TINYML_MVE_ROW_CHANNELS 32
+
+typedef struct tinyml_mve_job tinyml_mve_job;
+
+/* One layer's, literal. */
+typedef struct {
+  int32_t steps; /* vectors of inputs */
+  int32_t channels;
+  int32_t scale_step; /* 8; 0 where one multiplier and shift, eight times, serve all channels */
+  tinyml_requantization output;
+  /* tinyml_mve_pair_… or tinyml_mve_row_…: writes all channels of two pixels, or of the first. */
+  void (*multiply)(const tinyml_mve_job *job, const int8_t *input0, const int8_t *input1,
+                   int8_t *output0, int8_t *output1);
+} tinyml_mve_matrix;
+
+/* What all products of a layer are given. */
+struct tinyml_mve_job {
+  const tinyml_mve_matrix *matrix;
+  const int8_t *weights;
+  const int32_t *multiplier; /* in the order of the sums */
+  const int8_t *shift;
+  int32_t *sums; /* for TINYML_MVE_PAIR_CHANNELS or TINYML_MVE_ROW_CHANNELS */
+};
+
+/* -- sums of products -------------------------------------------------------------------------- */
+
+typedef struct {
+  const int8_t *input0;
+  const int8_t *input1;
+  int32_t first_steps; /* of the loop's first turn: steps % 4 */
+  const int8_t *weights_end;
+  const int8_t *weights;
+  int32_t *sums;
+  const int8_t *input0_end;
+} tinyml_mve_dot;
+
+#if TINYML_HAS_MVE
+
+#define TINYML_MVE_CLOBBERS "r0", "r1", "r2", "r3", "r12", "q0", "q1", "q2", "q3", "cc", "memory"
+
+/* Two pixels (r3 and r5) x four channels (r1): sums in r0 to r6 and r8 to lr. Four steps a turn, of
+ * 56 bytes each; the first turn enters at step r7, steps % 4. For each block of channels, sums[0 to
+ * 3] are the first pixel's and sums[4 to 7] the second's. */
+TINYML_NAKED void tinyml_mve_dot_2x4(const tinyml_mve_dot *d TINYML_UNUSED) {
+  __asm__ volatile("push {r4-r11, lr}\n"
+                   "ldm r0, {r3-r8, r11}\n"
+                   "push {r3-r6}\n"
+                   "mov r1, r7\n"
+                   "mov r9, r8\n"
+                   "1:\n"
+                   "ldm r1, {r0, r2, r4, r6}\n"
+                   "ldm r1!, {r8, r10, r12, lr}\n"
+                   "ldm sp, {r3, r5, r7}\n"
+                   "tbb [pc, r7]\n"
+                   ".byte 2, 86, 58, 30\n"
+                   "2:\n"
+                   ".rept 4\n"
+                   "vldrb.8 q0, [r3], #16\n"
+                   "vldrb.8 q1, [r5], #16\n"
+                   "vldrb.8 q2, [r1], #16\n"
+                   "vmladava.s8 r0, q0, q2\n"
+                   "vmladava.s8 r8, q1, q2\n"
+                   "vldrb.8 q3, [r1], #16\n"
+                   "vmladava.s8 r2, q0, q3\n"
+                   "vmladava.s8 r10, q1, q3\n"
+                   "vldrb.8 q2, [r1], #16\n"
+                   "vmladava.s8 r4, q0, q2\n"
+                   "vmladava.s8 r12, q1, q2\n"
+                   "vldrb.8 q3, [r1], #16\n"
+                   "vmladava.s8 r6, q0, q3\n"
+                   "vmladava.s8 lr, q1, q3\n"
+                   ".endr\n"
+                   "cmp r3, r11\n"
+                   "bne.w 2b\n"
+                   "stm r9!, {r0, r2, r4, r6, r8, r10, r12, lr}\n"
+                   "ldr r7, [sp, #12]\n"
+                   "cmp r1, r7\n"
+                   "bne.w 1b\n"
+                   "add sp, #16\n"
+                   "pop {r4-r11, pc}\n" ::
+                       : TINYML_MVE_CLOBBERS);
+}
+
+/* One row x eight channels: 68 bytes a step. For each block, sums[0 to 7]. */
+TINYML_NAKED void tinyml_mve_dot_1x8(const tinyml_mve_dot *d TINYML_UNUSED) {
+  __asm__ volatile(".macro tinyml_two_channels a, b\n"
+                   "vldrb.8 q1, [r1], #16\n"
+                   "vmladava.s8 \\a, q0, q1\n"
+                   "vldrb.8 q2, [r1], #16\n"
+                   "vmladava.s8 \\b, q0, q2\n"
+                   ".endm\n"
+                   "push {r4-r11, lr}\n"
+                   "ldm r0, {r3-r8, r11}\n"
+                   "push {r3-r6}\n"
+                   "mov r1, r7\n"
+                   "mov r9, r8\n"
+                   "1:\n"
+                   "ldm r1!, {r0, r2, r4, r6, r8, r10, r12, lr}\n"
+                   "ldm sp, {r3, r5, r7}\n"
+                   "tbb [pc, r7]\n"
+                   ".byte 2, 104, 70, 36\n"
+                   "2:\n"
+                   ".rept 4\n"
+                   "vldrb.8 q0, [r3], #16\n"
+                   "tinyml_two_channels r0, r2\n"
+                   "tinyml_two_channels r4, r6\n"
+                   "tinyml_two_channels r8, r10\n"
+                   "tinyml_two_channels r12, lr\n"
+                   ".endr\n"
+                   "cmp r3, r11\n"
+                   "bne.w 2b\n"
+                   "stm r9!, {r0, r2, r4, r6, r8, r10, r12, lr}\n"
+                   "ldr r7, [sp, #12]\n"
+                   "cmp r1, r7\n"
+                   "bne.w 1b\n"
+                   "add sp, #16\n"
+                   "pop {r4-r11, pc}\n"
+                   ".purgem tinyml_two_channels\n" ::
+                       : TINYML_MVE_CLOBBERS);
+}
+
+#else
+
+/* What the assembler does, for two pixels x four channels and for one x eight. */
+TINYML_INLINE void tinyml_mve_dot_c(const tinyml_mve_dot *d, int32_t pixels, int32_t block) {
+  const int32_t depth = (int32_t)(d->input0_end - d->input0);
+  const int8_t *const inputs[2] = {d->input0, d->input1};
+  int32_t *sums = d->sums;
+  for (const int8_t *weights = d->weights; weights != d->weights_end;) {
+    for (int32_t i = 0; i < 8; ++i) {
+      const int8_t *input = inputs[i / block % pixels];
+      const int8_t *channel = weights + 4 * block + TINYML_VECTOR * (i % block);
+      int32_t sum;
+      __builtin_memcpy(&sum, weights + 4 * (i % block), sizeof sum);
+      for (int32_t k = 0; k < depth; ++k) {
+        sum += input[k] * channel[k / TINYML_VECTOR * TINYML_VECTOR * block + k % TINYML_VECTOR];
+      }
+      *sums++ = sum;
+    }
+    weights += block * (4 + depth);
+  }
+}
+
+TINYML_SHARED void tinyml_mve_dot_2x4(const tinyml_mve_dot *d) {
+  tinyml_mve_dot_c(d, 2, 4);
+}
+
+TINYML_SHARED void tinyml_mve_dot_1x8(const tinyml_mve_dot *d) {
+  tinyml_mve_dot_c(d, 1, 8);
+}
+
+#endif
+
+/* -- from sums to outputs ---------------------------------------------------------------------- */
+
+/* Four channels' multipliers and shifts. */
+typedef struct {
+  tinyml_int32x4 multiplier;
+  tinyml_int32x4 shift;
+} tinyml_mve_scale;
+
+TINYML_INLINE tinyml_mve_scale tinyml_mve_load_scale(const int32_t *multiplier,
+                                                     const int8_t *shift) {
+  const tinyml_mve_scale scale = {tinyml_load_int32x4(multiplier), tinyml_load_widened(shift)};
+  return scale;
+}
+
+/* Scaled as by tinyml_scale. VQRDMULH is TFLM's first rounding. VRSHL rounds ties up, where the
+ * second has them away from zero: one less below zero puts that right, unless nothing is shifted.
+ * Where all below zero is clamped it makes no difference. */
+TINYML_INLINE tinyml_int32x4 tinyml_mve_rescale(int32_t form, tinyml_int32x4 sums,
+                                                tinyml_mve_scale scale) {
+  tinyml_int32x4 right = scale.shift;
+  if (form == TINYML_MVE_GENERAL) {
+    const tinyml_int32x4 zero = tinyml_all_int32x4(0);
+    sums = tinyml_shift_left(sums, tinyml_max_int32x4(scale.shift, zero));
+    right = tinyml_min_int32x4(scale.shift, zero);
+  }
+  tinyml_int32x4 value = tinyml_multiply_high(sums, scale.multiplier);
+  if (form == TINYML_MVE_SIGNED) {
+    value = tinyml_add_int32x4(value, tinyml_sign(value));
+  } else if (form == TINYML_MVE_GENERAL) {
+    value = tinyml_add_int32x4(value, tinyml_sign(tinyml_and(value, right)));
+  }
+  return tinyml_shift_right_rounded(value, right);
+}
+
+/* Eight channels from the sums of the even ones and those of the odd ones; outputs are the low
+ * bytes. */
+TINYML_INLINE tinyml_int16x8 tinyml_mve_outputs(int32_t form, tinyml_requantization p,
+                                                tinyml_int32x4 even, tinyml_mve_scale even_scale,
+                                                tinyml_int32x4 odd, tinyml_mve_scale odd_scale) {
+  const tinyml_int16x8 scaled =
+      tinyml_add_saturated(tinyml_narrow_int32x4(tinyml_mve_rescale(form, even, even_scale),
+                                                 tinyml_mve_rescale(form, odd, odd_scale)),
+                           p.output_zero_point);
+  return form == TINYML_MVE_GENERAL
+             ? tinyml_clamp_int16x8(scaled, p.activation_min, p.activation_max)
+             : tinyml_saturate_low_bytes(scaled);
+}
+
+/* Some channels of two pixels, or of one where `pixels` says so. The sums of a block of four lie
+ * `pixels` x 4 apart. */
+TINYML_INLINE void tinyml_mve_finish(int32_t form, const tinyml_mve_job *job, int32_t pixels,
+                                     const int32_t *multiplier, const int8_t *shift, int32_t left,
+                                     int8_t *output0, int8_t *output1) {
+  const tinyml_requantization p = job->matrix->output;
+  const int32_t scale_step = job->matrix->scale_step;
+  const int32_t *sums = job->sums;
+  for (; left > 4; left -= 8) {
+    const tinyml_mve_scale even = tinyml_mve_load_scale(multiplier, shift);
+    const tinyml_mve_scale odd = tinyml_mve_load_scale(multiplier + 4, shift + 4);
+    const int32_t *odd_sums = sums + 4 * pixels;
+    tinyml_store_first_of_8(output0,
+                            tinyml_mve_outputs(form, p, tinyml_load_int32x4(sums), even,
+                                               tinyml_load_int32x4(odd_sums), odd),
+                            left);
+    output0 += 8;
+    if (pixels == 2) {
+      tinyml_store_first_of_8(output1,
+                              tinyml_mve_outputs(form, p, tinyml_load_int32x4(sums + 4), even,
+                                                 tinyml_load_int32x4(odd_sums + 4), odd),
+                              left);
+      output1 += 8;
+    }
+    sums += 8 * pixels;
+    multiplier += scale_step;
+    shift += scale_step;
+  }
+  if (left > 0) {
+    const tinyml_mve_scale scale = tinyml_mve_load_scale(multiplier, shift);
+    for (int32_t pixel = 0; pixel < pixels; ++pixel) {
+      const tinyml_int32x4 last = tinyml_load_int32x4(sums + 4 * pixel);
+      tinyml_store_first_of_4(pixel == 0 ? output0 : output1,
+                              tinyml_mve_outputs(form, p, last, scale, last, scale), left);
+    }
+  }
+}
+
+/* -- both -------------------------------------------------------------------------------------- */
+
+TINYML_INLINE void tinyml_mve_multiply(int32_t form, int32_t pixels, const tinyml_mve_job *job,
+                                       const int8_t *input0, const int8_t *input1, int8_t *output0,
+                                       int8_t *output1) {
+  const tinyml_mve_matrix *m = job->matrix;
+  const int32_t part = pixels == 2 ? TINYML_MVE_PAIR_CHANNELS : TINYML_MVE_ROW_CHANNELS;
+  const int32_t block = 8 / pixels;
+  const int32_t *multiplier = job->multiplier;
+  const int8_t *shift = job->shift;
+  tinyml_mve_dot dot = {
+      .input0 = input0,
+      .input1 = input1,
+      .first_steps = m->steps % 4,
+      .weights_end = job->weights,
+      .sums = job->sums,
+      .input0_end = input0 + TINYML_VECTOR * m->steps,
+  };
+  for (int32_t left = m->channels; left > 0; left -= part) {
+    const int32_t count = tinyml_min(left, part);
+    dot.weights = dot.weights_end;
+    dot.weights_end += (count + block - 1) / block * block * (4 + TINYML_VECTOR * m->steps);
+    if (pixels == 2) {
+      tinyml_mve_dot_2x4(&dot);
+    } else {
+      tinyml_mve_dot_1x8(&dot);
+    }
+    tinyml_mve_finish(form, job, pixels, multiplier, shift, count, output0, output1);
+    multiplier += part / 8 * m->scale_step;
+    shift += part / 8 * m->scale_step;
+    output0 += part;
+    output1 += part;
+  }
+}
+
+#define TINYML_MVE_MULTIPLY(name, form)                                                            \
+  TINYML_SHARED void tinyml_mve_pair_##name(const tinyml_mve_job *job, const int8_t *input0,       \
+                                            const int8_t *input1, int8_t *output0,                 \
+                                            int8_t *output1) {                                     \
+    tinyml_mve_multiply(form, 2, job, input0, input1, output0, output1);                           \
+  }                                                                                                \
+  TINYML_SHARED void tinyml_mve_row_##name(const tinyml_mve_job *job, const int8_t *input0,        \
+                                           const int8_t *input1, int8_t *output0,                  \
+                                           int8_t *output1) {                                      \
+    tinyml_mve_multiply(form, 1, job, input0, input1, output0, output1);                           \
+  }
+
+TINYML_MVE_MULTIPLY(clamped, TINYML_MVE_CLAMPED)
+TINYML_MVE_MULTIPLY(signed, TINYML_MVE_SIGNED)
+TINYML_MVE_MULTIPLY(general, TINYML_MVE_GENERAL)
+
+#endif
