@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..graph import Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters
 from .conv_2d import dsp_convolution
+from .conv_2d_mve import mve_convolution
 from .depthwise_dsp import dsp_depthwise
 from .overlap import window_lead
 from .selection import Candidate, Refusal, choose_kernel
@@ -73,6 +74,7 @@ class DepthwiseConv2D(Operator):
         ]
         if input_.shape[3] == 1:
             candidates.append(dsp_convolution(view, window, weights, scales=scales))
+            candidates.append(mve_convolution(view, window, constants))
         return choose_kernel(view, candidates)
 
     def _depth_multiplier(self, view: OpView, input_: Tensor, filter_: Tensor) -> int:

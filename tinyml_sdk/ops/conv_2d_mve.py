@@ -1,0 +1,51 @@
+"""CONV_2D for cores with MVE; also a depthwise convolution of a single input channel, which is the same."""
+
+from __future__ import annotations
+
+from .base import Input, Layer, OpView, Output, Parameters, Scratch
+from .mve import MVE, VECTOR, mve_constants, mve_cost
+from .overlap import gathered_window_lead
+from .selection import Candidate
+from .weights import FilterConstants
+from .window import Window
+
+__all__ = ["mve_convolution"]
+
+
+def mve_convolution(view: OpView, window: Window, constants: FilterConstants) -> Candidate:
+    """Two output pixels at a time, gathered in scratch before they are written.
+
+    Args:
+        view: The op, not in groups.
+        window: Its geometry.
+        constants: Weights as (output channels, products in the order of rows, columns and input channels), the input's
+            zero point in the bias.
+    """
+    input_, output = view.activation(0), view.output()
+    channels, depth = len(constants.weights.values), input_.shape[3]
+    # Neighbouring taps lie one after the other in memory unless dilated.
+    run_taps = window.filter_width if window.dilation_width == 1 else 1
+    runs = window.filter_height * window.filter_width // run_taps
+    mve = mve_constants(constants, shape="pair")
+    parameters = Parameters(
+        "tinyml_conv_2d_mve_params",
+        {
+            "window": window.parameters,
+            "input_channels": depth,
+            "input_zero_point": input_.zero_point,
+            "run_taps": run_taps,
+            "sums": mve.sum_bytes,
+            "matrix": mve.matrix,
+        },
+    )
+    layer = Layer(
+        op=view.op,
+        kernel="tinyml_conv_2d_mve",
+        header="conv_2d_mve.h",
+        arguments=(parameters, Input(0), *mve.arguments, Output(), Scratch()),
+        macs=output.elements * runs * run_taps * depth,
+        lead=(gathered_window_lead(window, input_channels=depth, output_channels=channels),),
+        scratch_bytes=mve.sum_bytes + 2 * mve.depth,
+    )
+    gathering = 2 * (15 + runs * (12 + 3 * -(-run_taps * depth // VECTOR)))
+    return Candidate(layer, mve_cost(mve, output.elements // channels, gathering=gathering), MVE)
