@@ -20,13 +20,6 @@
 #include "tinyml_mve.h"
 #include "tinyml_requantize.h"
 
-/* How a layer's sums become outputs; the host proves which form is exact. */
-enum {
-  TINYML_MVE_CLAMPED, /* the activation is [zero point, 127] with zero point -128: ReLU */
-  TINYML_MVE_SIGNED,  /* no activation: [-128, 127]; all scales shift to the right */
-  TINYML_MVE_GENERAL  /* anything else */
-};
-
 /* Channels whose sums are kept until they become outputs. */
 #define TINYML_MVE_PAIR_CHANNELS 64
 #define TINYML_MVE_ROW_CHANNELS 32

@@ -27,7 +27,7 @@ from .tflm import run_tflm
 Array = npt.NDArray[Any]
 
 
-CORES_WITH_KERNELS = (None, CORES["cortex-m4"])
+CORES_WITH_KERNELS = (None, CORES["cortex-m4"], CORES["cortex-m55"])
 """Kernels differ by the core's features; all of them run on this machine, through their twins in portable C."""
 
 

@@ -10,6 +10,7 @@ from .base import Input, Layer, Operator, OpView, Output, Parameters
 from .conv_2d import dsp_convolution
 from .conv_2d_mve import mve_convolution
 from .depthwise_dsp import dsp_depthwise
+from .depthwise_mve import mve_depthwise
 from .overlap import window_lead
 from .selection import Candidate, Refusal, choose_kernel
 from .weights import filter_constants, product_scales, read_filter
@@ -71,6 +72,7 @@ class DepthwiseConv2D(Operator):
         candidates: list[Candidate | Refusal] = [
             Candidate(portable, cost=portable.macs * _PORTABLE_COST),
             dsp_depthwise(view, window, constants, input_, portable),
+            mve_depthwise(view, window, constants, input_, portable),
         ]
         if input_.shape[3] == 1:
             candidates.append(dsp_convolution(view, window, weights, scales=scales))
