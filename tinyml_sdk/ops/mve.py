@@ -138,9 +138,7 @@ def _order(count: int, block: int) -> npt.NDArray[np.intp]:
     return np.array(order)
 
 
-def _stream(
-    constants: FilterConstants, order: npt.NDArray[np.intp], depth: int, block: int
-) -> npt.NDArray[np.int32]:
+def _stream(constants: FilterConstants, order: npt.NDArray[np.intp], depth: int, block: int) -> npt.NDArray[np.int32]:
     """For each block of channels the biases, then for every vector of inputs one of weights for each channel."""
     weights = constants.weights.values.astype(np.int8)
     weights = np.pad(weights, ((0, 1), (0, depth - weights.shape[1])))[order]
