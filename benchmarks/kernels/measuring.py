@@ -1,0 +1,155 @@
+"""A model built with some kernels, run in the builtin emulator, compared with TensorFlow Lite Micro and counted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tinyml_sdk import Inspection, inspect_model
+from tinyml_sdk.bench.check import compare_outputs
+from tinyml_sdk.bench.inputs import check_inputs
+from tinyml_sdk.bench.reference import open_reference
+from tinyml_sdk.bench.session import Measurement, first_divergent_layer, measure
+from tinyml_sdk.codegen import BUILD_FOLDER, generate_model, generate_project, write_folder
+from tinyml_sdk.ops import Layer
+from tinyml_sdk.plan import plan_memory
+from tinyml_sdk.targets import open_target
+from tinyml_sdk.toolchains import BuildJob, get_toolchain
+
+from .cmsis_nn import DEFINES, GLUE, INCLUDE_DIRS, cmsis_nn_layers, cmsis_nn_sources
+
+__all__ = ["Counted", "LayerCount", "Setting", "measure_cmsis_nn", "measure_ours"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What both sides have in common."""
+
+    board: str = "mps2-an386"
+    toolchain: str = "zig"
+
+
+@dataclass(frozen=True)
+class LayerCount:
+    """One layer: its kernel, multiply-accumulates and instructions of an inference."""
+
+    index: int
+    op: str
+    kernel: str
+    shape: str
+    macs: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What one inference costs with some kernels.
+
+    Attributes:
+        total: Instructions around one invoke, the median over eight inputs.
+        arena: Bytes.
+        equal: Whether every output byte over eight inputs, and every layer's output for one of them, is TFLM's.
+        differs_at: The first layer whose output is not, where that is known.
+    """
+
+    kernels: str
+    total: int
+    arena: int
+    equal: bool
+    differs_at: int | None
+    layers: tuple[LayerCount, ...]
+
+
+def measure_ours(model: Path, setting: Setting) -> Counted:
+    """With the kernels that `tinyml bench` takes."""
+    inspection = inspect_model(model, setting.board)
+    return _measure("ours", model, inspection, setting, {}, ())
+
+
+def measure_cmsis_nn(model: Path, setting: Setting, flags: Sequence[str]) -> Counted:
+    """With CMSIS-NN's, on the same layers: those of the file without its constant channels, as ours are.
+
+    Args:
+        flags: The optimization that its library is compiled with, such as `-O3`.
+    """
+    inspection = inspect_model(model, setting.board)
+    assert inspection.board is not None
+    dsp = inspection.board.core_spec.has("dsp")
+    layers = cmsis_nn_layers(inspection.graph, inspection.layers, dsp=dsp)
+    theirs = replace(inspection, layers=layers, plan=plan_memory(inspection.graph, layers))
+    return _measure(f"CMSIS-NN {' '.join(flags)}", model, theirs, setting, cmsis_nn_sources(), flags)
+
+
+def _measure(
+    name: str,
+    model: Path,
+    inspection: Inspection,
+    setting: Setting,
+    library: Mapping[str, str],
+    flags: Sequence[str],
+) -> Counted:
+    samples = check_inputs(inspection.graph.input_tensors)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "p"
+        elf = _build(inspection, folder, setting, library, flags)
+        assert inspection.board is not None
+        target = stack.enter_context(open_target("builtin", inspection.board))
+        reference = open_reference(model, inspection, stack)
+        measured = measure(target, elf, inspection.graph, inspection.board, samples, len(samples), _silent)
+        check = compare_outputs(reference.name, reference.run(samples), measured.outputs)
+        differs_at = first_divergent_layer(target, elf, inspection, reference, samples[0])
+        return Counted(
+            kernels=name,
+            total=sorted(measured.counts)[len(measured.counts) // 2],
+            arena=inspection.plan.arena_bytes,
+            equal=check.bit_exact and differs_at is None,
+            differs_at=differs_at,
+            layers=_layers(inspection, measured),
+        )
+
+
+def _build(
+    inspection: Inspection, folder: Path, setting: Setting, library: Mapping[str, str], flags: Sequence[str]
+) -> Path:
+    graph, board = inspection.graph, inspection.board
+    assert board is not None
+    source = generate_model(graph, inspection.layers, inspection.plan)
+    project = generate_project(graph, source, inspection.plan, board, "speed")
+    files = dict(project.files)
+    if library:
+        main = f"model/{source.name}.c"
+        files |= {**library, "model/cmsis_nn.h": GLUE.read_text(encoding="utf-8")}
+        files[main] = files[main].replace("#include", '#include "cmsis_nn.h"\n#include', 1)
+    write_folder(folder, files, project.manifest)
+    job = BuildJob(
+        root=folder,
+        sources=(*project.sources, *(path for path in library if path.endswith(".c"))),
+        include_dirs=(*project.include_dirs, *(INCLUDE_DIRS if library else ())),
+        linker_script=project.linker_script,
+        board=board,
+        optimize="speed",
+        output=folder / BUILD_FOLDER / "firmware.elf",
+        defines=DEFINES if library else (),
+        flags=tuple(flags),
+    )
+    return get_toolchain(setting.toolchain).build(job).elf
+
+
+def _layers(inspection: Inspection, measured: Measurement) -> tuple[LayerCount, ...]:
+    return tuple(
+        LayerCount(layer.op.index, layer.op.name, layer.kernel, _shape(inspection, layer), layer.macs, count)
+        for layer, count in zip(inspection.layers, measured.layer_counts, strict=True)
+    )
+
+
+def _shape(inspection: Inspection, layer: Layer) -> str:
+    tensors = inspection.graph.tensors
+    shapes = [tensors[index].shape for index in (layer.op.inputs[0], layer.op.outputs[0])]
+    return " → ".join("x".join(map(str, shape[1:] or shape)) for shape in shapes)
+
+
+def _silent(_stage: str, _done: int, _total: int) -> None:
+    """Nobody waits for a single firmware."""
