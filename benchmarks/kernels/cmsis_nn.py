@@ -15,6 +15,7 @@ import numpy as np
 
 from tinyml_sdk.graph import Graph, Tensor
 from tinyml_sdk.ops import Constant, Input, Layer, OpView, Output, Parameters, ParameterValue, Scratch
+from tinyml_sdk.ops.base import Argument
 from tinyml_sdk.ops.weights import FilterConstants, filter_channels, filter_constants, product_scales, read_filter
 from tinyml_sdk.ops.window import Window, sliding_window
 
@@ -87,9 +88,7 @@ def _depthwise(view: OpView, *, dsp: bool) -> Layer:
     _, height, width, channels = filter_.shape
     window = sliding_window(view, input_, height, width, dilated=True)
     assert filter_.data is not None
-    constants = filter_constants(
-        view, filter_.data.reshape(-1, channels).T, scales=product_scales(input_, filter_)
-    )
+    constants = filter_constants(view, filter_.data.reshape(-1, channels).T, scales=product_scales(input_, filter_))
     constants = replace(constants, weights=Constant("weights", filter_.data))
     scratch = 2 * height * width * input_.shape[3] if dsp else 0
     fields: dict[str, ParameterValue] = {
@@ -159,7 +158,7 @@ def _layer(
     view: OpView, kernel: str, c_type: str, fields: Fields, constants: FilterConstants, scratch: int | None
 ) -> Layer:
     channels = constants.bias.values.size
-    arguments = (
+    arguments: tuple[Argument, ...] = (
         Parameters(c_type, fields),
         Input(0),
         constants.weights,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tinyml_sdk import Inspection, inspect_model
@@ -19,9 +19,10 @@ from tinyml_sdk.plan import plan_memory
 from tinyml_sdk.targets import open_target
 from tinyml_sdk.toolchains import BuildJob, get_toolchain
 
+from .bakenn_model import bakenn_sources
 from .cmsis_nn import DEFINES, GLUE, INCLUDE_DIRS, cmsis_nn_layers, cmsis_nn_sources
 
-__all__ = ["Counted", "LayerCount", "Setting", "measure_cmsis_nn", "measure_ours"]
+__all__ = ["Counted", "LayerCount", "Setting", "measure_bakenn", "measure_cmsis_nn", "measure_ours"]
 
 
 @dataclass(frozen=True)
@@ -49,91 +50,115 @@ class Counted:
     """What one inference costs with some kernels.
 
     Attributes:
+        layers: Empty where the code cannot be run layer by layer.
         total: Instructions around one invoke, the median over eight inputs.
-        arena: Bytes.
         equal: Whether every output byte over eight inputs, and every layer's output for one of them, is TFLM's.
         differs_at: The first layer whose output is not, where that is known.
     """
 
     kernels: str
     total: int
-    arena: int
     equal: bool
     differs_at: int | None
     layers: tuple[LayerCount, ...]
 
 
-def measure_ours(model: Path, setting: Setting) -> Counted:
-    """With the kernels that `tinyml bench` takes."""
-    inspection = inspect_model(model, setting.board)
-    return _measure("ours", model, inspection, setting, {}, ())
+@dataclass(frozen=True)
+class _Foreign:
+    """What is built besides our own code: files to add by path in the project, files to replace, and how."""
+
+    added: Mapping[str, str] = field(default_factory=dict)
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    include_dirs: tuple[str, ...] = ()
+    defines: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
-def measure_cmsis_nn(model: Path, setting: Setting, flags: Sequence[str]) -> Counted:
+def measure_ours(model: Path, setting: Setting, *, inputs: int = 8) -> Counted:
+    """With the kernels that `tinyml bench` takes. A sweep over many small models may do with fewer inputs."""
+    return _measure("ours", model, inspect_model(model, setting.board), setting, _Foreign(), inputs)
+
+
+def measure_cmsis_nn(model: Path, setting: Setting, level: str) -> Counted:
     """With CMSIS-NN's, on the same layers: those of the file without its constant channels, as ours are.
 
     Args:
-        flags: The optimization that its library is compiled with, such as `-O3`.
+        level: The optimization that its library is compiled with, such as `-O3`.
     """
     inspection = inspect_model(model, setting.board)
     assert inspection.board is not None
     dsp = inspection.board.core_spec.has("dsp")
     layers = cmsis_nn_layers(inspection.graph, inspection.layers, dsp=dsp)
     theirs = replace(inspection, layers=layers, plan=plan_memory(inspection.graph, layers))
-    return _measure(f"CMSIS-NN {' '.join(flags)}", model, theirs, setting, cmsis_nn_sources(), flags)
+    foreign = _Foreign(
+        added={**cmsis_nn_sources(), "model/cmsis_nn.h": GLUE.read_text(encoding="utf-8")},
+        include_dirs=INCLUDE_DIRS,
+        defines=DEFINES,
+        flags=(level,),
+    )
+    return _measure(f"CMSIS-NN {level}", model, theirs, setting, foreign)
+
+
+def measure_bakenn(model: Path, setting: Setting, policy: str) -> Counted:
+    """bakeNN's generated code, as a whole: it has no way to run a single layer.
+
+    Raises:
+        bakenn.BakeNNError: it refuses the file.
+    """
+    inspection = inspect_model(model, setting.board)
+    with tempfile.TemporaryDirectory() as folder:
+        added, replaced = bakenn_sources(model.read_bytes(), inspection.graph.name, policy, Path(folder))
+    if policy == "CMSIS-NN":
+        added |= cmsis_nn_sources()
+    foreign = _Foreign(added, replaced, ("bakenn", *INCLUDE_DIRS), DEFINES, ("-std=c11",))
+    return _measure(f"bakeNN, {policy}", model, inspection, setting, foreign)
 
 
 def _measure(
-    name: str,
-    model: Path,
-    inspection: Inspection,
-    setting: Setting,
-    library: Mapping[str, str],
-    flags: Sequence[str],
+    name: str, model: Path, inspection: Inspection, setting: Setting, foreign: _Foreign, inputs: int = 8
 ) -> Counted:
-    samples = check_inputs(inspection.graph.input_tensors)
+    samples = check_inputs(inspection.graph.input_tensors, inputs)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "p"
-        elf = _build(inspection, folder, setting, library, flags)
+        elf = _build(inspection, folder, setting, foreign)
         assert inspection.board is not None
         target = stack.enter_context(open_target("builtin", inspection.board))
         reference = open_reference(model, inspection, stack)
         measured = measure(target, elf, inspection.graph, inspection.board, samples, len(samples), _silent)
         check = compare_outputs(reference.name, reference.run(samples), measured.outputs)
-        differs_at = first_divergent_layer(target, elf, inspection, reference, samples[0])
+        by_layer = not foreign.replaced
+        differs_at = None
+        if by_layer and len(inspection.layers) > 1:
+            differs_at = first_divergent_layer(target, elf, inspection, reference, samples[0])
         return Counted(
             kernels=name,
             total=sorted(measured.counts)[len(measured.counts) // 2],
-            arena=inspection.plan.arena_bytes,
             equal=check.bit_exact and differs_at is None,
             differs_at=differs_at,
-            layers=_layers(inspection, measured),
+            layers=_layers(inspection, measured) if by_layer else (),
         )
 
 
-def _build(
-    inspection: Inspection, folder: Path, setting: Setting, library: Mapping[str, str], flags: Sequence[str]
-) -> Path:
+def _build(inspection: Inspection, folder: Path, setting: Setting, foreign: _Foreign) -> Path:
     graph, board = inspection.graph, inspection.board
     assert board is not None
     source = generate_model(graph, inspection.layers, inspection.plan)
     project = generate_project(graph, source, inspection.plan, board, "speed")
-    files = dict(project.files)
-    if library:
+    files = {**project.files, **foreign.added, **foreign.replaced}
+    if "model/cmsis_nn.h" in files:
         main = f"model/{source.name}.c"
-        files |= {**library, "model/cmsis_nn.h": GLUE.read_text(encoding="utf-8")}
         files[main] = files[main].replace("#include", '#include "cmsis_nn.h"\n#include', 1)
     write_folder(folder, files, project.manifest)
     job = BuildJob(
         root=folder,
-        sources=(*project.sources, *(path for path in library if path.endswith(".c"))),
-        include_dirs=(*project.include_dirs, *(INCLUDE_DIRS if library else ())),
+        sources=(*project.sources, *(path for path in foreign.added if path.endswith(".c"))),
+        include_dirs=(*project.include_dirs, *foreign.include_dirs),
         linker_script=project.linker_script,
         board=board,
         optimize="speed",
         output=folder / BUILD_FOLDER / "firmware.elf",
-        defines=DEFINES if library else (),
-        flags=tuple(flags),
+        defines=foreign.defines,
+        flags=foreign.flags,
     )
     return get_toolchain(setting.toolchain).build(job).elf
 
