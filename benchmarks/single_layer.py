@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from tests.support.tflite_model import ModelBuilder
 
 __all__ = ["SingleLayer", "Sparsity"]
 
-Sparsity = float | Literal["2:4", "1x4"]
+Sparsity: TypeAlias = "float | Literal['2:4', '1x4']"
 """The share of weights that are zero, anywhere; or a pattern, along the inputs of a channel, with half of them zero."""
 
 INPUT_SCALE, FILTER_SCALE = 0.0235, 0.0051
@@ -53,9 +53,9 @@ class SingleLayer:
             filter_ = builder.constant(weights, FILTER_SCALE)
             bias_scale: float | list[float] = INPUT_SCALE * FILTER_SCALE
         else:
-            scales = FILTER_SCALE * np.random.default_rng(1).uniform(0.5, 1.0, channels)
-            filter_ = builder.constant(weights, [float(scale) for scale in scales], [0] * channels, axis=axis)
-            bias_scale = [float(INPUT_SCALE * scale) for scale in scales]
+            scales = (FILTER_SCALE * np.random.default_rng(1).uniform(0.5, 1.0, (channels,))).tolist()
+            filter_ = builder.constant(weights, scales, [0] * channels, axis=axis)
+            bias_scale = [INPUT_SCALE * scale for scale in scales]
         bias = builder.constant(np.random.default_rng(2).integers(-3000, 3000, channels).astype(np.int32), bias_scale)
         y = builder.output(self._output_shape(), output_scale, -128)
         builder.op(self.op, [x, filter_, bias], [y], version=3, fused_activation_function="RELU", **self._options())

@@ -21,7 +21,7 @@ from tinyml_sdk.boards import load_board
 from tinyml_sdk.resources import boards_dir
 
 from .kernels.measuring import Setting, measure_ours
-from .single_layer import SingleLayer
+from .single_layer import SingleLayer, Sparsity
 
 __all__ = ["SWEEPS", "Line", "Point", "Sweep"]
 
@@ -29,7 +29,9 @@ CHANNELS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 15, 16, 17, 20, 24, 31, 32, 3
 DEPTHS = (1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 33, 63, 64, 65, 128, 129, 256, 257, 512, 513, 1024)
 IMAGES = (1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 16, 17, 24, 32, 48, 64, 96)
 KERNELS = ((1, 1), (1, 3), (3, 1), (2, 2), (3, 3), (4, 4), (5, 5), (7, 7), (10, 4))
-SPARSITIES = (0.0, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, "2:4", "1x4")
+SPARSITIES: tuple[Sparsity, ...] = (0.0, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, "2:4", "1x4")
+
+BOARDS = {"cortex-m4": "mps2-an386", "cortex-m3": "mps2-an385", "cortex-m7": "mps2-an500", "cortex-m33": "mps2-an505"}
 
 CONV = SingleLayer("CONV_2D", 16, 16, (16, 16), (3, 3))
 POINTWISE = SingleLayer("CONV_2D", 16, 16, (16, 16))
@@ -78,9 +80,17 @@ def _over_images(layer: SingleLayer) -> dict[float | str, SingleLayer]:
     return {size: replace(layer, image=(size, size), inputs=8, outputs=8) for size in IMAGES}
 
 
+def _over_strides(layer: SingleLayer) -> dict[float | str, SingleLayer]:
+    return {f"stride {step}": replace(layer, stride=step) for step in (2, 3)}
+
+
+def _over_dilations(layer: SingleLayer) -> dict[float | str, SingleLayer]:
+    return {f"dilation {step}": replace(layer, dilation=step) for step in (2, 3)}
+
+
 def _over_sparsity(layer: SingleLayer) -> dict[float | str, SingleLayer]:
     return {
-        (share if isinstance(share, str) else f"{share:.0%}"): replace(layer, sparsity=share) for share in SPARSITIES
+        (f"{share:.0%}" if isinstance(share, float) else share): replace(layer, sparsity=share) for share in SPARSITIES
     }
 
 
@@ -119,23 +129,19 @@ SWEEPS = {
     "steps": Sweep(
         "Stride, dilation, depth multiplier; 16 channels, 16x16 image",
         "",
-        tuple(
+        (
+            _line("convolution 3x3", {"plain": CONV, **_over_strides(CONV), **_over_dilations(CONV)}),
+            _line("pointwise", {"plain": POINTWISE, **_over_strides(POINTWISE)}),
             _line(
-                label,
+                "depthwise 3x3",
                 {
-                    "plain": layer,
-                    **{f"stride {n}": replace(layer, stride=n) for n in (2, 3)},
-                    **{f"dilation {n}": replace(layer, dilation=n) for n in (2, 3)},
-                    **(
-                        {f"multiplier {n}": replace(layer, outputs=16 * n) for n in (2, 3, 4)}
-                        if layer is DEPTHWISE
-                        else {}
-                    ),
+                    "plain": DEPTHWISE,
+                    **_over_strides(DEPTHWISE),
+                    **_over_dilations(DEPTHWISE),
+                    **{f"multiplier {n}": replace(DEPTHWISE, outputs=16 * n) for n in (2, 3, 4)},
                 },
-            )
-            for label, layer in (("convolution 3x3", CONV), ("depthwise 3x3", DEPTHWISE))
-        )
-        + (_line("pointwise", {"plain": POINTWISE, **{f"stride {n}": replace(POINTWISE, stride=n) for n in (2, 3)}}),),
+            ),
+        ),
     ),
     "sparsity": Sweep(
         "Weights that are zero; instructions per multiply-accumulate of the dense layer",

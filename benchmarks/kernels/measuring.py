@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tinyml_sdk import Inspection, inspect_model
 from tinyml_sdk.bench.check import compare_outputs
+from tinyml_sdk.bench.cycles import EstimatedCycles, count_classes, estimate_cycles
 from tinyml_sdk.bench.inputs import check_inputs
 from tinyml_sdk.bench.reference import open_reference
 from tinyml_sdk.bench.session import Measurement, first_divergent_layer, measure
@@ -35,7 +36,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class LayerCount:
-    """One layer: its kernel, multiply-accumulates and instructions of an inference."""
+    """One layer: its kernel, multiply-accumulates and instructions of an inference, in all and by class."""
 
     index: int
     op: str
@@ -43,6 +44,7 @@ class LayerCount:
     shape: str
     macs: int
     count: int
+    mix: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,14 @@ class Counted:
     Attributes:
         layers: Empty where the code cannot be run layer by layer.
         total: Instructions around one invoke, the median over eight inputs.
+        cycles: The estimate of `tinyml bench`.
         equal: Whether every output byte over eight inputs, and every layer's output for one of them, is TFLM's.
         differs_at: The first layer whose output is not, where that is known.
     """
 
     kernels: str
     total: int
+    cycles: EstimatedCycles | None
     equal: bool
     differs_at: int | None
     layers: tuple[LayerCount, ...]
@@ -133,6 +137,7 @@ def _measure(
         return Counted(
             kernels=name,
             total=sorted(measured.counts)[len(measured.counts) // 2],
+            cycles=_cycles(inspection, measured),
             equal=check.bit_exact and differs_at is None,
             differs_at=differs_at,
             layers=_layers(inspection, measured) if by_layer else (),
@@ -163,10 +168,31 @@ def _build(inspection: Inspection, folder: Path, setting: Setting, foreign: _For
     return get_toolchain(setting.toolchain).build(job).elf
 
 
+def _cycles(inspection: Inspection, measured: Measurement) -> EstimatedCycles | None:
+    board = inspection.board
+    assert board is not None
+    return estimate_cycles(
+        board.core,
+        board.clock_hz,
+        measured.counts[0],
+        measured.executed,
+        measured.executed_layers,
+        measured.layer_counts,
+    )
+
+
 def _layers(inspection: Inspection, measured: Measurement) -> tuple[LayerCount, ...]:
     return tuple(
-        LayerCount(layer.op.index, layer.op.name, layer.kernel, _shape(inspection, layer), layer.macs, count)
-        for layer, count in zip(inspection.layers, measured.layer_counts, strict=True)
+        LayerCount(
+            index=layer.op.index,
+            op=layer.op.name,
+            kernel=layer.kernel,
+            shape=_shape(inspection, layer),
+            macs=layer.macs,
+            count=count,
+            mix=count_classes(blocks),
+        )
+        for layer, count, blocks in zip(inspection.layers, measured.layer_counts, measured.executed_layers, strict=True)
     )
 
 

@@ -1,4 +1,4 @@
-"""Exact instruction counts in unicorn: by a native hook where a C compiler is at hand, else in Python."""
+"""Exact instruction counts in unicorn, in all and by block: by a native hook where a C compiler is, else in Python."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...errors import InputError, ToolError
 from ...toolchains import BuildJob, HostToolchain
 from ...toolchains.cache import cache_dir
 
-__all__ = ["Counter", "NativeCounter", "PythonCounter", "make_counter"]
+__all__ = ["BlockCount", "Counter", "NativeCounter", "PythonCounter", "make_counter"]
 
 _SOURCE = Path(__file__).resolve().with_name("block_counter.c")
 _NEVER = 2**64 - 1
+_TABLE_ENTRIES = 1 << 14
+
+BlockCount = tuple[int, int]
+"""How often a block was entered, and left for another place than the instruction behind its last."""
 
 
 class Counter(ABC):
@@ -44,6 +50,10 @@ class Counter(ABC):
     def stop_at(self, total: int) -> None:
         """Stop the engine before the first block that it enters with this many instructions executed."""
 
+    @abstractmethod
+    def blocks(self) -> dict[tuple[int, int], BlockCount] | None:
+        """By address and size in bytes each block that was executed; None where some counts are lost."""
+
     def stop(self) -> None:
         """Stop the engine before its next block."""
         self.stop_at(0)
@@ -62,7 +72,16 @@ def make_counter(engine: Any, peripherals: tuple[tuple[int, int], ...]) -> Count
 
 
 class _Block(ctypes.Structure):
-    _fields_ = (("address", ctypes.c_uint32), ("size", ctypes.c_uint32), ("instructions", ctypes.c_uint32))
+    """`struct block` of block_counter.c."""
+
+    _fields_ = (
+        ("address", ctypes.c_uint32),
+        ("size", ctypes.c_uint32),
+        ("instructions", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("entered", ctypes.c_uint64),
+        ("left", ctypes.c_uint64),
+    )
 
 
 class _State(ctypes.Structure):
@@ -71,14 +90,18 @@ class _State(ctypes.Structure):
     _fields_ = (
         ("total", ctypes.c_uint64),
         ("limit", ctypes.c_uint64),
-        ("current", _Block),
+        ("current", ctypes.c_void_p),
+        ("replaced", ctypes.c_uint32),
         ("access_pc", ctypes.c_uint32),
         ("pc_register", ctypes.c_int32),
         ("read_memory", ctypes.c_void_p),
         ("read_register", ctypes.c_void_p),
         ("stop", ctypes.c_void_p),
-        ("cache", _Block * (1 << 14)),
+        ("table", _Block * _TABLE_ENTRIES),
     )
+
+
+_BLOCK = np.dtype([(name, np.dtype(kind)) for name, kind in _Block._fields_])
 
 
 class NativeCounter(Counter):
@@ -134,6 +157,16 @@ class NativeCounter(Counter):
         """As in Counter."""
         self._state.limit = total
 
+    def blocks(self) -> dict[tuple[int, int], BlockCount] | None:
+        """As in Counter."""
+        if self._state.replaced:
+            return None
+        table = np.frombuffer(self._state.table, _BLOCK)
+        used = table[table["entered"] > 0]
+        keys = zip(used["address"].tolist(), used["size"].tolist(), strict=True)
+        counts = zip(used["entered"].tolist(), used["left"].tolist(), strict=True)
+        return dict(zip(keys, counts, strict=True))
+
 
 def _address_of(function: Any) -> int:
     address = ctypes.cast(function, ctypes.c_void_p).value
@@ -167,7 +200,9 @@ class PythonCounter(Counter):
 
         self._engine = engine
         self._pc_register = arm_const.UC_ARM_REG_PC
-        self._blocks: dict[tuple[int, int], int] = {}
+        self._instructions: dict[tuple[int, int], int] = {}
+        self._counts: dict[tuple[int, int], list[int]] = {}
+        self._block: tuple[int, int] | None = None
         self._block_end = 0
         self._access_pc = 0
         self._total = 0
@@ -190,15 +225,23 @@ class PythonCounter(Counter):
         """As in Counter."""
         self._limit = total
 
+    def blocks(self) -> dict[tuple[int, int], BlockCount] | None:
+        """As in Counter."""
+        return {key: (entered, left) for key, (entered, left) in self._counts.items()}
+
     def _on_block(self, engine: Any, address: int, size: int, _user: object) -> None:
         if self._total >= self._limit:
             engine.emu_stop()
             return
-        instructions = self._blocks.get((address, size))
-        if instructions is None:
-            instructions = self._blocks[address, size] = self._instructions_between(address, address + size)
+        if self._block is not None and self._block_end != address:
+            self._counts[self._block][1] += 1
+        block = self._block = (address, size)
+        if block not in self._instructions:
+            self._instructions[block] = self._instructions_between(address, address + size)
+            self._counts[block] = [0, 0]
+        self._counts[block][0] += 1
         self._block_end = address + size
-        self._total += instructions
+        self._total += self._instructions[block]
 
     def _on_access(self, engine: Any, _kind: int, _address: int, _size: int, _value: int, _user: object) -> bool:
         self._access_pc = engine.reg_read(self._pc_register)
