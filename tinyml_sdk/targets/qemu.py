@@ -94,7 +94,7 @@ class _QemuProcess:
     """A running QEMU, and the byte stream of its console."""
 
     def __init__(self, program: str, machine: QemuMachine, elf: Path) -> None:
-        self._program = program
+        self._name = Path(program).name
         self._machine = machine.machine
         self._console, console_end = socket.socketpair()
         self._control, control_end = socket.socketpair()
@@ -199,7 +199,7 @@ class _QemuProcess:
         return TargetError(
             f"QEMU has ended with status {self._process.returncode}: {said[-1] if said else 'no message'}",
             where=self._machine,
-            hint=f"`{Path(self._program).name} -M help` lists the machines this QEMU has; the firmware must fit the board",
+            hint=f"`{self._name} -M help` lists the machines this QEMU has; the firmware must fit the board",
         )
 
 

@@ -44,13 +44,14 @@ class InstructionSet:
 
     def length(self, low: int, high: int) -> int:
         """Bytes of the instruction that starts with these two."""
-        return (4 if low & 3 == 3 else 2) if self is RV32 else (4 if high >> 3 >= 0x1D else 2)
+        is_long = low & 3 == 3 if self.number == RV32.number else high >> 3 >= 0x1D
+        return 4 if is_long else 2
 
     def counter_read(self, last: int) -> int:
         """Number of the register into which the last instruction of a block reads a counter; see block_counter.c."""
         csr = last >> 20
         is_counter = csr & ~_CSR_HIGH in _COUNTERS and last & 0xFF07F == _READ_CSR
-        if self is not RV32 or not is_counter or not last & _REGISTER_FIELD:
+        if self.number != RV32.number or not is_counter or not last & _REGISTER_FIELD:
             return 0
         return last >> 7 & 31 | (32 if csr & _CSR_HIGH else 0)
 

@@ -14,8 +14,8 @@ from ...errors import TargetError
 
 __all__ = ["FirmwareImage", "read_image"]
 
-_MAPPING_SYMBOLS = ("$a", "$t", "$d")
-"""Armv7 ELF's marks of code and data; they name nothing."""
+_MAPPING_SYMBOLS = ("$a", "$t", "$d", ".L")
+"""Armv7 ELF's marks of code and data, and labels that an assembler made up for RISC-V: they name nothing."""
 
 _MACHINES = {"EM_ARM": "Arm", "EM_RISCV": "RISC-V"}
 

@@ -27,6 +27,7 @@ _GRANULE = 0x400
 _NOWHERE = 0xFFFF_FFFE
 """Unicorn stops at an address that it must be given; nothing is there."""
 
+
 def require_unicorn() -> Any:
     """The module unicorn. GPL-2.0, so an extra of its own, and imported nowhere else and only when it is used.
 
@@ -235,7 +236,9 @@ class Machine:
             if not self._board.ram.origin <= stack <= self._board.ram.end:
                 hint = f"the stack pointer, 0x{stack:08x}, has left the RAM: the stack has run over"
         elif self._exception is not None:
-            reason = f"the firmware met {self._processor.exceptions.get(self._exception, f'exception {self._exception}')}"
+            reason = (
+                f"the firmware met {self._processor.exceptions.get(self._exception, f'exception {self._exception}')}"
+            )
         return TargetError(f"{reason}, at {self._image.describe(pc)}", where=self._image.path.name, hint=hint)
 
     def _access_name(self, kind: int) -> str:

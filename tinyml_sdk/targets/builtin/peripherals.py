@@ -559,7 +559,7 @@ class TestFinisher(Peripheral):
     def __init__(self, on_reset: Callable[[], None]) -> None:
         self._on_reset = on_reset
 
-    def read(self, offset: int) -> int:  # noqa: D102, ARG002
+    def read(self, offset: int) -> int:  # noqa: D102
         return 0
 
     def write(self, offset: int, value: int) -> None:  # noqa: D102

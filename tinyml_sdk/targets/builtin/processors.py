@@ -87,7 +87,11 @@ class CortexM(Processor):
     elf_machine = "EM_ARM"
     instruction_set = THUMB
     peripherals = ((0x4000_0000, 0x2000_0000), (0xE000_0000, 0x0010_0000))
-    exceptions = {1: "an undefined instruction", 2: "a supervisor call (svc)", 7: "a breakpoint (bkpt)"}  # noqa: RUF012
+    exceptions: ClassVar[Mapping[int, str]] = {
+        1: "an undefined instruction",
+        2: "a supervisor call (svc)",
+        7: "a breakpoint (bkpt)",
+    }
 
     def make_engine(self) -> Any:  # noqa: D102 - as in Processor, here and below
         unicorn = self.unicorn
@@ -146,11 +150,10 @@ class Riscv32(Processor):
     elf_machine = "EM_RISCV"
     instruction_set = RV32
     peripherals = ((_TEST_FINISHER, 0x1000), (0x1000_0000, 0x1000))
-    exceptions = {  # noqa: RUF012
+    exceptions: ClassVar[Mapping[int, str]] = {
         0: "a jump to an odd address",
         1: "a jump to where no code is",
         2: "an illegal instruction",
-        3: "a breakpoint (ebreak)",
         8: "a call to the system (ecall)",
         11: "a call to the system (ecall)",
     }
@@ -171,7 +174,7 @@ class Riscv32(Processor):
     def stack_pointer(self, engine: Any) -> int:  # noqa: D102
         return int(engine.reg_read(self.unicorn.riscv_const.UC_RISCV_REG_SP))
 
-    def make_peripherals(self, clock: Clock, on_reset: Callable[[], None]) -> dict[int, Peripheral]:  # noqa: D102, ARG002
+    def make_peripherals(self, clock: Clock, on_reset: Callable[[], None]) -> dict[int, Peripheral]:  # noqa: D102
         return {_TEST_FINISHER: TestFinisher(on_reset)}
 
 
