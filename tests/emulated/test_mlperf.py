@@ -1,4 +1,4 @@
-"""`--app mlperf`: the firmware as MLPerf Tiny's runner meets it, behind a serial port, and as a program under sanitizers."""
+"""`--app mlperf`: the firmware as MLPerf Tiny's runner meets it behind a port, and as a program under sanitizers."""
 
 from __future__ import annotations
 
