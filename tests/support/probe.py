@@ -42,11 +42,7 @@ def probe_job(root: Path, board_name: str, optimize: str = "speed") -> BuildJob:
         board=board,
         optimize=optimize,
         output=root / "build" / "probe.elf",
-        defines=(
-            f"CONSOLE_ADDRESS={board.console.address:#x}u",
-            f"CONSOLE_{board.console.driver.upper()}",
-            f"FLASH_ORIGIN={board.flash.origin:#x}u",
-        ),
+        defines=(f"CONSOLE_ADDRESS={board.console.address:#x}u", f"CONSOLE_{board.console.driver.upper()}"),
     )
 
 

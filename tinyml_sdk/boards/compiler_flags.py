@@ -21,6 +21,7 @@ _ZIG_CPU = {
     ("cortex-m33", "fpv5-sp-d16"): "cortex_m33+fp_armv8d16sp+dsp",
     ("riscv32imc", "none"): "generic_rv32+m+c+zicsr",
     ("riscv32imac", "none"): "generic_rv32+m+a+c+zicsr",
+    ("cortex-m55", "fpv5-d16"): "cortex_m55+mve_fp+fp_armv8d16",
 }
 
 
@@ -37,6 +38,9 @@ def gnu_cpu_flags(board: Board) -> tuple[str, ...]:
             where=board.name,
             hint="use --toolchain zig",
         )
+    # Any other FPU than the core's own takes MVE away.
+    if board.core_spec.has("mve"):
+        return f"-mcpu={board.core}", "-mthumb", "-mfpu=auto", "-mfloat-abi=hard"
     fpu = ("-mfloat-abi=soft",) if board.fpu == "none" else (f"-mfpu={board.fpu}", "-mfloat-abi=hard")
     return f"-mcpu={board.core}", "-mthumb", *fpu
 

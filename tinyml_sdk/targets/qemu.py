@@ -25,7 +25,7 @@ __all__ = ["QemuTarget"]
 _PACKAGES = {"arm": "qemu-system-arm", "riscv32": "qemu-system-misc"}
 """Debian's packages with the program for each `system` of a board file."""
 
-_REMEDY = "use --target builtin"
+_REMEDY = "install QEMU again, or use --target builtin"
 _START_DEADLINE_S = 20.0
 _WRITE_DEADLINE_S = 20.0
 _NANOSECONDS = 1e9
@@ -49,11 +49,13 @@ class QemuTarget(Target):
         if board.emulators.qemu is None:
             raise BoardError("QEMU has no machine for this board", where=board.name, hint="use --target builtin")
         self._machine = board.emulators.qemu
+        remedy = f"apt-get install {_PACKAGES[self._machine.system]}"
+        self._remedy = f"{remedy}, or use --target builtin" if board.emulators.builtin else remedy
         self._elf: Path | None = None
         self._process: _QemuProcess | None = None
 
     def version(self) -> str:  # noqa: D102 - as in Target
-        return _version(_require_qemu(self._machine.system))
+        return _version(self._require_qemu())
 
     def load(self, elf: Path) -> None:  # noqa: D102
         self.close()
@@ -65,7 +67,7 @@ class QemuTarget(Target):
         if self._elf is None:
             raise TargetError("no firmware is loaded", where=self._machine.machine, hint="call load() before open()")
         self.close()
-        self._process = _QemuProcess(_require_qemu(self._machine.system), self._machine, self._elf)
+        self._process = _QemuProcess(self._require_qemu(), self._machine, self._elf)
         return self._process
 
     def reset(self) -> None:  # noqa: D102
@@ -88,6 +90,13 @@ class QemuTarget(Target):
                 "the firmware has no counter", where=self._machine.machine, hint="give its board file a counter"
             )
         return _NANOSECONDS / info.counter_hz
+
+    def _require_qemu(self) -> str:
+        name = f"qemu-system-{self._machine.system}"
+        program = shutil.which(name)
+        if program is None:
+            raise MissingToolError(f"{name} is not installed", hint=self._remedy)
+        return program
 
 
 class _QemuProcess:
@@ -220,14 +229,6 @@ def _end_process(process: subprocess.Popen[bytes], files: tuple[socket.socket | 
     process.wait()
     for file in files:
         file.close()
-
-
-def _require_qemu(system: str) -> str:
-    name = f"qemu-system-{system}"
-    program = shutil.which(name)
-    if program is None:
-        raise MissingToolError(f"{name} is not installed", hint=f"apt-get install {_PACKAGES[system]}, or {_REMEDY}")
-    return program
 
 
 @lru_cache

@@ -35,7 +35,8 @@
 #define THUMB_BIT 1u
 #endif
 
-extern uint32_t _data_load[], _data_start[], _data_end[], _bss_start[], _bss_end[], _stack_top[];
+extern uint32_t _flash_start[], _data_load[], _data_start[], _data_end[], _bss_start[], _bss_end[],
+    _stack_top[];
 
 void Reset_Handler(void);
 void start(void);
@@ -297,7 +298,7 @@ static void fail(uint32_t command) {
     put_word(REGISTER(0x30000004));
     break;
   case 'P':
-    REGISTER((uint32_t)FLASH_ORIGIN + 4u * (data_check == 0)) = 0;
+    REGISTER((uint32_t)(uintptr_t)_flash_start + 4u * (data_check == 0)) = 0;
     break;
   case 'S':
     put_word(overflow(0));
