@@ -10,15 +10,13 @@
 #include <stdint.h>
 
 /* Kernels are inlined into each layer, where all parameters are literals and the compiler makes a
- * version for that layer alone. With TINYML_OPTIMIZE_SIZE all layers share one instance. */
+ * version for that layer alone. With TINYML_OPTIMIZE_SIZE layers share one instance: the compiler
+ * inlines what is called once. */
 #ifdef TINYML_OPTIMIZE_SIZE
-#define TINYML_KERNEL static __attribute__((noinline, unused))
+#define TINYML_KERNEL static __attribute__((unused))
 #else
 #define TINYML_KERNEL static inline __attribute__((always_inline))
 #endif
-
-/* A layer is called by the whole inference and by the one that goes layer by layer. */
-#define TINYML_LAYER static __attribute__((noinline))
 
 #define TINYML_INLINE static inline __attribute__((always_inline))
 
