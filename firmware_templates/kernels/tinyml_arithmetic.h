@@ -18,6 +18,17 @@
 #define TINYML_KERNEL static inline __attribute__((always_inline))
 #endif
 
+/* What a layer needs at its edges only: kept small, and out of the way. */
+#define TINYML_RARE static __attribute__((noinline, cold, unused))
+
+/* Before a loop that shall stay one: clang makes four turns of it, with all that takes at the ends.
+ */
+#ifdef __clang__
+#define TINYML_ROLLED _Pragma("clang loop unroll(disable) vectorize(disable)")
+#else
+#define TINYML_ROLLED
+#endif
+
 #define TINYML_INLINE static inline __attribute__((always_inline))
 
 /* The rounded high half of 2 * a * b. The multiplier is never INT32_MIN, so nothing saturates. */

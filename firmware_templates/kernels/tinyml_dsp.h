@@ -16,6 +16,14 @@
 /* One instance for all layers: what would gain nothing from a shape of its own. */
 #define TINYML_SHARED static __attribute__((noinline, unused))
 
+/* The same for the code around the loops that count. Clang would unroll it and make a copy of it
+ * for each outcome of its conditions: four times the bytes, and not one instruction less. */
+#ifdef __clang__
+#define TINYML_COMPACT static __attribute__((noinline, unused, minsize))
+#else
+#define TINYML_COMPACT TINYML_SHARED
+#endif
+
 /* A function whose body is one assembler statement: arguments and result as the ABI has them. */
 #ifdef __clang__
 #define TINYML_NAKED static __attribute__((naked, noinline, unused))

@@ -13,11 +13,11 @@ enum {
 
 /* What is the same for all channels of a layer. */
 typedef struct {
-  int32_t output_zero_point;
-  int32_t activation_min;
-  int32_t activation_max;
-  int32_t channel_step; /* 1: a multiplier and shift for each channel; 0: one for all */
-  int32_t scaling;      /* TINYML_SCALE_… */
+  int8_t output_zero_point;
+  int8_t activation_min;
+  int8_t activation_max;
+  int8_t channel_step; /* 1: a multiplier and shift for each channel; 0: one for all */
+  int8_t scaling;      /* TINYML_SCALE_… */
 } tinyml_requantization;
 
 /* The layer's constants, in flash. */
