@@ -157,9 +157,12 @@ TINYML_INLINE void tinyml_conv_2d_dsp_gather_runs(const tinyml_conv_2d_dsp_walk 
 /* Widens all that two pixels read. */
 TINYML_INLINE void tinyml_conv_2d_dsp_gather(const tinyml_conv_2d_dsp_walk *walk,
                                              const tinyml_conv_2d_dsp_pixel pixels[2]) {
+  const int32_t words = walk->run - walk->rest;
+#ifdef TINYML_OPTIMIZE_SIZE
+  tinyml_conv_2d_dsp_gather_runs(walk, pixels);
+#else
   const int8_t *from0 = tinyml_conv_2d_dsp_inside(walk, &pixels[0]);
   const int8_t *from1 = tinyml_conv_2d_dsp_inside(walk, &pixels[1]);
-  const int32_t words = walk->run - walk->rest;
   if (from0 == NULL || from1 == NULL || walk->step == 0) {
     tinyml_conv_2d_dsp_gather_runs(walk, pixels);
   } else {
@@ -170,6 +173,7 @@ TINYML_INLINE void tinyml_conv_2d_dsp_gather(const tinyml_conv_2d_dsp_walk *walk
       tinyml_conv_2d_dsp_take_rests(walk, walk->runs, from0, from1, walk->rests[0], walk->rests[1]);
     }
   }
+#endif
   if (walk->rest > 0) {
     tinyml_dsp_widen(walk->words + walk->runs * words, walk->rests[0], walk->rests[1],
                      (walk->runs * walk->rest + 3) / 4);

@@ -456,43 +456,52 @@ TINYML_DSP_ROW(general, TINYML_FORM_GENERAL)
 
 /* -- gathering --------------------------------------------------------------------------------- */
 
-/* Widens runs of words of two pixels to where tinyml_dsp_blocks reads them: 8 instructions a word
- * of both. quads: words of a run, > 0. runs > 0. gap: bytes from the end of a run to the next. */
+/* Widens words of two pixels to where tinyml_dsp_blocks reads them: 8 instructions a word of both.
+ * One run of words of each pixel, or several with `gap` bytes between them. quads, runs > 0. */
 #if TINYML_HAS_DSP
+/* A turn of two words, entered in its middle for an odd number. r12: quads. */
+#define TINYML_WIDEN                                                                               \
+  ".macro tinyml_widen_word\n"                                                                     \
+  "ldr r4, [r1], #4\n"                                                                             \
+  "ldr r5, [r2], #4\n"                                                                             \
+  "sxtb16 r6, r4, ror #8\n"                                                                        \
+  "sxtb16 r7, r5, ror #8\n"                                                                        \
+  "sxtb16 r4, r4\n"                                                                                \
+  "sxtb16 r5, r5\n"                                                                                \
+  "stmia r0!, {r4-r7}\n"                                                                           \
+  ".endm\n"                                                                                        \
+  "lsrs r12, r3, #1\n"                                                                             \
+  "bcc 1f\n"                                                                                       \
+  "add r12, r12, #1\n"                                                                             \
+  "b 2f\n"                                                                                         \
+  "1:\n"                                                                                           \
+  "tinyml_widen_word\n"                                                                            \
+  "2:\n"                                                                                           \
+  "tinyml_widen_word\n"                                                                            \
+  "subs r12, r12, #1\n"                                                                            \
+  "bne 1b\n"                                                                                       \
+  ".purgem tinyml_widen_word\n"
+
 TINYML_NAKED void tinyml_dsp_widen_runs(uint32_t *to TINYML_UNUSED,
                                         const int8_t *pixel0 TINYML_UNUSED,
                                         const int8_t *pixel1 TINYML_UNUSED,
                                         int32_t quads TINYML_UNUSED, int32_t runs TINYML_UNUSED,
                                         int32_t gap TINYML_UNUSED) {
-  __asm__ volatile(".macro tinyml_widen_word\n"
-                   "ldr r4, [r1], #4\n"
-                   "ldr r5, [r2], #4\n"
-                   "sxtb16 r6, r4, ror #8\n"
-                   "sxtb16 r7, r5, ror #8\n"
-                   "sxtb16 r4, r4\n"
-                   "sxtb16 r5, r5\n"
-                   "stmia r0!, {r4-r7}\n"
-                   ".endm\n"
-                   "push {r4-r9, lr}\n"
+  __asm__ volatile("push {r4-r9, lr}\n"
                    "ldrd r8, r9, [sp, #28]\n"
-                   "0:\n"
-                   "lsrs r12, r3, #1\n"
-                   "bcc 1f\n"
-                   "add r12, r12, #1\n" /* an odd number of quads: half a turn first */
-                   "b 2f\n"
-                   "1:\n"
-                   "tinyml_widen_word\n"
-                   "2:\n"
-                   "tinyml_widen_word\n"
-                   "subs r12, r12, #1\n"
-                   "bne 1b\n"
-                   "add r1, r1, r9\n"
+                   "0:\n" TINYML_WIDEN "add r1, r1, r9\n"
                    "add r2, r2, r9\n"
                    "subs r8, r8, #1\n"
                    "bne 0b\n"
-                   "pop {r4-r9, pc}\n"
-                   ".purgem tinyml_widen_word\n" ::
+                   "pop {r4-r9, pc}\n" ::
                        : TINYML_CLOBBERS);
+}
+
+TINYML_NAKED void tinyml_dsp_widen_run(uint32_t *to TINYML_UNUSED,
+                                       const int8_t *pixel0 TINYML_UNUSED,
+                                       const int8_t *pixel1 TINYML_UNUSED,
+                                       int32_t quads TINYML_UNUSED) {
+  __asm__ volatile("push {r4-r7, lr}\n" TINYML_WIDEN "pop {r4-r7, pc}\n" ::: TINYML_CLOBBERS);
 }
 #else
 TINYML_SHARED void tinyml_dsp_widen_runs(uint32_t *to, const int8_t *pixel0, const int8_t *pixel1,
@@ -512,13 +521,18 @@ TINYML_SHARED void tinyml_dsp_widen_runs(uint32_t *to, const int8_t *pixel0, con
     pixel1 += gap;
   }
 }
+
+TINYML_INLINE void tinyml_dsp_widen_run(uint32_t *to, const int8_t *pixel0, const int8_t *pixel1,
+                                        int32_t quads) {
+  tinyml_dsp_widen_runs(to, pixel0, pixel1, quads, 1, 0);
+}
 #endif
 
 /* A single run, of any number of words. */
 TINYML_INLINE void tinyml_dsp_widen(uint32_t *to, const int8_t *pixel0, const int8_t *pixel1,
                                     int32_t quads) {
   if (quads > 0) {
-    tinyml_dsp_widen_runs(to, pixel0, pixel1, quads, 1, 0);
+    tinyml_dsp_widen_run(to, pixel0, pixel1, quads);
   }
 }
 

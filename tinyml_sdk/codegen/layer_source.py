@@ -1,4 +1,4 @@
-"""Layers as C: a function with literal parameters for one that stands alone, a row of arguments for those that share one.
+"""Layers as C: a function with literal parameters for one that stands alone, arguments for those that share one.
 
 An instance of a kernel for each layer lets the compiler write a version for that shape. Where there is nothing to gain
 by it (`Layer.shared`), or nothing wanted (`--optimize size`), layers of one kernel share a function, and differ by a
