@@ -18,6 +18,13 @@
 #define TINYML_KERNEL static inline __attribute__((always_inline))
 #endif
 
+/* Of what kernels call in many places: inlined for speed, one instance for size. */
+#ifdef TINYML_OPTIMIZE_SIZE
+#define TINYML_STEP static __attribute__((noinline, unused))
+#else
+#define TINYML_STEP static inline __attribute__((always_inline))
+#endif
+
 /* What a layer needs at its edges only: kept small, and out of the way. */
 #define TINYML_RARE static __attribute__((noinline, cold, unused))
 

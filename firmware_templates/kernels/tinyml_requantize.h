@@ -35,8 +35,8 @@ TINYML_INLINE int32_t tinyml_scale_small(int32_t value, int32_t multiplier, int3
   return (high + (high >> 31) + half) >> -shift;
 }
 
-TINYML_INLINE int8_t tinyml_requantize_by(const tinyml_requantization *p, int32_t multiplier,
-                                          int32_t shift, int32_t accumulator) {
+TINYML_STEP int8_t tinyml_requantize_by(const tinyml_requantization *p, int32_t multiplier,
+                                        int32_t shift, int32_t accumulator) {
   const int32_t scaled =
       p->scaling == TINYML_SCALE_SMALL  ? tinyml_scale_small(accumulator, multiplier, shift)
       : p->scaling == TINYML_SCALE_DOWN ? tinyml_scale_down(accumulator, multiplier, shift)
