@@ -26,13 +26,15 @@ def import_tensorflow() -> None:
         with os.fdopen(os.dup(kept), "w", encoding="utf-8", errors="replace", buffering=1) as stream:
             sys.stderr = stream
             os.dup2(nothing, 2)
-            import keras
-            import tensorflow as tf
+            try:
+                import keras
+                import tensorflow as tf
 
-            tf.constant(0)  # greets once more when it looks for devices
-            del keras
+                tf.constant(0)  # greets once more when it looks for devices
+                del keras
+            finally:  # before the stream is closed: a timer's thread may be about to write
+                sys.stderr = python_stderr
     finally:
         os.dup2(kept, 2)
-        sys.stderr = python_stderr
         os.close(nothing)
         os.close(kept)
