@@ -9,7 +9,7 @@ import pytest
 from support.tools import require_tool
 
 from tinyml_sdk.cli import main
-from tinyml_sdk.errors import ToolError
+from tinyml_sdk.errors import InputError, ToolError
 
 DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits"
 DATA = ["--data", str(DIGITS / "digits_train.npz")]
@@ -55,13 +55,15 @@ def test_stages_from_options(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.slow
-def test_memory_that_runs_out_is_one_error() -> None:
+def test_errors_in_a_stage_name_it_and_memory_that_runs_out_is_one() -> None:
     require_tool("tensorflow")
     import tensorflow as tf
 
-    from tinyml_sdk.compress.training import _out_of_memory
+    from tinyml_sdk.compress.pipeline import _located
 
     for error in (MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")):
-        with pytest.raises(ToolError, match="out of memory") as caught, _out_of_memory("fine-tuning"):
+        with pytest.raises(ToolError, match="stage 2, cluster: out of memory") as caught, _located("stage 2, cluster"):
             raise error
         assert "batch_size" in caught.value.hint
+    with pytest.raises(InputError, match=r"^stage 1, low_rank: layer 'a': no$"), _located("stage 1, low_rank"):
+        raise InputError("no", where="layer 'a'", hint="")

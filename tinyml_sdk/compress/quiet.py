@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 __all__ = ["import_tensorflow"]
 
@@ -24,7 +25,8 @@ def import_tensorflow() -> None:
     nothing = os.open(os.devnull, os.O_WRONLY)
     try:
         with os.fdopen(os.dup(kept), "w", encoding="utf-8", errors="replace", buffering=1) as stream:
-            sys.stderr = stream
+            if _descriptor(python_stderr) == 2:
+                sys.stderr = stream
             os.dup2(nothing, 2)
             try:
                 import keras
@@ -38,3 +40,11 @@ def import_tensorflow() -> None:
         os.dup2(kept, 2)
         os.close(nothing)
         os.close(kept)
+
+
+def _descriptor(stream: Any) -> int | None:
+    try:
+        found: int = stream.fileno()
+    except (AttributeError, OSError):  # None, or something in memory
+        return None
+    return found
