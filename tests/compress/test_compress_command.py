@@ -25,7 +25,7 @@ def test_wrong_commands_say_what_to_do(tmp_path: Path, capsys: pytest.CaptureFix
         ([MODEL, *DATA, *out], "give either --recipe or options that name a stage"),
         ([MODEL, *DATA, *out, "--recipe", str(recipe), "--cluster", "8"], "give either --recipe or options"),
         ([MODEL, *DATA, *out, "--recipe", str(recipe)], "recipe.yaml:3: stages.0.ratoi: unknown key"),
-        ([MODEL, *DATA, *out, "--prune-filters", "1.5"], "should be less than 1, not 1.5"),
+        ([MODEL, *DATA, *out, "--prune-filters", "1"], "1 would remove everything"),
         ([MODEL, *DATA, "-o", str(tmp_path / "small.tflite"), "--cluster", "8"], "must end in .keras"),
         ([MODEL, "--data", "nowhere.npz", *out, "--cluster", "8"], "there is no such file"),
         (["nowhere.keras", *DATA, *out, "--cluster", "8"], "there is no such file"),
@@ -43,11 +43,14 @@ def test_stages_from_options(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     small, tflite, report = (tmp_path / name for name in ("small.keras", "small.tflite", "small.json"))
     arguments = ["compress", MODEL, *DATA, "--prune-filters", "0.5", "--cluster", "16", "--epochs", "1"]
     assert main([*arguments, "-o", str(small), "--tflite", str(tflite), "--json", str(report)]) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    rows = [line.split() for line in err.splitlines() if line.startswith(("original ", "prune_filters ", "cluster "))]
+    assert [row[0] for row in rows] == ["original", "prune_filters", "cluster"], "each as soon as it is over"
     assert "held out of the training data" in out
     assert "prune_filters: digit: it makes an output of the model" in out
     assert all(len(line) <= 80 for line in out.splitlines())
     facts = json.loads(report.read_text())
+    assert rows[1][2] == f"{facts['stages'][1]['cost']['macs']:,}"
     assert [stage["name"] for stage in facts["stages"]] == ["original", "prune_filters", "cluster"]
     assert facts["samples"] == {"training": 1150, "validation": 287, "held_out": True}
     assert tflite.stat().st_size == facts["quantized"]["file_bytes"]
