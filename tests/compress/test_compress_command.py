@@ -44,7 +44,9 @@ def test_stages_from_options(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     arguments = ["compress", MODEL, *DATA, "--prune-filters", "0.5", "--cluster", "16", "--epochs", "1"]
     assert main([*arguments, "-o", str(small), "--tflite", str(tflite), "--json", str(report)]) == 0
     out, err = capsys.readouterr()
-    rows = [line.split() for line in err.splitlines() if line.startswith(("original ", "prune_filters ", "cluster "))]
+    rows = [
+        line.split() for line in err.splitlines() if line.startswith(("original  ", "prune_filters  ", "cluster  "))
+    ]
     assert [row[0] for row in rows] == ["original", "prune_filters", "cluster"], "each as soon as it is over"
     assert "held out of the training data" in out
     assert "prune_filters: digit: it makes an output of the model" in out
