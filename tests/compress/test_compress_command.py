@@ -67,8 +67,9 @@ def test_errors_in_a_stage_name_it_and_memory_that_runs_out_is_one() -> None:
     from tinyml_sdk.compress.pipeline import _located
 
     for error in (MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM")):
-        with pytest.raises(ToolError, match="stage 2, cluster: out of memory") as caught, _located("stage 2, cluster"):
+        with pytest.raises(ToolError, match="stage 2, cluster: out of memory") as caught, _located(2, "cluster"):
             raise error
         assert "batch_size" in caught.value.hint
-    with pytest.raises(InputError, match=r"^stage 1, low_rank: layer 'a': no$"), _located("stage 1, low_rank"):
-        raise InputError("no", where="layer 'a'", hint="")
+    for where in ("layer 'a'", "low rank: layer 'a'"):
+        with pytest.raises(InputError, match=r"^stage 1, low_rank: layer 'a': no$"), _located(1, "low_rank"):
+            raise InputError("no", where=where, hint="")

@@ -232,7 +232,7 @@ def _stage(
         # Of its own for each stage, so that a resumed recipe ends where an uninterrupted one does.
         keras.utils.set_random_seed(workshop.recipe.seed + place)
         workshop.progress(name, 0, 1)
-        with _located(f"stage {place}, {name}"):
+        with _located(place, name):
             outcome = apply_stage(stage, state, workshop)
     after = outcome.state
     quantized = bench.quantized(after.model, name)
@@ -247,14 +247,16 @@ def _stage(
 
 
 @contextmanager
-def _located(stage: str) -> Iterator[None]:
+def _located(place: int, name: str) -> Iterator[None]:
     """Errors say in which stage, and memory that ran out is one."""
     import tensorflow as tf
 
+    stage = f"stage {place}, {name}"
     try:
         yield
     except TinymlError as error:
-        error.where = f"{stage}: {error.where}" if error.where else stage
+        inner = error.where.removeprefix(name.replace("_", " ")).removeprefix(": ")
+        error.where = f"{stage}: {inner}" if inner else stage
         raise
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         hint = "lower batch_size, or the stage's samples, or take a machine with more memory"
