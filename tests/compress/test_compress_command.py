@@ -36,6 +36,17 @@ def test_wrong_commands_say_what_to_do(tmp_path: Path, capsys: pytest.CaptureFix
     assert [path.name for path in tmp_path.iterdir()] == ["recipe.yaml"]
 
 
+def test_options_are_a_recipe() -> None:
+    from tinyml_sdk.cli.compress import _recipe
+
+    teaching = _recipe(None, [{"stage": "cluster", "clusters": 8}, {"stage": "quantize_aware"}], "big.keras", 3)
+    hows = [teaching.training_of(step) for step in teaching.steps]
+    assert [(how.epochs, how.distil.teacher) for how in hows if how and how.distil] == [(3, "big.keras")] * 2
+    alone = _recipe(None, [], "original", None)
+    assert [step.stage for step in alone.steps] == ["distil"]
+    assert _recipe(None, [{"stage": "quantize_aware"}], None, None).training.distil is None
+
+
 @pytest.mark.slow
 def test_stages_from_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     require_tool("tensorflow")

@@ -60,6 +60,14 @@ def compress(
     quantize_aware: Annotated[
         bool, typer.Option("--quantize-aware", help="Train with int8 rounding.", rich_help_panel=_SHORTCUTS)
     ] = False,
+    distil: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEACHER",
+            help="Learn from a teacher in all training: original, or a Keras file.",
+            rich_help_panel=_SHORTCUTS,
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(metavar="N", help="Of fine-tuning after each stage.", rich_help_panel=_SHORTCUTS)
     ] = None,
@@ -81,7 +89,7 @@ def compress(
     from ..report.compression import compression_report
 
     shortcuts = _stages(prune_filters, low_rank, prune_weights, cluster, quantize_aware=quantize_aware)
-    steps = _recipe(recipe, shortcuts, epochs)
+    steps = _recipe(recipe, shortcuts, distil, epochs)
     changed = {"seed": seed, "metric": None if metric == "accuracy" else metric}
     steps = steps.model_copy(update={key: value for key, value in changed.items() if value is not None})
     if output.suffix != ".keras":
@@ -166,14 +174,18 @@ def _stages(
     return found
 
 
-def _recipe(path: Path | None, shortcuts: list[dict[str, Any]], epochs: int | None) -> Recipe:
+def _recipe(path: Path | None, shortcuts: list[dict[str, Any]], teacher: str | None, epochs: int | None) -> Recipe:
     from ..compress.recipe import load_recipe, parse_recipe
 
+    distil = None if teacher is None else {"teacher": teacher}
+    if distil and not shortcuts:
+        shortcuts = [{"stage": "distil", **distil}]
     if (path is None) == (not shortcuts):
         raise typer.BadParameter("give either --recipe or options that name a stage, such as --prune-filters 0.5")
     if path is None:
-        training = {} if epochs is None else {"training": {"epochs": epochs}}
-        return parse_recipe({"stages": shortcuts, **training}, "options")
+        training = {"epochs": epochs, "distil": distil}
+        given = {key: value for key, value in training.items() if value is not None}
+        return parse_recipe({"stages": shortcuts, "training": given}, "options")
     if epochs is not None:
         raise typer.BadParameter("--epochs goes with options that name a stage; a recipe has its own")
     return load_recipe(path)
