@@ -18,13 +18,15 @@ typedef struct {
   tinyml_mve_matrix matrix;
 } tinyml_conv_2d_mve_params;
 
-/* A run of neighbouring taps that lies partly or wholly in the padding. row: the input's row, NULL
- * in the padding. x: the first tap's column. */
-TINYML_SHARED void tinyml_conv_2d_mve_padded(int8_t *to, const int8_t *row, int32_t x, int32_t taps,
-                                             int32_t width, int32_t channels, int32_t zero_point) {
+/* A run of neighbouring taps, of which some may lie in the padding. row: the input's row, NULL in
+ * the padding. x: the first tap's column. */
+TINYML_SHARED void tinyml_conv_2d_mve_run(int8_t *to, const int8_t *row, int32_t x, int32_t taps,
+                                          int32_t width, int32_t channels, int32_t zero_point) {
   const int32_t before = x < 0 ? -x : 0;
   const int32_t inside = tinyml_min(taps, width - x) - before;
-  tinyml_mve_fill(to, zero_point, taps * channels);
+  if (row == NULL || inside < taps) {
+    tinyml_mve_fill(to, zero_point, taps * channels);
+  }
   if (row != NULL && inside > 0) {
     tinyml_mve_copy(to + before * channels, row + (x + before) * channels, inside * channels);
   }
@@ -36,19 +38,20 @@ TINYML_INLINE void tinyml_conv_2d_mve_gather(const tinyml_conv_2d_mve_params *p,
                                              int8_t *to) {
   const tinyml_window *w = &p->window;
   const int32_t channels = p->input_channels, run = p->run_taps * channels;
+  const int32_t row_bytes = w->input_width * channels;
+  const int32_t last_y = y + (w->filter_height - 1) * w->dilation_height;
   const int32_t last_x = x + (w->filter_width - 1) * w->dilation_width;
-  const int32_t columns_inside = x >= 0 && last_x < w->input_width;
+  if (p->run_taps == w->filter_width && y >= 0 && last_y < w->input_height && x >= 0 &&
+      last_x < w->input_width) {
+    tinyml_mve_copy_runs(to, input + (y * row_bytes + x * channels), run,
+                         w->dilation_height * row_bytes, w->filter_height);
+    return;
+  }
   for (int32_t row = 0; row < w->filter_height; ++row) {
-    const int32_t row_inside = y >= 0 && y < w->input_height;
-    const int8_t *from = input + y * w->input_width * channels;
+    const int8_t *from = y >= 0 && y < w->input_height ? input + y * row_bytes : NULL;
     for (int32_t tap = 0; tap < w->filter_width; tap += p->run_taps) {
-      const int32_t column = x + tap * w->dilation_width;
-      if (row_inside && columns_inside) {
-        tinyml_mve_copy(to, from + column * channels, run);
-      } else {
-        tinyml_conv_2d_mve_padded(to, row_inside ? from : NULL, column, p->run_taps, w->input_width,
-                                  channels, p->input_zero_point);
-      }
+      tinyml_conv_2d_mve_run(to, from, x + tap * w->dilation_width, p->run_taps, w->input_width,
+                             channels, p->input_zero_point);
       to += run;
     }
     y += w->dilation_height;
@@ -63,27 +66,25 @@ TINYML_KERNEL void tinyml_conv_2d_mve(const tinyml_conv_2d_mve_params *p, const 
   const int32_t channels = p->matrix.channels, padded = TINYML_VECTOR * p->matrix.steps;
   const tinyml_mve_job job = {&p->matrix, (const int8_t *)weights, multiplier, shift,
                               (int32_t *)(void *)scratch};
-  int8_t *const first = scratch + p->sums, *const second = first + padded;
+  int8_t *const first = scratch + p->sums;
   for (int32_t batch = 0; batch < w->batches; ++batch) {
-    int8_t *gathered = first;
+    int32_t waiting = 0; /* bytes of a pixel without a partner yet */
     int32_t y = -w->padding_top;
     for (int32_t rows = w->output_height; rows > 0; --rows) {
       int32_t x = -w->padding_left;
       for (int32_t columns = w->output_width; columns > 0; --columns) {
-        tinyml_conv_2d_mve_gather(p, input, y, x, gathered);
+        tinyml_conv_2d_mve_gather(p, input, y, x, first + waiting);
         x += w->stride_width;
-        if (gathered == first) {
-          gathered = second;
-          continue;
+        waiting = padded - waiting;
+        if (waiting == 0) {
+          p->matrix.multiply(&job, first, padded, output, 1);
+          output += 2 * channels;
         }
-        p->matrix.multiply(&job, first, second, output, output + channels);
-        output += 2 * channels;
-        gathered = first;
       }
       y += w->stride_height;
     }
-    if (gathered == second) { /* an odd last pixel is its own partner */
-      p->matrix.multiply(&job, first, first, output, output);
+    if (waiting != 0) { /* an odd last pixel is its own partner */
+      p->matrix.multiply(&job, first, 0, output, 1);
       output += channels;
     }
     input += w->input_height * w->input_width * p->input_channels;

@@ -78,6 +78,24 @@ TINYML_INLINE void tinyml_store_first_of_8(int8_t *to, tinyml_int16x8 value, int
 #endif
 }
 
+/* The same of two vectors. */
+TINYML_INLINE void tinyml_store_pair_of_8(int8_t *to0, int8_t *to1, tinyml_int16x8 value0,
+                                          tinyml_int16x8 value1, int32_t count) {
+#if TINYML_HAS_MVE
+  __asm__ volatile("vctp.16 %[count]\n"
+                   "vpstt\n"
+                   "vstrbt.16 %q[value0], [%[to0]]\n"
+                   "vstrbt.16 %q[value1], [%[to1]]\n"
+                   :
+                   : [to0] "l"(to0), [to1] "l"(to1), [value0] "w"(value0), [value1] "w"(value1),
+                     [count] "r"(count)
+                   : "memory");
+#else
+  tinyml_store_first_of_8(to0, value0, count);
+  tinyml_store_first_of_8(to1, value1, count);
+#endif
+}
+
 /* The same of the even lanes, of which there are four. */
 TINYML_INLINE void tinyml_store_first_of_4(int8_t *to, tinyml_int16x8 value, int32_t count) {
 #if TINYML_HAS_MVE
@@ -197,6 +215,16 @@ TINYML_INLINE void tinyml_mve_copy(int8_t *to, const int8_t *from, int32_t bytes
     to[i] = from[i];
   }
 #endif
+}
+
+/* Copies runs of so many bytes, each `step` behind the one before, and puts them together. */
+TINYML_INLINE void tinyml_mve_copy_runs(int8_t *to, const int8_t *from, int32_t bytes, int32_t step,
+                                        int32_t runs) {
+  for (; runs > 0; --runs) {
+    tinyml_mve_copy(to, from, bytes);
+    to += bytes;
+    from += step;
+  }
 }
 
 /* Writes one value to bytes, as tinyml_mve_copy does. */

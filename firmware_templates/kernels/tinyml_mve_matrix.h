@@ -26,15 +26,18 @@
 
 typedef struct tinyml_mve_job tinyml_mve_job;
 
+/* Multiplies pixels with all channels, two at a time and the second `distance` bytes behind the
+ * first, or a row by itself. Where the distance is 0, that is a pixel without a partner. */
+typedef void tinyml_mve_multiply(const tinyml_mve_job *job, const int8_t *input, int32_t distance,
+                                 int8_t *output, int32_t pairs);
+
 /* One layer's, literal. */
 typedef struct {
   int32_t steps; /* vectors of inputs */
   int32_t channels;
   int32_t scale_step; /* 8; 0 where one multiplier and shift, eight times, serve all channels */
   tinyml_requantization output;
-  /* tinyml_mve_pair_… or tinyml_mve_row_…: writes all channels of two pixels, or of the first. */
-  void (*multiply)(const tinyml_mve_job *job, const int8_t *input0, const int8_t *input1,
-                   int8_t *output0, int8_t *output1);
+  tinyml_mve_multiply *multiply; /* tinyml_mve_pair_… or tinyml_mve_row_… */
 } tinyml_mve_matrix;
 
 /* What all products of a layer are given. */
@@ -223,11 +226,11 @@ TINYML_INLINE tinyml_int16x8 tinyml_mve_outputs(int32_t form, tinyml_requantizat
              : tinyml_saturate_low_bytes(scaled);
 }
 
-/* Some channels of two pixels, or of one where `pixels` says so. The sums of a block of four lie
- * `pixels` x 4 apart. */
+/* Some channels of two pixels, or of one where `pixels` says so, whose outputs lie `distance`
+ * apart. The sums of a block of four lie `pixels` x 4 apart. */
 TINYML_INLINE void tinyml_mve_finish(int32_t form, const tinyml_mve_job *job, int32_t pixels,
                                      const int32_t *multiplier, const int8_t *shift, int32_t left,
-                                     int8_t *output0, int8_t *output1) {
+                                     int8_t *output, int32_t distance) {
   const tinyml_requantization p = job->matrix->output;
   const int32_t scale_step = job->matrix->scale_step;
   const int32_t *sums = job->sums;
@@ -235,18 +238,17 @@ TINYML_INLINE void tinyml_mve_finish(int32_t form, const tinyml_mve_job *job, in
     const tinyml_mve_scale even = tinyml_mve_load_scale(multiplier, shift);
     const tinyml_mve_scale odd = tinyml_mve_load_scale(multiplier + 4, shift + 4);
     const int32_t *odd_sums = sums + 4 * pixels;
-    tinyml_store_first_of_8(output0,
-                            tinyml_mve_outputs(form, p, tinyml_load_int32x4(sums), even,
-                                               tinyml_load_int32x4(odd_sums), odd),
-                            left);
-    output0 += 8;
+    const tinyml_int16x8 first = tinyml_mve_outputs(form, p, tinyml_load_int32x4(sums), even,
+                                                    tinyml_load_int32x4(odd_sums), odd);
     if (pixels == 2) {
-      tinyml_store_first_of_8(output1,
-                              tinyml_mve_outputs(form, p, tinyml_load_int32x4(sums + 4), even,
-                                                 tinyml_load_int32x4(odd_sums + 4), odd),
-                              left);
-      output1 += 8;
+      tinyml_store_pair_of_8(output, output + distance, first,
+                             tinyml_mve_outputs(form, p, tinyml_load_int32x4(sums + 4), even,
+                                                tinyml_load_int32x4(odd_sums + 4), odd),
+                             left);
+    } else {
+      tinyml_store_first_of_8(output, first, left);
     }
+    output += 8;
     sums += 8 * pixels;
     multiplier += scale_step;
     shift += scale_step;
@@ -255,7 +257,7 @@ TINYML_INLINE void tinyml_mve_finish(int32_t form, const tinyml_mve_job *job, in
     const tinyml_mve_scale scale = tinyml_mve_load_scale(multiplier, shift);
     for (int32_t pixel = 0; pixel < pixels; ++pixel) {
       const tinyml_int32x4 last = tinyml_load_int32x4(sums + 4 * pixel);
-      tinyml_store_first_of_4(pixel == 0 ? output0 : output1,
+      tinyml_store_first_of_4(output + pixel * distance,
                               tinyml_mve_outputs(form, p, last, scale, last, scale), left);
     }
   }
@@ -263,49 +265,56 @@ TINYML_INLINE void tinyml_mve_finish(int32_t form, const tinyml_mve_job *job, in
 
 /* -- both -------------------------------------------------------------------------------------- */
 
-TINYML_INLINE void tinyml_mve_multiply(int32_t form, int32_t pixels, const tinyml_mve_job *job,
-                                       const int8_t *input0, const int8_t *input1, int8_t *output0,
-                                       int8_t *output1) {
+/* All channels of two pixels, or of one, part by part. */
+TINYML_INLINE void tinyml_mve_multiply_parts(int32_t form, int32_t pixels,
+                                             const tinyml_mve_job *job, tinyml_mve_dot *dot,
+                                             int8_t *output, int32_t distance) {
   const tinyml_mve_matrix *m = job->matrix;
   const int32_t part = pixels == 2 ? TINYML_MVE_PAIR_CHANNELS : TINYML_MVE_ROW_CHANNELS;
   const int32_t block = 8 / pixels;
   const int32_t *multiplier = job->multiplier;
   const int8_t *shift = job->shift;
-  tinyml_mve_dot dot = {
-      .input0 = input0,
-      .input1 = input1,
-      .first_steps = m->steps % 4,
-      .weights_end = job->weights,
-      .sums = job->sums,
-      .input0_end = input0 + TINYML_VECTOR * m->steps,
-  };
+  dot->weights_end = job->weights;
   for (int32_t left = m->channels; left > 0; left -= part) {
     const int32_t count = tinyml_min(left, part);
-    dot.weights = dot.weights_end;
-    dot.weights_end += (count + block - 1) / block * block * (4 + TINYML_VECTOR * m->steps);
+    dot->weights = dot->weights_end;
+    dot->weights_end += (count + block - 1) / block * block * (4 + TINYML_VECTOR * m->steps);
     if (pixels == 2) {
-      tinyml_mve_dot_2x4(&dot);
+      tinyml_mve_dot_2x4(dot);
     } else {
-      tinyml_mve_dot_1x8(&dot);
+      tinyml_mve_dot_1x8(dot);
     }
-    tinyml_mve_finish(form, job, pixels, multiplier, shift, count, output0, output1);
+    tinyml_mve_finish(form, job, pixels, multiplier, shift, count, output, distance);
     multiplier += part / 8 * m->scale_step;
     shift += part / 8 * m->scale_step;
-    output0 += part;
-    output1 += part;
+    output += part;
+  }
+}
+
+TINYML_INLINE void tinyml_mve_multiply_all(int32_t form, int32_t pixels, const tinyml_mve_job *job,
+                                           const int8_t *input, int32_t distance, int8_t *output,
+                                           int32_t pairs) {
+  const tinyml_mve_matrix *m = job->matrix;
+  const int32_t channels = distance == 0 ? 0 : m->channels;
+  tinyml_mve_dot dot = {.first_steps = m->steps % 4, .sums = job->sums};
+  for (; pairs > 0; --pairs) {
+    dot.input0 = input;
+    dot.input1 = input + distance;
+    dot.input0_end = input + TINYML_VECTOR * m->steps;
+    tinyml_mve_multiply_parts(form, pixels, job, &dot, output, channels);
+    input += 2 * distance;
+    output += 2 * channels;
   }
 }
 
 #define TINYML_MVE_MULTIPLY(name, form)                                                            \
-  TINYML_SHARED void tinyml_mve_pair_##name(const tinyml_mve_job *job, const int8_t *input0,       \
-                                            const int8_t *input1, int8_t *output0,                 \
-                                            int8_t *output1) {                                     \
-    tinyml_mve_multiply(form, 2, job, input0, input1, output0, output1);                           \
+  TINYML_SHARED void tinyml_mve_pair_##name(const tinyml_mve_job *job, const int8_t *input,        \
+                                            int32_t distance, int8_t *output, int32_t pairs) {     \
+    tinyml_mve_multiply_all(form, 2, job, input, distance, output, pairs);                         \
   }                                                                                                \
-  TINYML_SHARED void tinyml_mve_row_##name(const tinyml_mve_job *job, const int8_t *input0,        \
-                                           const int8_t *input1, int8_t *output0,                  \
-                                           int8_t *output1) {                                      \
-    tinyml_mve_multiply(form, 1, job, input0, input1, output0, output1);                           \
+  TINYML_SHARED void tinyml_mve_row_##name(const tinyml_mve_job *job, const int8_t *input,         \
+                                           int32_t distance, int8_t *output, int32_t pairs) {      \
+    tinyml_mve_multiply_all(form, 1, job, input, distance, output, pairs);                         \
   }
 
 TINYML_MVE_MULTIPLY(clamped, TINYML_MVE_CLAMPED)

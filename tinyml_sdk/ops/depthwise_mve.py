@@ -78,6 +78,7 @@ def mve_depthwise(
         macs=portable.macs,
         lead=(IN_PLACE, None, None),
         scratch_bytes=2 * _COLUMN * columns + VECTOR,
+        shared=True,
     )
     return Candidate(layer, _cost(window, form, channels), MVE)
 

@@ -24,9 +24,12 @@ def mve_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
     units, depth = constants.weights.values.shape
     shape = "row" if rows == 1 else "pair"
     mve = mve_constants(constants, shape=shape)
-    # Outputs may lie over a row that is read again for more of them.
-    copied = shape == "pair" and units > PARTS[shape]
-    needs_copy = copied or mve.depth != depth
+    at_once = 1 if shape == "row" else 2
+    # Of so many rows whole vectors stay inside the input.
+    in_place = max(0, rows - -(-mve.depth // depth) + 1) // at_once
+    if shape == "pair" and units > PARTS[shape]:
+        in_place = 0  # outputs may lie over a row that is read again for more of them
+    copies = in_place * at_once < rows
     first = np.arange(rows)[None]
     layer = Layer(
         op=view.op,
@@ -38,7 +41,7 @@ def mve_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
                 {
                     "rows": rows,
                     "depth": depth,
-                    "copied": int(copied),
+                    "in_place": in_place,
                     "sums": mve.sum_bytes,
                     "matrix": mve.matrix,
                 },
@@ -51,9 +54,10 @@ def mve_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
         macs=rows * units * depth,
         lead=(
             gathered_lead(first * depth, first * units)
-            if shape == "pair" or needs_copy
+            if shape == "pair" or copies
             else (units - 1) // PARTS[shape] * PARTS[shape],
         ),
-        scratch_bytes=mve.sum_bytes + 2 * mve.depth * needs_copy,
+        scratch_bytes=mve.sum_bytes + 2 * mve.depth * copies,
+        shared=True,
     )
-    return Candidate(layer, mve_cost(mve, rows, gathering=8 + mve.depth / 4 if copied else 0), MVE)
+    return Candidate(layer, mve_cost(mve, rows, gathering=0 if in_place else 30 + mve.depth / 4), MVE)

@@ -45,6 +45,7 @@ def mve_sum(view: OpView, walk: Broadcast, *, subtract: bool) -> Candidate | Ref
             Output(),
         ),
         lead=walk.lead,
+        shared=True,
     )
     return Candidate(layer, 2.5 * view.output().elements + 25.0 * walk.rows, MVE)
 
