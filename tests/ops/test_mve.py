@@ -63,7 +63,7 @@ def test_the_cheapest_exact_form_is_chosen(layer: FullyConnected, numbers: Numbe
     ("model", "kernel"),
     [
         (depthwise_model(), "tinyml_mve_depthwise_stride1_signed"),
-        (depthwise_model(stride=(2, 2), activation="RELU"), "tinyml_mve_depthwise_stride2_general"),
+        (depthwise_model((1, 9, 9, 16), stride=(2, 2), activation="RELU"), "tinyml_mve_depthwise_stride2_general"),
         (depthwise_model(output_quantization=(0.1, -128)), "tinyml_mve_depthwise_stride1_clamped"),
         (depthwise_model(output_quantization=(1e-4, 5)), "tinyml_depthwise_conv_2d"),  # a scale above 1
         (depthwise_model(filter_size=(3, 4)), "tinyml_depthwise_conv_2d"),

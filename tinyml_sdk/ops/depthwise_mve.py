@@ -120,7 +120,7 @@ def _filters(constants: FilterConstants) -> tuple[str, Constant]:
 def _cost(window: Window, form: str, channels: int) -> float:
     """Instructions, as counted in the kernel."""
     stride, width = window.stride_width, window.output_width
-    vector = {"clamped": 17.0, "signed": 19.0, "general": 60.0}[form] + (6.0 if stride == 2 else 0.0)
+    vector = {"clamped": 17.0, "signed": 19.0, "general": 40.0}[form] + (6.0 if stride == 2 else 0.0)
     vectors = -(-width // (2 if stride == 1 else 4))
     lines = -(-window.output_height * stride // 2)
     groups = -(-channels // _LANES)
