@@ -27,7 +27,9 @@ TINYML_KERNEL void tinyml_fully_connected_mve(const tinyml_fully_connected_mve_p
                               (int32_t *)(void *)scratch};
   int8_t *copy = scratch + p->sums;
   /* A single row is no pair, and has no distance to a second one. */
-  p->matrix.multiply(&job, input, p->rows > 1 ? depth : 0, output, p->in_place);
+  if (p->in_place > 0) {
+    p->matrix.multiply(&job, input, p->rows > 1 ? depth : 0, output, p->in_place);
+  }
   for (int32_t row = 2 * p->in_place; row < p->rows; row += 2) {
     const int32_t has_partner = row + 1 < p->rows;
     const int8_t *from = input + row * depth;

@@ -27,7 +27,8 @@
 typedef struct tinyml_mve_job tinyml_mve_job;
 
 /* Multiplies pixels with all channels, two at a time and the second `distance` bytes behind the
- * first, or a row by itself. Where the distance is 0, that is a pixel without a partner. */
+ * first, or a row by itself. Where the distance is 0, that is a pixel without a partner. More than
+ * one pair only where TINYML_MVE_PAIR_CHANNELS are enough. pairs > 0. */
 typedef void tinyml_mve_multiply(const tinyml_mve_job *job, const int8_t *input, int32_t distance,
                                  int8_t *output, int32_t pairs);
 
@@ -51,59 +52,64 @@ struct tinyml_mve_job {
 
 /* -- sums of products -------------------------------------------------------------------------- */
 
+/* What assembler is given. It works on a copy of it, on the stack. */
 typedef struct {
   const int8_t *input0;
   const int8_t *input1;
   int32_t first_steps; /* of the loop's first turn: steps % 4 */
-  const int8_t *weights_end;
-  const int8_t *weights;
-  int32_t *sums;
   const int8_t *input0_end;
+  const int8_t *weights;
+  const int8_t *weights_end;
+  int32_t *sums;
 } tinyml_mve_dot;
 
 #if TINYML_HAS_MVE
 
 #define TINYML_MVE_CLOBBERS "r0", "r1", "r2", "r3", "r12", "q0", "q1", "q2", "q3", "cc", "memory"
 
-/* Two pixels (r3 and r5) x four channels (r1): sums in r0 to r6 and r8 to lr. Four steps a turn, of
- * 56 bytes each; the first turn enters at step r7, steps % 4. For each block of channels, sums[0 to
- * 3] are the first pixel's and sums[4 to 7] the second's. */
+/* Two pixels (r3 and r5) x channels, four at a time (r1): sums in r0 to r6 and r8 to lr. Four steps
+ * a turn, of 56 bytes each; the first turn enters at step r7, steps % 4. For each block of
+ * channels, sums[0 to 3] are the first pixel's and sums[4 to 7] the second's. A tinyml_mve_dot is
+ * at sp. */
+#define TINYML_MVE_DOT_2X4                                                                         \
+  "ldr r11, [sp, #12]\n"                                                                           \
+  "ldr r1, [sp, #16]\n"                                                                            \
+  "ldr r9, [sp, #24]\n"                                                                            \
+  "1:\n"                                                                                           \
+  "ldm r1, {r0, r2, r4, r6}\n"                                                                     \
+  "ldm r1!, {r8, r10, r12, lr}\n"                                                                  \
+  "ldm sp, {r3, r5, r7}\n"                                                                         \
+  "tbb [pc, r7]\n"                                                                                 \
+  ".byte 2, 86, 58, 30\n"                                                                          \
+  "2:\n"                                                                                           \
+  ".rept 4\n"                                                                                      \
+  "vldrb.8 q0, [r3], #16\n"                                                                        \
+  "vldrb.8 q1, [r5], #16\n"                                                                        \
+  "vldrb.8 q2, [r1], #16\n"                                                                        \
+  "vmladava.s8 r0, q0, q2\n"                                                                       \
+  "vmladava.s8 r8, q1, q2\n"                                                                       \
+  "vldrb.8 q3, [r1], #16\n"                                                                        \
+  "vmladava.s8 r2, q0, q3\n"                                                                       \
+  "vmladava.s8 r10, q1, q3\n"                                                                      \
+  "vldrb.8 q2, [r1], #16\n"                                                                        \
+  "vmladava.s8 r4, q0, q2\n"                                                                       \
+  "vmladava.s8 r12, q1, q2\n"                                                                      \
+  "vldrb.8 q3, [r1], #16\n"                                                                        \
+  "vmladava.s8 r6, q0, q3\n"                                                                       \
+  "vmladava.s8 lr, q1, q3\n"                                                                       \
+  ".endr\n"                                                                                        \
+  "cmp r3, r11\n"                                                                                  \
+  "bne.w 2b\n"                                                                                     \
+  "stm r9!, {r0, r2, r4, r6, r8, r10, r12, lr}\n"                                                  \
+  "ldr r7, [sp, #20]\n"                                                                            \
+  "cmp r1, r7\n"                                                                                   \
+  "bne.w 1b\n"
+
+/* The sums alone. */
 TINYML_NAKED void tinyml_mve_dot_2x4(const tinyml_mve_dot *d TINYML_UNUSED) {
   __asm__ volatile("push {r4-r11, lr}\n"
-                   "ldm r0, {r3-r8, r11}\n"
-                   "push {r3-r6}\n"
-                   "mov r1, r7\n"
-                   "mov r9, r8\n"
-                   "1:\n"
-                   "ldm r1, {r0, r2, r4, r6}\n"
-                   "ldm r1!, {r8, r10, r12, lr}\n"
-                   "ldm sp, {r3, r5, r7}\n"
-                   "tbb [pc, r7]\n"
-                   ".byte 2, 86, 58, 30\n"
-                   "2:\n"
-                   ".rept 4\n"
-                   "vldrb.8 q0, [r3], #16\n"
-                   "vldrb.8 q1, [r5], #16\n"
-                   "vldrb.8 q2, [r1], #16\n"
-                   "vmladava.s8 r0, q0, q2\n"
-                   "vmladava.s8 r8, q1, q2\n"
-                   "vldrb.8 q3, [r1], #16\n"
-                   "vmladava.s8 r2, q0, q3\n"
-                   "vmladava.s8 r10, q1, q3\n"
-                   "vldrb.8 q2, [r1], #16\n"
-                   "vmladava.s8 r4, q0, q2\n"
-                   "vmladava.s8 r12, q1, q2\n"
-                   "vldrb.8 q3, [r1], #16\n"
-                   "vmladava.s8 r6, q0, q3\n"
-                   "vmladava.s8 lr, q1, q3\n"
-                   ".endr\n"
-                   "cmp r3, r11\n"
-                   "bne.w 2b\n"
-                   "stm r9!, {r0, r2, r4, r6, r8, r10, r12, lr}\n"
-                   "ldr r7, [sp, #12]\n"
-                   "cmp r1, r7\n"
-                   "bne.w 1b\n"
-                   "add sp, #16\n"
+                   "ldm r0, {r3-r9}\n"
+                   "push {r3-r9}\n" TINYML_MVE_DOT_2X4 "add sp, #28\n"
                    "pop {r4-r11, pc}\n" ::
                        : TINYML_MVE_CLOBBERS);
 }
@@ -117,10 +123,10 @@ TINYML_NAKED void tinyml_mve_dot_1x8(const tinyml_mve_dot *d TINYML_UNUSED) {
                    "vmladava.s8 \\b, q0, q2\n"
                    ".endm\n"
                    "push {r4-r11, lr}\n"
-                   "ldm r0, {r3-r8, r11}\n"
-                   "push {r3-r6}\n"
-                   "mov r1, r7\n"
-                   "mov r9, r8\n"
+                   "ldm r0, {r3-r9}\n"
+                   "push {r3-r9}\n"
+                   "ldr r11, [sp, #12]\n"
+                   "ldr r1, [sp, #16]\n"
                    "1:\n"
                    "ldm r1!, {r0, r2, r4, r6, r8, r10, r12, lr}\n"
                    "ldm sp, {r3, r5, r7}\n"
@@ -137,10 +143,10 @@ TINYML_NAKED void tinyml_mve_dot_1x8(const tinyml_mve_dot *d TINYML_UNUSED) {
                    "cmp r3, r11\n"
                    "bne.w 2b\n"
                    "stm r9!, {r0, r2, r4, r6, r8, r10, r12, lr}\n"
-                   "ldr r7, [sp, #12]\n"
+                   "ldr r7, [sp, #20]\n"
                    "cmp r1, r7\n"
                    "bne.w 1b\n"
-                   "add sp, #16\n"
+                   "add sp, #28\n"
                    "pop {r4-r11, pc}\n"
                    ".purgem tinyml_two_channels\n" ::
                        : TINYML_MVE_CLOBBERS);
@@ -265,6 +271,155 @@ TINYML_INLINE void tinyml_mve_finish(int32_t form, const tinyml_mve_job *job, in
 
 /* -- both -------------------------------------------------------------------------------------- */
 
+#if TINYML_HAS_MVE
+
+/* Pairs of pixels x all channels of a part. */
+typedef struct {
+  tinyml_mve_dot dot;
+  const int32_t *multiplier;
+  const int8_t *shift;
+  int8_t *output0;
+  int8_t *output1;
+  int32_t channels;
+  int32_t scale_step;
+  int32_t zero_point;
+  int32_t input_step; /* from a pair to the next */
+  int32_t output_step;
+  int32_t pairs;
+} tinyml_mve_pairs;
+
+/* tinyml_mve_rescale of q`x`, with multipliers and shifts. */
+#define TINYML_MVE_RESCALE_CLAMPED(x, multiplier, shift)                                           \
+  "vqrdmulh.s32 " x ", " x ", " multiplier "\n"                                                    \
+  "vrshl.s32 " x ", " x ", " shift "\n"
+#define TINYML_MVE_RESCALE_SIGNED(x, multiplier, shift)                                            \
+  "vqrdmulh.s32 " x ", " x ", " multiplier "\n"                                                    \
+  "vshr.s32 q7, " x ", #31\n"                                                                      \
+  "vadd.i32 " x ", " x ", q7\n"                                                                    \
+  "vrshl.s32 " x ", " x ", " shift "\n"
+
+/* Eight channels of a pixel, in q`even`; their sums are at r0 + `first`. */
+#define TINYML_MVE_EIGHT(RESCALE, even, odd, first, second)                                        \
+  "vldrw.u32 " even ", [r0, #" first "]\n"                                                         \
+  "vldrw.u32 " odd ", [r0, #" second "]\n" RESCALE(even, "q0", "q2")                               \
+      RESCALE(odd, "q1", "q3") "vqmovnb.s32 " even ", " even "\n"                                  \
+                               "vqmovnt.s32 " even ", " odd "\n"                                   \
+                               "vqadd.s16 " even ", " even ", r7\n"                                \
+                               "vqmovnb.s16 " even ", " even "\n"
+
+/* The last four. */
+#define TINYML_MVE_FOUR(RESCALE, x, first)                                                         \
+  "vldrw.u32 " x ", [r0, #" first "]\n" RESCALE(x, "q0", "q2") "vqmovnb.s32 " x ", " x "\n"        \
+                                                               "vqadd.s16 " x ", " x ", r7\n"      \
+                                                               "vqmovnb.s16 " x ", " x "\n"
+
+/* What tinyml_mve_multiply_parts does. A copy of *p lies at sp. */
+#define TINYML_MVE_PAIRS(NAME, RESCALE)                                                            \
+  TINYML_NAKED void NAME(const tinyml_mve_pairs *p TINYML_UNUSED) {                                \
+    __asm__ volatile(                                                                              \
+        "push {r4-r11, lr}\n"                                                                      \
+        "vpush {d8-d15}\n"                                                                         \
+        "add r2, r0, #32\n"                                                                        \
+        "ldm r2, {r3-r11}\n"                                                                       \
+        "push {r3-r11}\n"                                                                          \
+        "ldm r0, {r3-r10}\n"                                                                       \
+        "push {r3-r10}\n"                                                                          \
+        "0:\n" TINYML_MVE_DOT_2X4 "ldr r0, [sp, #24]\n" /* the sums */                             \
+        "ldrd r1, r2, [sp, #28]\n"                      /* multiplier and shift */                 \
+        "ldrd r3, r4, [sp, #36]\n"                      /* outputs */                              \
+        "ldrd r5, r6, [sp, #44]\n"                      /* channels and scale_step */              \
+        "ldr r7, [sp, #52]\n"                           /* zero_point */                           \
+        "lsl r8, r6, #2\n"                                                                         \
+        "cmp r5, #4\n"                                                                             \
+        "ble 4f\n"                                                                                 \
+        "3:\n"                                                                                     \
+        "vldrw.u32 q0, [r1]\n"                                                                     \
+        "vldrw.u32 q1, [r1, #16]\n"                                                                \
+        "vldrb.s32 q2, [r2]\n"                                                                     \
+        "vldrb.s32 q3, [r2, #4]\n" TINYML_MVE_EIGHT(RESCALE, "q4", "q5", "0", "32")                \
+            TINYML_MVE_EIGHT(                                                                      \
+                RESCALE, "q5", "q6", "16",                                                         \
+                "48") "vctp.16 r5\n"                                                               \
+                      "vpstt\n"                                                                    \
+                      "vstrbt.16 q4, [r3], #8\n"                                                   \
+                      "vstrbt.16 q5, [r4], #8\n"                                                   \
+                      "add r0, #64\n"                                                              \
+                      "add r1, r1, r8\n"                                                           \
+                      "add r2, r2, r6\n"                                                           \
+                      "subs r5, #8\n"                                                              \
+                      "cmp r5, #4\n"                                                               \
+                      "bgt 3b\n"                                                                   \
+                      "4:\n"                                                                       \
+                      "cmp r5, #0\n"                                                               \
+                      "ble 5f\n"                                                                   \
+                      "vldrw.u32 q0, [r1]\n"                                                       \
+                      "vldrb.s32 q2, [r2]\n" TINYML_MVE_FOUR(RESCALE, "q4", "0") TINYML_MVE_FOUR(  \
+                          RESCALE, "q5", "16") "vctp.32 r5\n"                                      \
+                                               "vpstt\n"                                           \
+                                               "vstrbt.32 q4, [r3]\n"                              \
+                                               "vstrbt.32 q5, [r4]\n"                              \
+                                               "5:\n"                                              \
+                                               "ldrd r0, r1, [sp, #56]\n" /* to the next pair */   \
+                                               "ldrd r3, r5, [sp, #0]\n"                           \
+                                               "add r3, r3, r0\n"                                  \
+                                               "add r5, r5, r0\n"                                  \
+                                               "strd r3, r5, [sp, #0]\n"                           \
+                                               "ldr r3, [sp, #12]\n"                               \
+                                               "add r3, r3, r0\n"                                  \
+                                               "str r3, [sp, #12]\n"                               \
+                                               "ldrd r3, r4, [sp, #36]\n"                          \
+                                               "add r3, r3, r1\n"                                  \
+                                               "add r4, r4, r1\n"                                  \
+                                               "strd r3, r4, [sp, #36]\n"                          \
+                                               "ldr r0, [sp, #64]\n"                               \
+                                               "subs r0, #1\n"                                     \
+                                               "str r0, [sp, #64]\n"                               \
+                                               "bne.w 0b\n"                                        \
+                                               "add sp, #68\n"                                     \
+                                               "vpop {d8-d15}\n"                                   \
+                                               "pop {r4-r11, pc}\n" ::                             \
+                                                   : TINYML_MVE_CLOBBERS);                         \
+  }
+
+TINYML_MVE_PAIRS(tinyml_mve_pairs_clamped, TINYML_MVE_RESCALE_CLAMPED)
+TINYML_MVE_PAIRS(tinyml_mve_pairs_signed, TINYML_MVE_RESCALE_SIGNED)
+
+/* pairs > 0; more than one only where all channels are one part. */
+TINYML_INLINE void tinyml_mve_multiply_pairs(void (*function)(const tinyml_mve_pairs *),
+                                             const tinyml_mve_job *job, const int8_t *input,
+                                             int32_t distance, int8_t *output, int32_t pairs) {
+  const tinyml_mve_matrix *m = job->matrix;
+  const int32_t output_distance = distance == 0 ? 0 : m->channels;
+  tinyml_mve_pairs p;
+  p.dot.input0 = input;
+  p.dot.input1 = input + distance;
+  p.dot.first_steps = m->steps % 4;
+  p.dot.input0_end = input + TINYML_VECTOR * m->steps;
+  p.dot.weights_end = job->weights;
+  p.dot.sums = job->sums;
+  p.multiplier = job->multiplier;
+  p.shift = job->shift;
+  p.output0 = output;
+  p.output1 = output + output_distance;
+  p.scale_step = m->scale_step;
+  p.zero_point = m->output.output_zero_point;
+  p.input_step = 2 * distance;
+  p.output_step = 2 * output_distance;
+  p.pairs = pairs;
+  for (int32_t left = m->channels; left > 0; left -= TINYML_MVE_PAIR_CHANNELS) {
+    p.channels = tinyml_min(left, TINYML_MVE_PAIR_CHANNELS);
+    p.dot.weights = p.dot.weights_end;
+    p.dot.weights_end += (p.channels + 3) / 4 * 4 * (4 + TINYML_VECTOR * m->steps);
+    function(&p);
+    p.multiplier += TINYML_MVE_PAIR_CHANNELS / 8 * m->scale_step;
+    p.shift += TINYML_MVE_PAIR_CHANNELS / 8 * m->scale_step;
+    p.output0 += TINYML_MVE_PAIR_CHANNELS;
+    p.output1 += TINYML_MVE_PAIR_CHANNELS;
+  }
+}
+
+#endif
+
 /* All channels of two pixels, or of one, part by part. */
 TINYML_INLINE void tinyml_mve_multiply_parts(int32_t form, int32_t pixels,
                                              const tinyml_mve_job *job, tinyml_mve_dot *dot,
@@ -307,18 +462,30 @@ TINYML_INLINE void tinyml_mve_multiply_all(int32_t form, int32_t pixels, const t
   }
 }
 
-#define TINYML_MVE_MULTIPLY(name, form)                                                            \
-  TINYML_SHARED void tinyml_mve_pair_##name(const tinyml_mve_job *job, const int8_t *input,        \
-                                            int32_t distance, int8_t *output, int32_t pairs) {     \
-    tinyml_mve_multiply_all(form, 2, job, input, distance, output, pairs);                         \
-  }                                                                                                \
-  TINYML_SHARED void tinyml_mve_row_##name(const tinyml_mve_job *job, const int8_t *input,         \
-                                           int32_t distance, int8_t *output, int32_t pairs) {      \
-    tinyml_mve_multiply_all(form, 1, job, input, distance, output, pairs);                         \
+#define TINYML_MVE_MULTIPLY(NAME, FORM, PIXELS)                                                    \
+  TINYML_SHARED void NAME(const tinyml_mve_job *job, const int8_t *input, int32_t distance,        \
+                          int8_t *output, int32_t pairs) {                                         \
+    tinyml_mve_multiply_all(FORM, PIXELS, job, input, distance, output, pairs);                    \
   }
 
-TINYML_MVE_MULTIPLY(clamped, TINYML_MVE_CLAMPED)
-TINYML_MVE_MULTIPLY(signed, TINYML_MVE_SIGNED)
-TINYML_MVE_MULTIPLY(general, TINYML_MVE_GENERAL)
+TINYML_MVE_MULTIPLY(tinyml_mve_pair_general, TINYML_MVE_GENERAL, 2)
+TINYML_MVE_MULTIPLY(tinyml_mve_row_clamped, TINYML_MVE_CLAMPED, 1)
+TINYML_MVE_MULTIPLY(tinyml_mve_row_signed, TINYML_MVE_SIGNED, 1)
+TINYML_MVE_MULTIPLY(tinyml_mve_row_general, TINYML_MVE_GENERAL, 1)
+
+#if TINYML_HAS_MVE
+TINYML_SHARED void tinyml_mve_pair_clamped(const tinyml_mve_job *job, const int8_t *input,
+                                           int32_t distance, int8_t *output, int32_t pairs) {
+  tinyml_mve_multiply_pairs(tinyml_mve_pairs_clamped, job, input, distance, output, pairs);
+}
+
+TINYML_SHARED void tinyml_mve_pair_signed(const tinyml_mve_job *job, const int8_t *input,
+                                          int32_t distance, int8_t *output, int32_t pairs) {
+  tinyml_mve_multiply_pairs(tinyml_mve_pairs_signed, job, input, distance, output, pairs);
+}
+#else
+TINYML_MVE_MULTIPLY(tinyml_mve_pair_clamped, TINYML_MVE_CLAMPED, 2)
+TINYML_MVE_MULTIPLY(tinyml_mve_pair_signed, TINYML_MVE_SIGNED, 2)
+#endif
 
 #endif
