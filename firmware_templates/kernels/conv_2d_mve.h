@@ -1,7 +1,8 @@
-/* CONV_2D, int8, for cores with MVE: the inputs of two output pixels are gathered in scratch,
- * padding included, and multiplied with all filters. Equals conv_2d.h to the bit.
+/* CONV_2D, int8, for cores with MVE: the inputs of some output pixels are gathered in scratch,
+ * padding included, and multiplied with all filters, two pixels at a time. Equals conv_2d.h to the
+ * bit.
  *
- * Memory: all that two pixels read is gathered before their outputs are written.
+ * Memory: all that these pixels read is gathered before their outputs are written.
  */
 #ifndef TINYML_CONV_2D_MVE_H
 #define TINYML_CONV_2D_MVE_H
@@ -14,7 +15,9 @@ typedef struct {
   int32_t input_channels;
   int32_t input_zero_point;
   int32_t run_taps; /* filter_width; 1 where taps are not neighbours */
-  int32_t sums;     /* bytes of them in scratch, which has room for two pixels' inputs behind */
+  int32_t sums;     /* bytes of them in scratch, which has the pixels' inputs behind */
+  int32_t
+      pixels; /* that are gathered together: an even number, 2 unless one part has all channels */
   tinyml_mve_matrix matrix;
 } tinyml_conv_2d_mve_params;
 
@@ -68,25 +71,29 @@ TINYML_KERNEL void tinyml_conv_2d_mve(const tinyml_conv_2d_mve_params *p, const 
                               (int32_t *)(void *)scratch};
   int8_t *const first = scratch + p->sums;
   for (int32_t batch = 0; batch < w->batches; ++batch) {
-    int32_t waiting = 0; /* bytes of a pixel without a partner yet */
+    int32_t waiting = 0; /* pixels */
     int32_t y = -w->padding_top;
     for (int32_t rows = w->output_height; rows > 0; --rows) {
       int32_t x = -w->padding_left;
       for (int32_t columns = w->output_width; columns > 0; --columns) {
-        tinyml_conv_2d_mve_gather(p, input, y, x, first + waiting);
+        tinyml_conv_2d_mve_gather(p, input, y, x, first + waiting * padded);
         x += w->stride_width;
-        waiting = padded - waiting;
-        if (waiting == 0) {
-          p->matrix.multiply(&job, first, padded, output, 1);
-          output += 2 * channels;
+        if (++waiting == p->pixels) {
+          p->matrix.multiply(&job, first, padded, output, waiting / 2);
+          output += waiting * channels;
+          waiting = 0;
         }
       }
       y += w->stride_height;
     }
-    if (waiting != 0) { /* an odd last pixel is its own partner */
-      p->matrix.multiply(&job, first, 0, output, 1);
-      output += channels;
+    if (waiting > 1) {
+      p->matrix.multiply(&job, first, padded, output, waiting / 2);
     }
+    if (waiting % 2 != 0) { /* the last pixel is its own partner */
+      p->matrix.multiply(&job, first + (waiting - 1) * padded, 0, output + (waiting - 1) * channels,
+                         1);
+    }
+    output += waiting * channels;
     input += w->input_height * w->input_width * p->input_channels;
   }
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Input, Layer, OpView, Output, Parameters, Scratch
-from .mve import MVE, VECTOR, mve_constants, mve_cost
+from .mve import MVE, PARTS, VECTOR, mve_constants, mve_cost
 from .overlap import gathered_window_lead
 from .selection import Candidate
 from .weights import FilterConstants
@@ -11,9 +11,12 @@ from .window import Window
 
 __all__ = ["mve_convolution"]
 
+_GATHERED_BYTES = 384
+"""Scratch for pixels that are gathered together, beyond which there are just two of them."""
+
 
 def mve_convolution(view: OpView, window: Window, constants: FilterConstants) -> Candidate:
-    """Two output pixels at a time, gathered in scratch before they are written.
+    """Some output pixels at a time, gathered in scratch before they are written.
 
     Args:
         view: The op, not in groups.
@@ -27,6 +30,7 @@ def mve_convolution(view: OpView, window: Window, constants: FilterConstants) ->
     run_taps = window.filter_width if window.dilation_width == 1 else 1
     runs = window.filter_height * window.filter_width // run_taps
     mve = mve_constants(constants, shape="pair")
+    pixels = 2 if channels > PARTS["pair"] else max(2, _GATHERED_BYTES // mve.depth // 2 * 2)
     parameters = Parameters(
         "tinyml_conv_2d_mve_params",
         {
@@ -35,6 +39,7 @@ def mve_convolution(view: OpView, window: Window, constants: FilterConstants) ->
             "input_zero_point": input_.zero_point,
             "run_taps": run_taps,
             "sums": mve.sum_bytes,
+            "pixels": pixels,
             "matrix": mve.matrix,
         },
     )
@@ -44,8 +49,8 @@ def mve_convolution(view: OpView, window: Window, constants: FilterConstants) ->
         header="conv_2d_mve.h",
         arguments=(parameters, Input(0), *mve.arguments, Output(), Scratch()),
         macs=output.elements * runs * run_taps * depth,
-        lead=(gathered_window_lead(window, input_channels=depth, output_channels=channels),),
-        scratch_bytes=mve.sum_bytes + 2 * mve.depth,
+        lead=(gathered_window_lead(window, input_channels=depth, output_channels=channels, pixels=pixels),),
+        scratch_bytes=mve.sum_bytes + pixels * mve.depth,
     )
-    gathering = 2 * (15 + runs * (12 + 3 * -(-run_taps * depth // VECTOR)))
+    gathering = 2 * (15 + runs * (8 + 2 * -(-run_taps * depth // VECTOR))) + 140 / pixels
     return Candidate(layer, mve_cost(mve, output.elements // channels, gathering=gathering), MVE)

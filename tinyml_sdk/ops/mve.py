@@ -14,7 +14,16 @@ import numpy.typing as npt
 from .base import Constant, ParameterValue
 from .weights import FilterConstants
 
-__all__ = ["MVE", "VECTOR", "MveConstants", "mve_constants", "mve_cost", "padded_to_vectors", "requantization_form"]
+__all__ = [
+    "MVE",
+    "PARTS",
+    "VECTOR",
+    "MveConstants",
+    "mve_constants",
+    "mve_cost",
+    "padded_to_vectors",
+    "requantization_form",
+]
 
 MVE = frozenset({"mve"})
 """What a core must have."""
@@ -166,4 +175,4 @@ def mve_cost(constants: MveConstants, rows: int, *, gathering: float = 0.0) -> f
     block, step = (4, 14.0) if constants.shape == "pair" else (8, 17.0)
     blocks = -(-constants.channels // block)
     products = 8 + step * steps + 2 * -(-steps // 4)
-    return -(-rows // 2) * (blocks * (products + 15 + _FINISHING[constants.form]) + 50 + gathering)
+    return -(-rows // 2) * (blocks * (products + 16 + _FINISHING[constants.form]) + 25 + gathering) + 150
