@@ -61,7 +61,8 @@ def do_in_child(arguments: Sequence[str], *, where: str, hint: str) -> int:
         if code >= 0:
             return code
         if sys.stderr is not None and sys.stderr.isatty():
-            print(_WITHOUT_BAR, end="", file=sys.stderr, flush=True)
+            sys.stderr.write(_WITHOUT_BAR)
+            sys.stderr.flush()
         words.seek(0)
         said = _last_words(words.read().decode(errors="replace"))
     if code == -signal.SIGKILL:
