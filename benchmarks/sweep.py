@@ -216,27 +216,30 @@ class Cliff:
     line: str
     x: float | str
     per_mac: float
-    before: float
     kernel: str
     reason: str
 
 
 def cliffs(costs: dict[str, dict[str, dict[float | str, Cost]]]) -> Iterator[Cliff]:
-    """Sizes that cost more per product than a smaller one by a quarter, or more altogether than a larger one."""
+    """Points that cost more per product than they should by a quarter, or more altogether than a larger layer.
+
+    Along sizes the point before is what a product should cost, else the best so far.
+    """
     for name, lines in costs.items():
         for label, points in lines.items():
-            least = float("inf")
+            expected = float("inf")
             items = list(points.items())
             for place, (x, cost) in enumerate(items):
                 larger = [other for _, other in items[place + 1 :] if other.macs >= cost.macs]
                 reason = ""
-                if cost.per_mac > 1.25 * least:
-                    reason = f"{cost.per_mac / least:.2f} times the best before it"
+                if cost.per_mac > 1.25 * expected:
+                    before = "the best" if isinstance(x, str) else "the size"
+                    reason = f"{cost.per_mac / expected:.2f} times {before} before it"
                 if any(other.instructions < 0.98 * cost.instructions for other in larger) and name != "sparsity":
                     reason += f"{'; ' if reason else ''}a larger layer is cheaper"
                 if reason:
-                    yield Cliff(name, label, x, cost.per_mac, least, cost.kernel, reason)
-                least = min(least, cost.per_mac)
+                    yield Cliff(name, label, x, cost.per_mac, cost.kernel, reason)
+                expected = min(expected, cost.per_mac) if isinstance(x, str) else cost.per_mac
 
 
 def note(line: str) -> None:

@@ -51,7 +51,7 @@ def test_cliffs_are_told():
     costs = {2: Cost(200, 100, "k"), 3: Cost(600, 200, "k"), 4: Cost(400, 400, "k"), 8: Cost(800, 800, "k")}
     (cliff,) = cliffs({"channels": {"convolution": costs}})
     assert (cliff.x, cliff.per_mac) == (3, 3.0)
-    assert cliff.reason == "1.50 times the best before it; a larger layer is cheaper"
+    assert cliff.reason == "1.50 times the size before it; a larger layer is cheaper"
 
 
 @pytest.mark.slow
