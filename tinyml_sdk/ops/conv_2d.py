@@ -126,6 +126,7 @@ def dsp_convolution(
         macs=output.elements * runs * run,
         lead=(gathered_window_lead(window, input_channels=depth, output_channels=channels),),
         scratch_bytes=4 * dsp.depth + 2 * run + 2 * padded_to_words(rests),
+        shared=True,
     )
     gathering = 35 * runs + 3 * dsp.depth + 12 * rests
     return Candidate(layer, pair_cost(output.elements // channels, dsp.depth, channels, gathering=gathering), DSP)
