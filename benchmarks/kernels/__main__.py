@@ -9,6 +9,7 @@ the extra `benchmark`; see README.md in this folder for what is compared and how
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
@@ -88,6 +89,8 @@ def main() -> int:
     parser.add_argument("--no-bakenn", action="store_true", help="leave out bakeNN, whose code is for a Cortex-M4")
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
+    if importlib.util.find_spec("bakenn") is None:
+        parser.error("CMSIS-NN's sources are not installed: pip install '.[benchmark]'")
     if not CORPUS.is_dir():
         parser.error(f"no models at {CORPUS}; set TINYML_CORPUS")
     settings = [Setting(arguments.board, toolchain) for toolchain in arguments.toolchains]

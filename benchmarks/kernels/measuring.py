@@ -104,7 +104,7 @@ def measure_cmsis_nn(model: Path, setting: Setting, level: str) -> Counted:
 
 
 def measure_bakenn(model: Path, setting: Setting, policy: str) -> Counted:
-    """bakeNN's generated code, as a whole: it has no way to run a single layer.
+    """bakeNN's generated code, as a whole: it has no way to run a single layer. Two inputs, as it is slow.
 
     Raises:
         bakenn.BakeNNError: it refuses the file.
@@ -115,7 +115,7 @@ def measure_bakenn(model: Path, setting: Setting, policy: str) -> Counted:
     if policy == "CMSIS-NN":
         added |= cmsis_nn_sources()
     foreign = _Foreign(added, replaced, ("bakenn", *INCLUDE_DIRS), DEFINES, ("-std=c11",))
-    return _measure(f"bakeNN, {policy}", model, inspection, setting, foreign)
+    return _measure(f"bakeNN, {policy}", model, inspection, setting, foreign, inputs=2)
 
 
 def _measure(
