@@ -1,0 +1,152 @@
+"""Weights in less than a byte each: zeros or blocks of zeros left out, or codes of four bits.
+
+The forms are those of `firmware_templates/kernels/tinyml_sparse.h`, which reads what is written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["FORMATS", "Format", "WeightLists", "weight_lists"]
+
+Format = Literal["gaps", "coded_gaps", "blocks", "codes"]
+FORMATS: tuple[Format, ...] = ("gaps", "coded_gaps", "blocks", "codes")
+
+CODEBOOK = 16  # TINYML_CODEBOOK
+_BLOCK = 4
+_NIBBLE = 15
+_STEPS = 2**16 - 1
+
+Weights = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class WeightLists:
+    """The weights of a layer as lists, one a channel.
+
+    Attributes:
+        values: uint8: codebooks, then the lists.
+        codebooks: How many there are: none, one of the whole layer, or one a channel.
+        padding: Products behind the last that lists may read, whose inputs must be zero.
+        steps: int64, of each channel.
+        listed: Weights that are multiplied, padding included.
+    """
+
+    format: Format
+    values: npt.NDArray[np.uint8]
+    codebooks: int
+    padding: int
+    steps: npt.NDArray[np.int64]
+    listed: int
+
+
+def weight_lists(weights: Weights, form: Format) -> WeightLists | None:
+    """Encode weights of shape (channels, products), int8 values. None where the form has no room for them."""
+    codebooks = _codebooks(weights) if form in ("coded_gaps", "codes") else []
+    if codebooks is None:
+        return None
+    encode = {"gaps": _gaps, "blocks": _blocks}.get(form)
+    lists = []
+    for channel, row in enumerate(weights):
+        if encode is not None:
+            steps = encode(row)
+        else:
+            codebook = codebooks[channel if len(codebooks) > 1 else 0]
+            steps = _coded_gaps(row, codebook) if form == "coded_gaps" else _codes(row, codebook)
+        if steps is None or len(steps) > _STEPS:
+            return None
+        lists.append(steps)
+    values = b"".join(bytes(np.array(codebook, np.int8)) for codebook in codebooks)
+    values += b"".join(len(steps).to_bytes(2, "little") + b"".join(steps) for steps in lists)
+    depth = weights.shape[1]
+    count = np.array([len(steps) for steps in lists])
+    return WeightLists(
+        format=form,
+        values=np.frombuffer(values, np.uint8),
+        codebooks=len(codebooks),
+        padding={"blocks": _overrun(lists, depth), "codes": depth % 2}.get(form, 0),
+        steps=count,
+        listed=int(count.sum()) * {"gaps": 2, "blocks": _BLOCK, "codes": 2}.get(form, 1),
+    )
+
+
+# -- codebooks ----------------------------------------------------------------------------------------------------
+
+
+def _codebooks(weights: Weights) -> list[list[int]] | None:
+    """One for the layer if its weights have few enough values, else one for each channel; None if that fails too."""
+    if len(values := np.unique(weights)) <= CODEBOOK:
+        return [_codebook(values)]
+    rows = [np.unique(row) for row in weights]
+    return [_codebook(row) for row in rows] if max(map(len, rows)) <= CODEBOOK else None
+
+
+def _codebook(values: Weights) -> list[int]:
+    """Zero is added where there is room, as gaps may need it."""
+    codebook: list[int] = values.tolist()
+    if 0 not in codebook and len(codebook) < CODEBOOK:
+        codebook.append(0)
+    return codebook + [0] * (CODEBOOK - len(codebook))
+
+
+# -- lists --------------------------------------------------------------------------------------------------------
+
+
+def _gap_steps(row: Weights) -> Iterator[tuple[int, int]]:
+    """(gap, weight) of all that is not zero; a gap that does not fit four bits stops over at zeros."""
+    at = 0
+    for position in np.flatnonzero(row).tolist():
+        while position - at > _NIBBLE:
+            at += _NIBBLE
+            yield _NIBBLE, int(row[at])
+        yield position - at, int(row[position])
+        at = position
+
+
+def _gaps(row: Weights) -> list[bytes]:
+    steps = list(_gap_steps(row))
+    steps += [(0, 0)] * (len(steps) % 2)
+    return [
+        bytes([gap1 | gap2 << 4, weight1 & 0xFF, weight2 & 0xFF])
+        for (gap1, weight1), (gap2, weight2) in zip(steps[::2], steps[1::2], strict=True)
+    ]
+
+
+def _coded_gaps(row: Weights, codebook: list[int]) -> list[bytes] | None:
+    steps = list(_gap_steps(row))
+    if any(weight not in codebook for _, weight in steps):
+        return None  # a stop over at a zero, without a code for it
+    return [bytes([codebook.index(weight) | gap << 4]) for gap, weight in steps]
+
+
+def _codes(row: Weights, codebook: list[int]) -> list[bytes]:
+    codes = [codebook.index(weight) for weight in row.tolist()]
+    codes += [0] * (len(codes) % 2)
+    return [bytes([code1 | code2 << 4]) for code1, code2 in zip(codes[::2], codes[1::2], strict=True)]
+
+
+def _blocks(row: Weights) -> list[bytes]:
+    """Blocks begin at the first weight that no block has yet, wherever it is."""
+    padded = np.concatenate([row, np.zeros(_BLOCK - 1, row.dtype)])
+    steps = []
+    at, end = 0, 0
+    for position in np.flatnonzero(row).tolist():
+        if position < end:
+            continue
+        while position - at > 255:
+            at += 255
+            steps.append(bytes([255, 0, 0, 0, 0]))
+        steps.append(bytes([position - at, *(int(weight) & 0xFF for weight in padded[position : position + _BLOCK])]))
+        at, end = position, position + _BLOCK
+    return steps
+
+
+def _overrun(lists: list[list[bytes]], depth: int) -> int:
+    """By how much the last block of a list may pass the last product."""
+    ends = (sum(step[0] for step in steps) + _BLOCK for steps in lists if steps)
+    return max(0, max(ends, default=0) - depth)
