@@ -1,9 +1,10 @@
 /* CONV_2D, int8, for cores with the DSP extension: the inputs of two output pixels are widened into
  * scratch, padding included, and multiplied with all filters. Equals conv_2d.h to the bit.
  *
- * Products are in the order of runs of neighbouring input bytes (tinyml_runs.h). First the words of every run, then what is left of each, so that an odd
- * number of channels costs little (tinyml_sdk/ops/conv_2d.py). Memory: all that two pixels read is
- * gathered before their outputs are written.
+ * Products are in the order of runs of neighbouring input bytes (tinyml_runs.h). First the words of
+ * every run, then what is left of each, so that an odd number of channels costs little
+ * (tinyml_sdk/ops/conv_2d.py). Memory: all that two pixels read is gathered before their outputs
+ * are written.
  */
 #ifndef TINYML_CONV_2D_DSP_H
 #define TINYML_CONV_2D_DSP_H
@@ -19,8 +20,7 @@ typedef struct {
 /* Widens all that two pixels read. Behind the activations, scratch has room for a run of each pixel
  * and for what their runs leave of words. */
 TINYML_INLINE void tinyml_conv_2d_dsp_gather(const tinyml_conv_2d_dsp_params *p,
-                                             const int8_t *input,
-                                             const tinyml_runs_pixel pixels[2],
+                                             const int8_t *input, const tinyml_runs_pixel pixels[2],
                                              int8_t *scratch) {
   const tinyml_window *w = &p->runs.window;
   const int32_t taps = p->runs.run_taps;

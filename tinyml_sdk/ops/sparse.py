@@ -64,18 +64,17 @@ def _dsp(
         {
             "runs": window.runs_parameters(input_channels, view.activation(0).zero_point),
             "depth": depth,
-            "padding": lists.padding,
             "tile": tile,
-            "layer": {
-                "channels": count,
-                "codebooks": lists.codebooks,
-                "output": constants.requantization,
-                "wide": f"tinyml_sparse_{lists.format}_8" if tile == 8 else "NULL",
-                "narrow": f"tinyml_sparse_{lists.format}_4",
-                "compute": f"tinyml_sparse_compute_{channels.form}",
-            },
+            "channels": count,
+            "codebooks": lists.codebooks,
+            "general": int(channels.form == "general"),
+            "output": constants.requantization,
+            "wide": _width(lists, channels, 8) if tile == 8 else {"lists": "NULL", "finish": "NULL"},
+            "narrow": _width(lists, channels, 4),
         },
     )
+    last = pixels // window.batches % tile
+    spare = 0 if last in (0, 4) else (8 if last > 4 else 4) * count
     layer = Layer(
         op=view.op,
         kernel="tinyml_conv_2d_sparse_dsp",
@@ -92,6 +91,40 @@ def _dsp(
         ),
         macs=pixels * count * depth,
         lead=(gathered_window_lead(window, input_channels=input_channels, output_channels=count, tile=tile),),
-        scratch_bytes=2 * tile * (depth + lists.padding) + 2 * window.run_taps * input_channels,
+        scratch_bytes=2 * tile * depth + max(spare, 4 * window.run_taps * input_channels),
     )
-    return Candidate(layer, cost=1.0, requires=DSP)
+    return Candidate(layer, _cost(window, channels, lists, input_channels, tile), DSP)
+
+
+def _width(lists: WeightLists, channels: ScaledChannels, pixels: int) -> dict[str, ParameterValue]:
+    """The struct `tinyml_sparse_width`."""
+    finish = "sums" if channels.form == "general" else f"{channels.form}_{pixels}"
+    return {"lists": f"tinyml_sparse_{lists.format}_{pixels}", "finish": f"tinyml_sparse_finish_{finish}"}
+
+
+# -- cost ---------------------------------------------------------------------------------------------------------
+
+_STEP_COST = {"gaps": (20.5, 14.5), "coded_gaps": (12.5, 9.5), "blocks": (31.5, 19.5), "codes": (18.5, 12.5)}
+"""Instructions of a step, over eight pixels and over four."""
+
+_CHANNEL_COST = {"clamped": (92, 62), "signed": (108, 70), "general": (230, 130)}
+"""Those of a channel besides: its first sums and its outputs."""
+
+
+def _cost(window: Window, channels: ScaledChannels, lists: WeightLists, input_channels: int, tile: int) -> float:
+    """Instructions of one inference. Fitted to what the emulator counts, see docs/sparsity.md."""
+    count, depth = channels.weights.shape
+    wide, narrow = 0, 1
+
+    def products(width: int) -> float:
+        steps = float(lists.steps.sum()) * _STEP_COST[lists.format][width]
+        return steps + count * _CHANNEL_COST[channels.form][width] + 90
+
+    run = window.run_taps * input_channels
+    packing = 7.4 * depth + 110 * (depth // run) + 60
+    pixels = window.output_height * window.output_width
+    tiles, last = divmod(pixels, tile)
+    total = tiles * (products(wide) + 2 * packing if tile == 8 else products(narrow) + packing)
+    if last:
+        total += products(wide) + 2 * packing if last > 4 else products(narrow) + packing
+    return window.batches * total

@@ -32,7 +32,6 @@ class WeightLists:
     Attributes:
         values: uint8: codebooks, then the lists.
         codebooks: How many there are: none, one of the whole layer, or one a channel.
-        padding: Products behind the last that lists may read, whose inputs must be zero.
         steps: int64, of each channel.
         listed: Weights that are multiplied, padding included.
     """
@@ -40,7 +39,6 @@ class WeightLists:
     format: Format
     values: npt.NDArray[np.uint8]
     codebooks: int
-    padding: int
     steps: npt.NDArray[np.int64]
     listed: int
 
@@ -63,13 +61,11 @@ def weight_lists(weights: Weights, form: Format) -> WeightLists | None:
         lists.append(steps)
     values = b"".join(bytes(np.array(codebook, np.int8)) for codebook in codebooks)
     values += b"".join(len(steps).to_bytes(2, "little") + b"".join(steps) for steps in lists)
-    depth = weights.shape[1]
     count = np.array([len(steps) for steps in lists])
     return WeightLists(
         format=form,
         values=np.frombuffer(values, np.uint8),
         codebooks=len(codebooks),
-        padding={"blocks": _overrun(lists, depth), "codes": depth % 2}.get(form, 0),
         steps=count,
         listed=int(count.sum()) * {"gaps": 2, "blocks": _BLOCK, "codes": 2}.get(form, 1),
     )
@@ -124,29 +120,28 @@ def _coded_gaps(row: Weights, codebook: list[int]) -> list[bytes] | None:
     return [bytes([codebook.index(weight) | gap << 4]) for gap, weight in steps]
 
 
-def _codes(row: Weights, codebook: list[int]) -> list[bytes]:
+def _codes(row: Weights, codebook: list[int]) -> list[bytes] | None:
+    if len(row) % 2:
+        return None
     codes = [codebook.index(weight) for weight in row.tolist()]
-    codes += [0] * (len(codes) % 2)
     return [bytes([code1 | code2 << 4]) for code1, code2 in zip(codes[::2], codes[1::2], strict=True)]
 
 
-def _blocks(row: Weights) -> list[bytes]:
-    """Blocks begin at the first weight that no block has yet, wherever it is."""
-    padded = np.concatenate([row, np.zeros(_BLOCK - 1, row.dtype)])
+def _blocks(row: Weights) -> list[bytes] | None:
+    """Blocks begin at the first weight that no block has yet, wherever it is, but for a last one that would overrun."""
+    last = len(row) - _BLOCK
+    if last < 0:
+        return None
     steps = []
     at, end = 0, 0
     for position in np.flatnonzero(row).tolist():
         if position < end:
             continue
-        while position - at > 255:
+        begin = min(position, last)
+        while begin - at > 255:
             at += 255
             steps.append(bytes([255, 0, 0, 0, 0]))
-        steps.append(bytes([position - at, *(int(weight) & 0xFF for weight in padded[position : position + _BLOCK])]))
-        at, end = position, position + _BLOCK
+        block = [int(row[index]) if index >= end else 0 for index in range(begin, begin + _BLOCK)]
+        steps.append(bytes([begin - at, *(weight & 0xFF for weight in block)]))
+        at, end = begin, begin + _BLOCK
     return steps
-
-
-def _overrun(lists: list[list[bytes]], depth: int) -> int:
-    """By how much the last block of a list may pass the last product."""
-    ends = (sum(step[0] for step in steps) + _BLOCK for steps in lists if steps)
-    return max(0, max(ends, default=0) - depth)
