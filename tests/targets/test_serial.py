@@ -29,7 +29,7 @@ from tinyml_sdk.targets import SerialTarget, open_target
 from tinyml_sdk.targets import serial as serial_target
 
 BOARD = "mps2-an386"
-IN_QEMU = [board.name for board in list_boards() if board.emulators.qemu is not None]
+IN_QEMU = [board.name for board in list_boards() if board.emulators.qemu and board.emulators.builtin]
 EMULATED = [
     *((board.name, "builtin") for board in list_boards() if board.emulators.builtin),
     *((board, "qemu") for board in IN_QEMU),

@@ -27,7 +27,7 @@ def benchmark(
     model: str | Path,
     *,
     board: str | Path,
-    target: str = "builtin",
+    target: str | None = None,
     toolchain: str = "zig",
     optimize: Optimize = "speed",
     runs: int = 5,
@@ -44,7 +44,7 @@ def benchmark(
     Args:
         model: Path of a .tflite file.
         board: Name or file of the board.
-        target: Where to run: `builtin` or `qemu`.
+        target: Where to run: `builtin` or `qemu`; the first of them that has the board where None.
         toolchain: What to build with: `zig`, `gnu_arm` or `platformio`.
         optimize: `speed` or `size`.
         runs: Least number of inferences to count; every input is run at least once.
@@ -96,7 +96,7 @@ def benchmark(
 
 
 def _open_device(
-    target: str,
+    target: str | None,
     board: Board,
     port: str | None,
     flash: bool,

@@ -18,11 +18,15 @@ _ZIG_CPU = {
     ("cortex-m7", "fpv5-d16"): "cortex_m7+fp_armv8d16",
     ("cortex-m33", "none"): "cortex_m33+dsp",
     ("cortex-m33", "fpv5-sp-d16"): "cortex_m33+fp_armv8d16sp+dsp",
+    ("cortex-m55", "fpv5-d16"): "cortex_m55+mve_fp+fp_armv8d16",
 }
 
 
 def gnu_cpu_flags(board: Board) -> tuple[str, ...]:
     """For `arm-none-eabi-gcc`."""
+    # Any other FPU than the core's own takes MVE away.
+    if board.core_spec.has("mve"):
+        return f"-mcpu={board.core}", "-mthumb", "-mfpu=auto", "-mfloat-abi=hard"
     fpu = ("-mfloat-abi=soft",) if board.fpu == "none" else (f"-mfpu={board.fpu}", "-mfloat-abi=hard")
     return f"-mcpu={board.core}", "-mthumb", *fpu
 

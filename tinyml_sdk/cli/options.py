@@ -23,11 +23,11 @@ __all__ = [
 ]
 
 
-def one_of(*choices: str) -> Callable[[str], str]:
+def one_of(*choices: str) -> Callable[[str | None], str | None]:
     """A callback that accepts the choices only, and for another value names them and the one that was meant."""
 
-    def check(value: str) -> str:
-        if value in choices:
+    def check(value: str | None) -> str | None:
+        if value is None or value in choices:
             return value
         close = difflib.get_close_matches(value.lower(), choices, n=1, cutoff=0.5)
         meant = f"; did you mean {close[0]}?" if close else ""

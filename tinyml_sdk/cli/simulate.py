@@ -23,8 +23,13 @@ def simulate(
     firmware: FirmwareArgument,
     board: BoardOption,
     target: Annotated[
-        str, typer.Option(metavar="builtin|qemu", callback=one_of("builtin", "qemu"), help="What emulates the board.")
-    ] = "builtin",
+        str | None,
+        typer.Option(
+            metavar="builtin|qemu",
+            callback=one_of("builtin", "qemu"),
+            help="What emulates the board.  [default: the first that has it]",
+        ),
+    ] = None,
     link: Annotated[
         Path | None, typer.Option("--link", metavar="PATH", help="Make a link to the port here, the same each time.")
     ] = None,
@@ -52,7 +57,7 @@ def simulate(
         simulator = BoardSimulator(load_board(board), elf, target=target, link=link)
         try:
             emit(f"{link or simulator.path}\n")
-            note(f"{board} runs in {target} behind this port; Ctrl-C ends it")
+            note(f"{board} runs in {simulator.target} behind this port; Ctrl-C ends it")
             simulator.serve(_go_on)
         finally:
             simulator.close()

@@ -23,7 +23,7 @@ from .base import CounterInfo, Target
 __all__ = ["QemuTarget"]
 
 _PROGRAM = "qemu-system-arm"
-_REMEDY = "apt-get install qemu-system-arm, or use --target builtin"
+_REMEDY = "apt-get install qemu-system-arm"
 _START_DEADLINE_S = 20.0
 _WRITE_DEADLINE_S = 20.0
 _NANOSECONDS = 1e9
@@ -47,11 +47,12 @@ class QemuTarget(Target):
         if board.emulators.qemu is None:
             raise BoardError("QEMU has no machine for this board", where=board.name, hint="use --target builtin")
         self._machine = board.emulators.qemu.machine
+        self._remedy = f"{_REMEDY}, or use --target builtin" if board.emulators.builtin else _REMEDY
         self._elf: Path | None = None
         self._process: _QemuProcess | None = None
 
     def version(self) -> str:  # noqa: D102 - as in Target
-        return _version(_require_qemu())
+        return _version(self._require_qemu())
 
     def load(self, elf: Path) -> None:  # noqa: D102
         self.close()
@@ -63,7 +64,7 @@ class QemuTarget(Target):
         if self._elf is None:
             raise TargetError("no firmware is loaded", where=self._machine, hint="call load() before open()")
         self.close()
-        self._process = _QemuProcess(_require_qemu(), self._machine, self._elf)
+        self._process = _QemuProcess(self._require_qemu(), self._machine, self._elf)
         return self._process
 
     def reset(self) -> None:  # noqa: D102
@@ -84,6 +85,12 @@ class QemuTarget(Target):
         if info.counter_hz == 0:
             raise TargetError("the firmware has no counter", where=self._machine, hint="give its board file a counter")
         return _NANOSECONDS / info.counter_hz
+
+    def _require_qemu(self) -> str:
+        program = shutil.which(_PROGRAM)
+        if program is None:
+            raise MissingToolError(f"{_PROGRAM} is not installed", hint=self._remedy)
+        return program
 
 
 class _QemuProcess:
@@ -213,13 +220,6 @@ def _end_process(process: subprocess.Popen[bytes], files: tuple[socket.socket | 
     process.wait()
     for file in files:
         file.close()
-
-
-def _require_qemu() -> str:
-    program = shutil.which(_PROGRAM)
-    if program is None:
-        raise MissingToolError(f"{_PROGRAM} is not installed", hint=_REMEDY)
-    return program
 
 
 @lru_cache

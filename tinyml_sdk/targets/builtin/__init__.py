@@ -33,9 +33,8 @@ class BuiltinTarget(Target):
 
     def __init__(self, board: Board) -> None:
         if not board.emulators.builtin:
-            raise BoardError(
-                "the builtin emulator does not model this board", where=board.name, hint="choose another target"
-            )
+            hint = "use --target qemu" if board.emulators.qemu else "no emulator has it: use --port with a real one"
+            raise BoardError("the builtin emulator does not model this board", where=board.name, hint=hint)
         require_unicorn()
         self._board = board
         self._image: FirmwareImage | None = None
