@@ -69,10 +69,10 @@ TINYML_INLINE void tinyml_sparse_tile_in_c(const tinyml_conv_2d_sparse_params *p
 }
 
 /* input: NHWC. scratch: the inputs of four pixels, then a run of one. */
-TINYML_KERNEL void tinyml_conv_2d_sparse(const tinyml_conv_2d_sparse_params *p,
-                                         const int8_t *input, const uint8_t *lists,
-                                         const int32_t *bias, const int32_t *multiplier,
-                                         const int8_t *shift, int8_t *output, int8_t *scratch) {
+TINYML_KERNEL void tinyml_conv_2d_sparse(const tinyml_conv_2d_sparse_params *p, const int8_t *input,
+                                         const uint8_t *lists, const int32_t *bias,
+                                         const int32_t *multiplier, const int8_t *shift,
+                                         int8_t *output, int8_t *scratch) {
   const tinyml_window *w = &p->runs.window;
   const tinyml_multipliers scale = {multiplier, shift};
   for (int32_t batch = 0; batch < w->batches; ++batch) {

@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import __version__
 from ..graph import DType, Graph, Tensor
-from ..ops import Constant, Input, Layer, Output, Parameters, Scratch
+from ..ops import Constant, Input, Layer, Optimize, Output, Parameters, Scratch
 from ..ops.base import Argument
 from ..plan import MemoryPlan
 from ..resources import templates_dir
@@ -21,8 +21,6 @@ from .c_source import C_TYPES, array_rows, c_call, c_string, float_literal, stru
 from .templates import render
 
 __all__ = ["ModelSource", "Optimize", "generate_model", "weight_bytes"]
-
-Optimize = Literal["speed", "size"]
 
 
 @dataclass(frozen=True)

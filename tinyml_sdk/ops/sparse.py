@@ -1,31 +1,48 @@
-"""Kernels for layers whose weights take less than a byte each: pruned, clustered, or of four bits."""
+"""Kernels for layers whose weights take less than a byte each: pruned, clustered, or of four bits.
+
+Each kernel reads any of the forms in `sparse_lists.py`; of these the layer offers the one that serves best.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
-from .base import Constant, Input, Layer, OpView, Output, Parameters, ParameterValue, Scratch
+from .base import Argument, Constant, Input, Layer, OpView, Output, Parameters, ParameterValue, Scratch
 from .dsp import DSP, ScaledChannels, scaled_channels, sum_bounds
 from .overlap import gathered_window_lead
-from .selection import Candidate, Refusal
-from .sparse_lists import FORMATS, Format, WeightLists, weight_lists
+from .selection import Candidate, Refusal, best_candidate
+from .sparse_lists import FORMS, WeightLists, weight_lists
 from .weights import FilterConstants
 from .window import Window
 
-__all__ = ["sparse_convolutions"]
+__all__ = ["CODE_BYTES", "rows_window", "sparse_convolutions", "sparse_row"]
+
+_DSP_KERNEL = "tinyml_conv_2d_sparse_dsp"
+_PORTABLE_KERNEL = "tinyml_conv_2d_sparse"
+_ROW_KERNEL = "tinyml_fully_connected_sparse"
+
+CODE_BYTES = {_DSP_KERNEL: 1600, _PORTABLE_KERNEL: 900, _ROW_KERNEL: 300}
+"""What a kernel adds to the code of a model that is optimized for size: measured, rounded up."""
 
 _ROOM = 2**22
 """Of the sums of a tile's first, third, ... pixel, which share 64 bits with the next one's."""
 
 _TILES = (8, 4)
+_PORTABLE_TILE = 4  # TINYML_SPARSE_PIXELS
+
+
+def rows_window(rows: int) -> Window:
+    """The product of a matrix with several rows, as a convolution over one line of pixels."""
+    return Window(1, 1, rows, 1, rows, 1, 1, 1, 1, 1, 1, 0, 0)
 
 
 def sparse_convolutions(
     view: OpView, window: Window, constants: FilterConstants, *, input_channels: int
 ) -> Iterator[Candidate | Refusal]:
-    """The kernels over lists of weights, for a convolution or several rows of a matrix product.
+    """The kernels for a convolution, or for several rows of a matrix product.
 
     Args:
         view: The op.
@@ -36,16 +53,33 @@ def sparse_convolutions(
     """
     channels = scaled_channels(constants)
     low, high = sum_bounds(channels.weights, channels.bias)
-    for form in FORMATS:
-        kernel = f"tinyml_conv_2d_sparse_dsp ({form})"
-        lists = weight_lists(channels.weights, form)
-        if lists is None:
-            yield Refusal(kernel, "the weights of a channel have more than 16 values")
-        elif low.min() < -_ROOM or high.max() >= _ROOM:
-            yield Refusal(kernel, "a sum has no room in its part of 64 bits")
-        else:
-            for tile in _TILES:
-                yield _dsp(view, window, constants, channels, lists, input_channels, tile)
+    if low.min() < -_ROOM or high.max() >= _ROOM:
+        yield Refusal(_DSP_KERNEL, "a sum has no room in its part of 64 bits")
+    else:
+        yield best_candidate(
+            view,
+            [
+                _dsp(view, window, constants, channels, lists, input_channels, tile)
+                for lists in _all_lists(channels.weights)
+                for tile in _TILES
+            ],
+        )
+    portable = _all_lists(constants.weights.values.astype(np.int64))
+    yield best_candidate(view, [_portable(view, window, constants, lists, input_channels) for lists in portable])
+
+
+def sparse_row(view: OpView, constants: FilterConstants) -> Candidate:
+    """The kernel for a single row; `constants` as for `sparse_convolutions`."""
+    lists = _all_lists(constants.weights.values.astype(np.int64))
+    return best_candidate(view, [_row(view, constants, each) for each in lists])
+
+
+def _all_lists(weights: npt.NDArray[np.int64]) -> list[WeightLists]:
+    """The weights in every form that has room for them; gaps always have."""
+    return [lists for form in FORMS if (lists := weight_lists(weights, form)) is not None]
+
+
+# -- for cores with the DSP extension -----------------------------------------------------------------------------
 
 
 def _dsp(
@@ -57,8 +91,9 @@ def _dsp(
     input_channels: int,
     tile: int,
 ) -> Candidate:
+    """A tile of eight pixels, or of four, is packed in scratch before its outputs are written."""
     count, depth = channels.weights.shape
-    pixels = view.output().elements // count
+    pixels = window.output_height * window.output_width
     parameters = Parameters(
         "tinyml_conv_2d_sparse_dsp_params",
         {
@@ -73,33 +108,106 @@ def _dsp(
             "narrow": _width(lists, channels, 4),
         },
     )
-    last = pixels // window.batches % tile
+    arguments = (
+        parameters,
+        Input(0),
+        Constant("lists", lists.values),
+        Constant("bias", channels.bias.astype(np.int32)),
+        Constant("scale", channels.scale),
+        Constant("shift", channels.shift),
+        Output(),
+        Scratch(),
+    )
+    # A last tile that is not whole has its outputs there.
+    last = pixels % tile
     spare = 0 if last in (0, 4) else (8 if last > 4 else 4) * count
-    layer = Layer(
-        op=view.op,
-        kernel="tinyml_conv_2d_sparse_dsp",
-        header="conv_2d_sparse_dsp.h",
-        arguments=(
-            parameters,
-            Input(0),
-            Constant("lists", lists.values),
-            Constant("bias", channels.bias.astype(np.int32)),
-            Constant("scale", channels.scale),
-            Constant("shift", channels.shift),
-            Output(),
-            Scratch(),
-        ),
-        macs=pixels * count * depth,
-        lead=(gathered_window_lead(window, input_channels=input_channels, output_channels=count, tile=tile),),
+    layer = _layer(
+        view,
+        _DSP_KERNEL,
+        arguments,
+        macs=window.batches * pixels * lists.listed,
+        lead=gathered_window_lead(window, input_channels=input_channels, output_channels=count, tile=tile),
         scratch_bytes=2 * tile * depth + max(spare, 4 * window.run_taps * input_channels),
     )
-    return Candidate(layer, _cost(window, channels, lists, input_channels, tile), DSP)
+    return Candidate(layer, _dsp_cost(window, channels, lists, input_channels, tile), DSP, lists.note)
 
 
 def _width(lists: WeightLists, channels: ScaledChannels, pixels: int) -> dict[str, ParameterValue]:
     """The struct `tinyml_sparse_width`."""
     finish = "sums" if channels.form == "general" else f"{channels.form}_{pixels}"
-    return {"lists": f"tinyml_sparse_{lists.format}_{pixels}", "finish": f"tinyml_sparse_finish_{finish}"}
+    return {"lists": f"tinyml_sparse_{lists.form}_{pixels}", "finish": f"tinyml_sparse_finish_{finish}"}
+
+
+# -- portable -----------------------------------------------------------------------------------------------------
+
+
+def _portable(
+    view: OpView, window: Window, constants: FilterConstants, lists: WeightLists, input_channels: int
+) -> Candidate:
+    """Four pixels are gathered in scratch before their outputs are written."""
+    count, depth = constants.weights.values.shape
+    pixels = window.batches * window.output_height * window.output_width
+    parameters = Parameters(
+        "tinyml_conv_2d_sparse_params",
+        {
+            "runs": window.runs_parameters(input_channels, view.activation(0).zero_point),
+            "depth": depth,
+            **_lists_parameters(constants, lists),
+        },
+    )
+    layer = _layer(
+        view,
+        _PORTABLE_KERNEL,
+        (parameters, Input(0), *_lists_constants(constants, lists), Output(), Scratch()),
+        macs=pixels * lists.listed,
+        lead=gathered_window_lead(window, input_channels=input_channels, output_channels=count, tile=_PORTABLE_TILE),
+        scratch_bytes=_PORTABLE_TILE * depth + window.run_taps * input_channels,
+    )
+    tiles = window.batches * -(-window.output_height * window.output_width // _PORTABLE_TILE)
+    weights = lists.listed * (_PORTABLE_DECODING[lists.form] + 2.2 * _PORTABLE_TILE)
+    return Candidate(layer, tiles * (weights + 110 * count + 16 * depth), note=lists.note)
+
+
+def _row(view: OpView, constants: FilterConstants, lists: WeightLists) -> Candidate:
+    """The row is read where it lies, again for each channel."""
+    count = len(constants.weights.values)
+    parameters = Parameters("tinyml_fully_connected_sparse_params", _lists_parameters(constants, lists))
+    layer = _layer(
+        view,
+        _ROW_KERNEL,
+        (parameters, Input(0), *_lists_constants(constants, lists), Output()),
+        macs=lists.listed,
+        lead=count - 1,
+        scratch_bytes=0,
+    )
+    return Candidate(layer, lists.listed * (_PORTABLE_DECODING[lists.form] + 2.2) + 45 * count, note=lists.note)
+
+
+def _lists_parameters(constants: FilterConstants, lists: WeightLists) -> dict[str, ParameterValue]:
+    return {
+        "channels": len(constants.weights.values),
+        "format": f"TINYML_LIST_{lists.form.upper()}",
+        "codebooks": lists.codebooks,
+        "output": constants.requantization,
+    }
+
+
+def _lists_constants(constants: FilterConstants, lists: WeightLists) -> tuple[Argument, ...]:
+    return Constant("lists", lists.values), constants.bias, constants.multiplier, constants.shift
+
+
+def _layer(
+    view: OpView, kernel: str, arguments: tuple[Argument, ...], *, macs: int, lead: int, scratch_bytes: int
+) -> Layer:
+    return Layer(
+        op=view.op,
+        kernel=kernel,
+        header=f"{kernel.removeprefix('tinyml_')}.h",
+        arguments=arguments,
+        macs=macs,
+        lead=(lead,),
+        scratch_bytes=scratch_bytes,
+    )
 
 
 # -- cost ---------------------------------------------------------------------------------------------------------
@@ -110,18 +218,21 @@ _STEP_COST = {"gaps": (20.5, 14.5), "coded_gaps": (12.5, 9.5), "blocks": (31.5, 
 _CHANNEL_COST = {"clamped": (92, 62), "signed": (108, 70), "general": (230, 130)}
 """Those of a channel besides: its first sums and its outputs."""
 
+_PORTABLE_DECODING = {"gaps": 5.5, "coded_gaps": 7.0, "blocks": 3.0, "codes": 4.5}
+"""Instructions of a weight before it is multiplied, in C."""
 
-def _cost(window: Window, channels: ScaledChannels, lists: WeightLists, input_channels: int, tile: int) -> float:
+
+def _dsp_cost(window: Window, channels: ScaledChannels, lists: WeightLists, input_channels: int, tile: int) -> float:
     """Instructions of one inference. Fitted to what the emulator counts, see docs/sparsity.md."""
-    count, depth = channels.weights.shape
+    count, depth = (int(size) for size in channels.weights.shape)
     wide, narrow = 0, 1
 
     def products(width: int) -> float:
-        steps = float(lists.steps.sum()) * _STEP_COST[lists.format][width]
-        return steps + count * _CHANNEL_COST[channels.form][width] + 90
+        steps = float(lists.steps.sum()) * _STEP_COST[lists.form][width]
+        return steps + float(count) * _CHANNEL_COST[channels.form][width] + 90
 
     run = window.run_taps * input_channels
-    packing = 7.4 * depth + 110 * (depth // run) + 60
+    packing = 7.4 * depth + 120 * (depth // run) + 60
     pixels = window.output_height * window.output_width
     tiles, last = divmod(pixels, tile)
     total = tiles * (products(wide) + 2 * packing if tile == 8 else products(narrow) + packing)

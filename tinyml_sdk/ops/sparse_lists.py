@@ -12,10 +12,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FORMATS", "Format", "WeightLists", "weight_lists"]
+__all__ = ["FORMS", "Form", "WeightLists", "weight_lists"]
 
-Format = Literal["gaps", "coded_gaps", "blocks", "codes"]
-FORMATS: tuple[Format, ...] = ("gaps", "coded_gaps", "blocks", "codes")
+Form = Literal["gaps", "coded_gaps", "blocks", "codes"]
+FORMS: tuple[Form, ...] = ("gaps", "coded_gaps", "blocks", "codes")
 
 CODEBOOK = 16  # TINYML_CODEBOOK
 _BLOCK = 4
@@ -30,20 +30,23 @@ class WeightLists:
     """The weights of a layer as lists, one a channel.
 
     Attributes:
+        form: How they are written.
         values: uint8: codebooks, then the lists.
         codebooks: How many there are: none, one of the whole layer, or one a channel.
         steps: int64, of each channel.
         listed: Weights that are multiplied, padding included.
+        note: What is saved, in words.
     """
 
-    format: Format
+    form: Form
     values: npt.NDArray[np.uint8]
     codebooks: int
     steps: npt.NDArray[np.int64]
     listed: int
+    note: str
 
 
-def weight_lists(weights: Weights, form: Format) -> WeightLists | None:
+def weight_lists(weights: Weights, form: Form) -> WeightLists | None:
     """Encode weights of shape (channels, products), int8 values. None where the form has no room for them."""
     codebooks = _codebooks(weights) if form in ("coded_gaps", "codes") else []
     if codebooks is None:
@@ -62,13 +65,26 @@ def weight_lists(weights: Weights, form: Format) -> WeightLists | None:
     values = b"".join(bytes(np.array(codebook, np.int8)) for codebook in codebooks)
     values += b"".join(len(steps).to_bytes(2, "little") + b"".join(steps) for steps in lists)
     count = np.array([len(steps) for steps in lists])
+    listed = int(count.sum()) * {"gaps": 2, "blocks": _BLOCK, "codes": 2}.get(form, 1)
     return WeightLists(
-        format=form,
+        form=form,
         values=np.frombuffer(values, np.uint8),
         codebooks=len(codebooks),
         steps=count,
-        listed=int(count.sum()) * {"gaps": 2, "blocks": _BLOCK, "codes": 2}.get(form, 1),
+        listed=listed,
+        note=_note(weights, form, listed),
     )
+
+
+def _note(weights: Weights, form: Form, listed: int) -> str:
+    zeros = f"{np.count_nonzero(weights == 0) / weights.size:.0%} of its weights are zero".replace("%", " %")
+    if form == "gaps":
+        return zeros
+    if form == "blocks":
+        return f"{max(0, 1 - listed / weights.size):.0%} of its 1x4 blocks are zero".replace("%", " %")
+    values = len(np.unique(weights))
+    clusters = f"its weights have {values} values" if values <= CODEBOOK else "its channels have up to 16 values"
+    return clusters if form == "codes" else f"{clusters}, {zeros}"
 
 
 # -- codebooks ----------------------------------------------------------------------------------------------------
