@@ -9,6 +9,7 @@ from pathlib import Path
 from .boards import Board, load_board
 from .codegen import (
     BUILD_FOLDER,
+    Application,
     GeneratedProject,
     ModelSource,
     Optimize,
@@ -106,6 +107,7 @@ def generate(
     board: str | Path | None = None,
     project: ProjectKind = "baremetal",
     optimize: Optimize = "speed",
+    app: Application = "benchmark",
 ) -> ModelSource | GeneratedProject:
     """Write C for a model into a folder: the model library alone, or with a board a whole firmware project.
 
@@ -117,9 +119,11 @@ def generate(
         board: Name or file of the board to write a benchmark firmware for.
         project: Whose habits the firmware project follows: `baremetal`, `cmake`, `platformio`, `esp_idf` or `arduino`.
         optimize: `speed` specialises each layer's kernel, `size` shares one instance.
+        app: With a board, the application around the model: `benchmark` answers `tinyml bench`, `mlperf` the runner of
+            MLPerf Tiny.
 
     Raises:
-        ModelError: as for `inspect_model`.
+        ModelError: as for `inspect_model`; or the application does not take such a model.
         BoardError: there is no such board, or no project of that kind for it.
         FitError: the model cannot fit the board.
         InputError: the folder holds other files or cannot be written.
@@ -129,7 +133,7 @@ def generate(
         source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
         write_folder(Path(output), source.files, {"model": source.name, "optimize": optimize})
         return source
-    whole = _project(inspect_model(model, board, optimize), optimize, project)
+    whole = _project(inspect_model(model, board, optimize), optimize, project, app)
     write_folder(Path(output), whole.files, whole.manifest)
     return whole
 
@@ -141,6 +145,7 @@ def build_firmware(
     board: str | Path,
     toolchain: str = "zig",
     optimize: Optimize = "speed",
+    app: Application = "benchmark",
 ) -> Firmware:
     """Generate the benchmark firmware of a model for a board and compile it to `output/build/firmware.elf`.
 
@@ -149,11 +154,17 @@ def build_firmware(
         MissingToolError: the toolchain is not installed.
         BuildError: the compiler failed.
     """
-    return build_inspected(inspect_model(model, board, optimize), Path(output), toolchain, optimize)
+    return build_inspected(inspect_model(model, board, optimize), Path(output), toolchain, optimize, app)
 
 
 def firmware_image(
-    firmware: Path, folder: Path, *, board: str | Path, toolchain: str = "zig", optimize: Optimize = "speed"
+    firmware: Path,
+    folder: Path,
+    *,
+    board: str | Path,
+    toolchain: str = "zig",
+    optimize: Optimize = "speed",
+    app: Application = "benchmark",
 ) -> Path:
     """What a user calls a firmware, as an image: built in a folder where it is a .tflite file, else the file itself.
 
@@ -162,24 +173,26 @@ def firmware_image(
     """
     if firmware.suffix.lower() != ".tflite":
         return firmware
-    return build_firmware(firmware, folder, board=board, toolchain=toolchain, optimize=optimize).elf
+    return build_firmware(firmware, folder, board=board, toolchain=toolchain, optimize=optimize, app=app).elf
 
 
-def _project(inspection: Inspection, optimize: Optimize, kind: ProjectKind = "baremetal") -> GeneratedProject:
+def _project(inspection: Inspection, optimize: Optimize, kind: ProjectKind, app: Application) -> GeneratedProject:
     """The firmware project, unless the model cannot fit."""
     board = inspection.board
     assert board is not None
     check_fit(board, inspection.plan.arena_bytes, inspection.weight_bytes)
     source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
-    return generate_project(inspection.graph, source, inspection.plan, board, optimize, kind)
+    return generate_project(inspection.graph, source, inspection.plan, board, optimize, kind, app)
 
 
-def build_inspected(inspection: Inspection, folder: Path, toolchain: str, optimize: Optimize) -> Firmware:
+def build_inspected(
+    inspection: Inspection, folder: Path, toolchain: str, optimize: Optimize, app: Application = "benchmark"
+) -> Firmware:
     """`build_firmware` for a model that has been inspected for a board."""
     board = inspection.board
     assert board is not None
     compiler = get_toolchain(toolchain)
-    project = _project(inspection, optimize, "platformio" if toolchain == "platformio" else "baremetal")
+    project = _project(inspection, optimize, "platformio" if toolchain == "platformio" else "baremetal", app)
     write_folder(folder, project.files, project.manifest)
     job = BuildJob(
         root=folder,

@@ -113,7 +113,7 @@ def test_edges(content: bytes) -> None:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     size=pairs(1, 6),
     depth=st.integers(1, 9),

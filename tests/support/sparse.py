@@ -55,7 +55,7 @@ def sparse_weights(
         pattern: None, "1x4" or N:M, which lies along the inputs as in `compress/prune_masks.py`.
         values: How many different ones there are, zero included; any if 0.
     """
-    weights = rng.choice(rng.integers(-127, 128, values or 255), shape)
+    weights = rng.choice([0, *rng.integers(-127, 128, values - 1)] if values else np.arange(-127, 128), shape)
     *rest, inputs = shape
     if pattern == "1x4":
         kept = np.repeat(rng.random((*rest, -(-inputs // 4))) >= zeros, 4, axis=-1)[..., :inputs]

@@ -363,6 +363,7 @@ class Says:
     [
         (b"", "says nothing", "Press its reset button"),
         (b"rst:0x1 (POWERON)\r\nwaiting for download\r\n", "waits in its boot loader", "release the BOOT button"),
+        (b"m-init-done\r\nm-ready\r\n", "MLPerf Tiny's protocol", "--app mlperf"),
         (b"Hello from another firmware\r\n", "another firmware answers", "flash the firmware"),
         (bytes(range(128, 250)), "neither text nor the protocol", "115,200 baud"),
     ],

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import BoardOption, ModelArgument, OptimizeOption, ToolchainOption
+from .options import AppOption, BoardOption, ModelArgument, OptimizeOption, ToolchainOption
 from .output import show
 from .progress import StageProgress
 
 if TYPE_CHECKING:
-    from ..codegen import Optimize
+    from ..codegen import Application, Optimize
 
 __all__ = ["build"]
 
@@ -25,6 +25,7 @@ def build(
     ],
     toolchain: ToolchainOption = "zig",
     optimize: OptimizeOption = "speed",
+    app: AppOption = "benchmark",
 ) -> None:
     """Compile a model's benchmark firmware for a board."""
     from ..firmware import build_firmware
@@ -32,5 +33,12 @@ def build(
 
     with StageProgress() as progress:
         progress("building", 0, 1)
-        firmware = build_firmware(model, output, board=board, toolchain=toolchain, optimize=cast("Optimize", optimize))
+        firmware = build_firmware(
+            model,
+            output,
+            board=board,
+            toolchain=toolchain,
+            optimize=cast("Optimize", optimize),
+            app=cast("Application", app),
+        )
     show(firmware_report(firmware))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import ModelArgument, OptimizeOption, one_of
+from .options import AppOption, ModelArgument, OptimizeOption, one_of
 from .output import show
 
 if TYPE_CHECKING:
-    from ..codegen import Optimize, ProjectKind
+    from ..codegen import Application, Optimize, ProjectKind
 
 __all__ = ["generate"]
 
@@ -38,16 +38,24 @@ def generate(
         ),
     ] = "baremetal",
     optimize: OptimizeOption = "speed",
+    app: AppOption = "benchmark",
 ) -> None:
     """Write C for a model.
 
     That is the model library alone, or with --board a whole firmware project. The same model always gives the same
     bytes.
     """
+    if board is None and app != "benchmark":
+        raise typer.BadParameter("--app needs --board: without one, only the model library is written")
     from .. import firmware
     from ..report.firmware import generated_report
 
     written = firmware.generate(
-        model, output, board=board, project=cast("ProjectKind", project), optimize=cast("Optimize", optimize)
+        model,
+        output,
+        board=board,
+        project=cast("ProjectKind", project),
+        optimize=cast("Optimize", optimize),
+        app=cast("Application", app),
     )
     show(generated_report(written, output))

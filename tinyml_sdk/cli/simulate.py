@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from .interrupt import raise_if_interrupted
-from .options import BoardOption, FirmwareArgument, OptimizeOption, ToolchainOption, one_of
+from .options import AppOption, BoardOption, FirmwareArgument, OptimizeOption, ToolchainOption, one_of
 from .output import emit, note
 from .progress import StageProgress
 
 if TYPE_CHECKING:
-    from ..codegen import Optimize
+    from ..codegen import Application, Optimize
 
 __all__ = ["simulate"]
 
@@ -35,6 +35,7 @@ def simulate(
     ] = None,
     toolchain: ToolchainOption = "zig",
     optimize: OptimizeOption = "speed",
+    app: AppOption = "benchmark",
 ) -> None:
     """Run a board's firmware behind a serial port.
 
@@ -53,6 +54,7 @@ def simulate(
                 board=board,
                 toolchain=toolchain,
                 optimize=cast("Optimize", optimize),
+                app=cast("Application", app),
             )
         simulator = BoardSimulator(load_board(board), elf, target=target, link=link)
         try:

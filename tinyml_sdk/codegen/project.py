@@ -12,7 +12,8 @@ from ..boards.model import ProjectKind
 from ..errors import BoardError
 from ..graph import Graph, Tensor
 from ..plan import MemoryPlan
-from .layouts import LAYOUTS, Contents, Layout, host_program
+from .layouts import LAYOUTS, Application, Contents, Layout, host_program
+from .mlperf import mlperf_task
 from .model_source import ModelSource, Optimize
 
 __all__ = ["GeneratedProject", "generate_host_program", "generate_project"]
@@ -43,11 +44,16 @@ def generate_project(
     board: Board,
     optimize: Optimize,
     kind: ProjectKind = "baremetal",
+    app: Application = "benchmark",
 ) -> GeneratedProject:
     """The benchmark firmware of a model for a board. The same arguments give the same bytes.
 
+    Args:
+        app: The application around the model: `benchmark` answers `tinyml bench`, `mlperf` MLPerf Tiny's runner.
+
     Raises:
         BoardError: there is no project of that kind for this board.
+        ModelError: the application does not take such a model.
     """
     if kind not in board.projects:
         raise BoardError(
@@ -55,13 +61,15 @@ def generate_project(
             where=board.name,
             hint=f"choose --project {' or '.join(board.projects)}; PlatformIO's is built by --toolchain platformio",
         )
-    contents = Contents(graph.name, source, board, _context(graph, source, plan, board, optimize))
+    contents = Contents(graph.name, source, board, app, _context(graph, source, plan, board, optimize, app))
     return _project(contents, LAYOUTS[kind](contents), kind)
 
 
-def generate_host_program(graph: Graph, source: ModelSource, plan: MemoryPlan) -> GeneratedProject:
-    """The model and the benchmark application as a program of this machine: the protocol on stdin and stdout."""
-    contents = Contents(graph.name, source, None, _context(graph, source, plan, None, "speed"))
+def generate_host_program(
+    graph: Graph, source: ModelSource, plan: MemoryPlan, app: Application = "benchmark"
+) -> GeneratedProject:
+    """The model and an application as a program of this machine: the protocol on stdin and stdout."""
+    contents = Contents(graph.name, source, None, app, _context(graph, source, plan, None, "speed", app))
     return _project(contents, host_program(contents), "host")
 
 
@@ -72,6 +80,7 @@ def _project(contents: Contents, layout: Layout, kind: str) -> GeneratedProject:
         "model": {"name": contents.name, "file": context["source"], "sha256": context["sha256"]},
         "project": kind,
         "board": contents.board.name if contents.board else "host",
+        "app": contents.app,
         "optimize": context["optimize"],
         "sources": list(layout.sources),
         "include_dirs": list(layout.include_dirs),
@@ -88,7 +97,7 @@ def _project(contents: Contents, layout: Layout, kind: str) -> GeneratedProject:
 
 
 def _context(
-    graph: Graph, source: ModelSource, plan: MemoryPlan, board: Board | None, optimize: Optimize
+    graph: Graph, source: ModelSource, plan: MemoryPlan, board: Board | None, optimize: Optimize, app: Application
 ) -> dict[str, Any]:
     digest = [f"0x{byte:02x}" for byte in bytes.fromhex(graph.sha256)]
     return {
@@ -100,6 +109,8 @@ def _context(
         "sha256_rows": [", ".join(digest[start : start + 15]) for start in range(0, len(digest), 15)],
         "board": board,
         "optimize": optimize,
+        "app": app,
+        "mlperf": mlperf_task(graph) if app == "mlperf" else None,
         "arena_bytes": plan.arena_bytes,
         "weight_bytes": source.weight_bytes,
         "input_bytes": _sizes(graph.input_tensors),
