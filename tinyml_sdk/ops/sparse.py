@@ -165,7 +165,7 @@ def _portable(
     )
     tiles = window.batches * -(-window.output_height * window.output_width // _PORTABLE_TILE)
     weights = lists.listed * (_PORTABLE_DECODING[lists.form] + 2.2 * _PORTABLE_TILE)
-    return Candidate(layer, tiles * (weights + 110 * count + 16 * depth), note=lists.note)
+    return Candidate(layer, tiles * (weights + 90 * count + 11.3 * depth), note=lists.note)
 
 
 def _row(view: OpView, constants: FilterConstants, lists: WeightLists) -> Candidate:
@@ -218,7 +218,7 @@ _STEP_COST = {"gaps": (20.5, 14.5), "coded_gaps": (12.5, 9.5), "blocks": (31.5, 
 _CHANNEL_COST = {"clamped": (92, 62), "signed": (108, 70), "general": (230, 130)}
 """Those of a channel besides: its first sums and its outputs."""
 
-_PORTABLE_DECODING = {"gaps": 5.5, "coded_gaps": 7.0, "blocks": 3.0, "codes": 4.5}
+_PORTABLE_DECODING = {"gaps": 4.5, "coded_gaps": 5.5, "blocks": 1.7, "codes": 2.3}
 """Instructions of a weight before it is multiplied, in C."""
 
 
