@@ -1,4 +1,4 @@
-"""The builtin emulator: a board's Cortex-M, console and counter on unicorn, with exact instruction counts."""
+"""The builtin emulator: a board's core, console and counter on unicorn, with exact instruction counts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ...errors import BoardError, TargetError
 from ..base import CounterInfo, Target
 from .image import FirmwareImage, read_image
 from .machine import Machine, require_unicorn
+from .processors import processor_type
 
 __all__ = ["BuiltinTarget"]
 
@@ -50,7 +51,7 @@ class BuiltinTarget(Target):
 
     def load(self, elf: Path) -> None:  # noqa: D102
         self.close()
-        self._image = read_image(elf)
+        self._image = read_image(elf, processor_type(self._board).elf_machine)
         Machine(self._board, self._image)  # a firmware that does not fit is refused here
 
     def open(self) -> _Console:  # noqa: D102

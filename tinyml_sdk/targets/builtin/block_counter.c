@@ -1,9 +1,13 @@
-/* Counts the instructions that a Cortex-M executes in unicorn, at the speed of translated code.
+/* Counts the instructions that a core executes in unicorn, at the speed of translated code.
  *
  * Unicorn calls on_block before each translated block. How many instructions a block has is found
- * once, from the lengths of its Thumb instructions, and remembered. Within a block only accesses to
- * peripherals can look at the count: they are mapped without permissions, so that unicorn calls
- * on_access first, with the program counter brought up to date.
+ * once, from their lengths, and remembered. Within a block only accesses to peripherals can look at
+ * the count: they are mapped without permissions, so that unicorn calls on_access first, with the
+ * program counter brought up to date.
+ *
+ * A RISC-V core has counters of its own, which unicorn takes from the clock of this machine. An
+ * instruction that reads one is the last of its block, so the right value is put into its register
+ * before the next block.
  *
  * Compiled for this machine by counting.py, which mirrors struct block_counter.
  */
@@ -12,10 +16,13 @@
 
 enum { CACHE_ENTRIES = 1 << 14 };
 
+enum instruction_set { THUMB, RV32 };
+
 struct block {
   uint32_t address;
   uint32_t size;
   uint32_t instructions;
+  uint32_t counter_read; /* register that its end reads a counter into, + 32: its high half; or 0 */
 };
 
 struct block_counter {
@@ -23,10 +30,13 @@ struct block_counter {
   uint64_t limit; /* no block is entered once the total is here */
   struct block current;
   uint32_t access_pc; /* of the instruction that accesses a peripheral */
+  int32_t instruction_set;
   int32_t pc_register;
-  /* uc_mem_read, uc_reg_read and uc_emu_stop of the loaded unicorn */
+  int32_t first_register; /* x0 of a RISC-V core */
+  /* uc_mem_read, uc_reg_read, uc_reg_write and uc_emu_stop of the loaded unicorn */
   int (*read_memory)(void *engine, uint64_t address, void *bytes, uint64_t size);
   int (*read_register)(void *engine, int id, void *value);
+  int (*write_register)(void *engine, int id, const void *value);
   int (*stop)(void *engine);
   struct block cache[CACHE_ENTRIES];
 };
@@ -41,22 +51,58 @@ uint32_t block_counter_bytes(void) {
   return (uint32_t)sizeof(struct block_counter);
 }
 
-/* Instructions from address to end. A Thumb instruction has 32 bits if its first half begins with
- * 0b11101, 0b11110 or 0b11111 (Armv7-M ARM A5.1), else 16. */
+/* Thumb: an instruction has 32 bits if its first half begins with 0b11101, 0b11110 or 0b11111
+ * (Armv7-M ARM A5.1), else 16. RISC-V: if that half ends with 0b11 (volume I, 1.5). */
+static uint32_t length_of(const struct block_counter *counter, uint16_t first_half) {
+  const bool is_long =
+      counter->instruction_set == RV32 ? (first_half & 3u) == 3u : first_half >> 11 >= 0x1Du;
+  return is_long ? 4u : 2u;
+}
+
+/* Instructions from address to end. */
 static uint32_t instructions_between(void *engine, const struct block_counter *counter,
                                      uint32_t address, uint32_t end) {
   uint32_t instructions = 0;
   while (address < end) {
     uint16_t half = 0;
     (void)counter->read_memory(engine, address, &half, sizeof half);
-    address += half >> 11 >= 0x1Du ? 4u : 2u;
+    address += length_of(counter, half);
     ++instructions;
   }
   return instructions;
 }
 
+/* csrrs rd, csr, x0 of mcycle, minstret, cycle or instret, or of their high halves (RISC-V
+ * Instruction Set Manual, volume II). */
+static uint32_t counter_read_by(void *engine, const struct block_counter *counter, uint32_t address,
+                                uint32_t size) {
+  uint32_t last = 0;
+  if (counter->instruction_set != RV32 || size < sizeof last) {
+    return 0;
+  }
+  (void)counter->read_memory(engine, address + size - sizeof last, &last, sizeof last);
+  const uint32_t csr = last >> 20, low = csr & ~0x080u, target = last >> 7 & 31u;
+  const bool is_counter = low == 0xB00u || low == 0xB02u || low == 0xC00u || low == 0xC02u;
+  if (!is_counter || (last & 0xFF07Fu) != 0x02073u || target == 0) {
+    return 0;
+  }
+  return target | (csr & 0x080u ? 32u : 0u);
+}
+
+/* Gives the block that has just ended the value of the counter that it has read. */
+static void deliver(void *engine, struct block_counter *counter) {
+  const uint64_t before = counter->total - 1u;
+  const uint32_t value = (uint32_t)(counter->current.counter_read & 32u ? before >> 32 : before);
+  const int id = counter->first_register + (int)(counter->current.counter_read & 31u);
+  (void)counter->write_register(engine, id, &value);
+  counter->current.counter_read = 0;
+}
+
 void on_block(void *engine, uint64_t address, uint32_t size, void *user) {
   struct block_counter *counter = user;
+  if (counter->current.counter_read != 0) {
+    deliver(engine, counter);
+  }
   if (counter->total >= counter->limit) {
     (void)counter->stop(engine); /* before the block, which is entered again when this goes on */
     return;
@@ -67,6 +113,7 @@ void on_block(void *engine, uint64_t address, uint32_t size, void *user) {
     block->size = size;
     block->instructions =
         instructions_between(engine, counter, block->address, block->address + size);
+    block->counter_read = counter_read_by(engine, counter, block->address, size);
   }
   counter->current = *block;
   counter->total += block->instructions;
