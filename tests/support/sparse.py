@@ -27,11 +27,7 @@ def forced(*kernels: str, forms: tuple[Form, ...], tile: int = 8) -> Iterator[No
     def cheap(layer: Layer, cost: float, *rest: Any, **named: Any) -> Candidate:
         return Candidate(layer, forms.index(form_of(layer)) - 1e9 if layer.kernel in kernels else 1e9, *rest, **named)
 
-    with (
-        patch.object(sparse, "FORMS", forms),
-        patch.object(sparse, "_TILES", (tile,)),
-        patch.object(sparse, "Candidate", cheap),
-    ):
+    with patch.multiple(sparse, FORMS=forms, _TILES=(tile,), _LEAST_LEFT_OUT=-9, Candidate=cheap):
         yield
 
 

@@ -30,6 +30,9 @@ CODE_BYTES = {_DSP_KERNEL: 1600, _PORTABLE_KERNEL: 900, _ROW_KERNEL: 300}
 _ROOM = 2**22
 """Of the sums of a tile's first, third, ... pixel, which share 64 bits with the next one's."""
 
+_LEAST_LEFT_OUT = 0.1
+"""Of the weights. With less there is nothing to gain, and estimates are not that exact."""
+
 _TILES = (8, 4)
 _PORTABLE_TILE = 4  # TINYML_SPARSE_PIXELS
 
@@ -56,27 +59,41 @@ def sparse_convolutions(
     if low.min() < -_ROOM or high.max() >= _ROOM:
         yield Refusal(_DSP_KERNEL, "a sum has no room in its part of 64 bits")
     else:
-        yield best_candidate(
+        yield _best(
             view,
+            _DSP_KERNEL,
+            channels.weights,
             [
                 _dsp(view, window, constants, channels, lists, input_channels, tile)
-                for lists in _all_lists(channels.weights)
+                for lists in _worthwhile(channels.weights)
                 for tile in _TILES
             ],
         )
-    portable = _all_lists(constants.weights.values.astype(np.int64))
-    yield best_candidate(view, [_portable(view, window, constants, lists, input_channels) for lists in portable])
+    weights = constants.weights.values.astype(np.int64)
+    candidates = [_portable(view, window, constants, lists, input_channels) for lists in _worthwhile(weights)]
+    yield _best(view, _PORTABLE_KERNEL, weights, candidates)
 
 
-def sparse_row(view: OpView, constants: FilterConstants) -> Candidate:
+def sparse_row(view: OpView, constants: FilterConstants) -> Candidate | Refusal:
     """The kernel for a single row; `constants` as for `sparse_convolutions`."""
-    lists = _all_lists(constants.weights.values.astype(np.int64))
-    return best_candidate(view, [_row(view, constants, each) for each in lists])
+    weights = constants.weights.values.astype(np.int64)
+    return _best(view, _ROW_KERNEL, weights, [_row(view, constants, lists) for lists in _worthwhile(weights)])
 
 
-def _all_lists(weights: npt.NDArray[np.int64]) -> list[WeightLists]:
-    """The weights in every form that has room for them; gaps always have."""
-    return [lists for form in FORMS if (lists := weight_lists(weights, form)) is not None]
+def _worthwhile(weights: npt.NDArray[np.int64]) -> list[WeightLists]:
+    """The weights in every form that has room for them and leaves something out."""
+    lists = [weight_lists(weights, form) for form in FORMS]
+    most = (1 - _LEAST_LEFT_OUT) * weights.size
+    return [each for each in lists if each is not None and (each.form == "codes" or each.listed <= most)]
+
+
+def _best(
+    view: OpView, kernel: str, weights: npt.NDArray[np.int64], candidates: list[Candidate]
+) -> Candidate | Refusal:
+    if not candidates:
+        zeros = np.count_nonzero(weights == 0) / weights.size
+        return Refusal(kernel, f"{zeros:.0%} of its weights are zero: too few to leave out".replace("%", " %"))
+    return best_candidate(view, candidates)
 
 
 # -- for cores with the DSP extension -----------------------------------------------------------------------------
