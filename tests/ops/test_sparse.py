@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.filter_op import Numbers, numbers
 from support.overlap import breaks_one_byte_closer
 from support.single_op import assert_equals_tflm, lower
-from support.sparse import DSP, PORTABLE, ROW, add_layer, forced, form_of, sparse_weights
+from support.sparse import CODES_ROW, DSP, PORTABLE, ROW, add_layer, forced, form_of, sparse_weights
 from support.tflite_model import ModelBuilder
 from support.tflm import needs_tflm
 from test_conv_2d import Convolution, pairs
@@ -77,7 +77,7 @@ def test_every_way_to_an_output(form: Form) -> None:
     for tile, pixels in ((8, 9), (4, 5)):
         with forced(DSP, PORTABLE, forms=(form, "gaps"), tile=tile):
             layers = lower(chain(pixels), M4)
-            assert form_of(layers[0]) == form
+            assert (form_of(layers[0]), {layer.kernel for layer in layers}) == (form, {DSP})
             assert_equals_tflm(chain(pixels))
 
 
@@ -88,6 +88,21 @@ def test_a_row() -> None:
             content = row(values=16)
             assert lowered(content).kernel == ROW
             assert_equals_tflm(content)
+
+
+@needs_tflm
+@pytest.mark.parametrize(("depth", "units", "stretched"), [(40, 9, False), (26, 4, True)])
+def test_a_row_of_codes(depth: int, units: int, stretched: bool) -> None:
+    """One codebook for all, with which channels go in pairs, and one for each."""
+    builder = ModelBuilder()
+    weights = sparse_weights(SIGNED.rng, (units, depth), zeros=0, values=16)
+    if stretched:
+        weights = weights // 16 * np.arange(1, units + 1, dtype=np.int8)[:, None]
+    x = builder.input((1, depth), SIGNED.input_scale, SIGNED.input_zero_point)
+    builder.mark_output(add_layer(builder, x, (1, units), weights, SIGNED))
+    with forced(CODES_ROW, forms=("codes",)):
+        assert lowered(builder.build()).kernel == CODES_ROW
+        assert_equals_tflm(builder.build())
 
 
 @needs_tflm

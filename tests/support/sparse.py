@@ -12,20 +12,24 @@ import numpy.typing as npt
 
 from tinyml_sdk.ops import Layer, sparse
 from tinyml_sdk.ops.selection import Candidate
-from tinyml_sdk.ops.sparse_lists import Form
+from tinyml_sdk.ops.sparse_lists import FORMS, Form
 
 from .filter_op import Numbers
 from .tflite_model import ModelBuilder
 
-DSP, PORTABLE, ROW = sparse.CODE_BYTES
+DSP, PORTABLE, ROW, CODES_ROW = sparse.CODE_BYTES
 
 
 @contextmanager
 def forced(*kernels: str, forms: tuple[Form, ...], tile: int = 8) -> Iterator[None]:
-    """The cheapest of all candidates are these kernels, with lists of the first of `forms` that has room."""
+    """The first of these kernels that the core can run is the cheapest, with the first of `forms` that has room."""
 
     def cheap(layer: Layer, cost: float, *rest: Any, **named: Any) -> Candidate:
-        return Candidate(layer, forms.index(form_of(layer)) - 1e9 if layer.kernel in kernels else 1e9, *rest, **named)
+        if layer.kernel in kernels:
+            cost = 1 + kernels.index(layer.kernel) * len(FORMS) + forms.index(form_of(layer))
+        else:
+            cost = 1e12
+        return Candidate(layer, cost, *rest, **named)
 
     with patch.multiple(sparse, FORMS=forms, _TILES=(tile,), _LEAST_LEFT_OUT=-9, Candidate=cheap):
         yield
@@ -33,6 +37,8 @@ def forced(*kernels: str, forms: tuple[Form, ...], tile: int = 8) -> Iterator[No
 
 def form_of(layer: Layer) -> Form:
     """How a layer's lists are written."""
+    if layer.kernel == CODES_ROW:
+        return "codes"
     fields: Any = layer.arguments[0].fields  # type: ignore[union-attr]
     if layer.kernel == DSP:
         return fields["narrow"]["lists"].removeprefix("tinyml_sparse_")[:-2]  # type: ignore[no-any-return]

@@ -49,7 +49,7 @@ def matrix_layer(view: OpView, *, rows: int, scales: tuple[float, ...]) -> Layer
     constants = filter_constants(view, weights, scales=scales, fold_zero_point=view.activation(0).zero_point)
     portable = _portable(view, constants, rows)
     if rows == 1:
-        return choose_kernel(view, [portable, _dsp_row(view, constants), sparse_row(view, constants)])
+        return choose_kernel(view, [portable, _dsp_row(view, constants), *sparse_row(view, constants)])
     sparse = sparse_convolutions(view, rows_window(rows), constants, input_channels=weights.shape[1])
     return choose_kernel(view, [portable, _dsp_rows(view, constants, rows), *sparse])
 

@@ -1,8 +1,9 @@
 """Which kernel computes a layer: of those that the core can run and the layer allows, the one that serves best.
 
-To optimize for speed is to take the fewest instructions. To optimize for size is to take the fewest bytes of constants,
-among the kernels that need at most `SLOWER` times the instructions of the fastest. The code of a kernel that only
-packed weights need is not counted layer by layer but once for the model: see `not_worth_their_code`.
+To optimize for speed is to take the fewest instructions. So it is to optimize for size, but that a kernel over packed
+weights (lists of what is not zero, or codes) takes precedence if its constants take fewer bytes and it needs at most
+`SLOWER` times the instructions; of several the one with the fewest bytes. The code of such a kernel is not counted
+layer by layer but once for the model: see `not_worth_their_code`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .base import KernelChoice, Layer, OpView
 
 __all__ = ["SLOWER", "Candidate", "Refusal", "best_candidate", "choose_kernel", "not_worth_their_code"]
 
-SLOWER = 2.0
+SLOWER = 2.5
 """How many times as many instructions fewer bytes may cost."""
 
 
@@ -27,12 +28,14 @@ class Candidate:
         layer: The layer with this kernel.
         cost: Estimated instructions of one inference.
         requires: Features that the core must have (`boards/cores.py`).
+        packed: Whether its weights may take less than a byte each.
         note: What of the layer speaks for or against it, where the cost alone does not say.
     """
 
     layer: Layer
     cost: float
     requires: frozenset[str] = frozenset()
+    packed: bool = False
     note: str = ""
 
     @property
@@ -59,11 +62,17 @@ def choose_kernel(view: OpView, candidates: Iterable[Candidate | Refusal]) -> La
 
 def best_candidate(view: OpView, candidates: Sequence[Candidate]) -> Candidate:
     """By the rule above, for the view's objective."""
-    fastest = min(candidates, key=lambda candidate: (candidate.cost, candidate.flash))
-    if view.optimize == "speed":
-        return fastest
-    fast_enough = [candidate for candidate in candidates if candidate.cost <= SLOWER * fastest.cost]
-    return min(fast_enough, key=lambda candidate: (candidate.flash, candidate.cost))
+    packed = [candidate for candidate in candidates if candidate.packed]
+    plain = [candidate for candidate in candidates if not candidate.packed]
+    if view.optimize == "speed" or not packed:
+        return min(candidates, key=_instructions)
+    fastest = min(plain or packed, key=_instructions)
+    small = [each for each in packed if each.cost <= SLOWER * fastest.cost and each.flash < fastest.flash]
+    return min(small, key=lambda candidate: (candidate.flash, candidate.cost), default=fastest)
+
+
+def _instructions(candidate: Candidate) -> tuple[float, int]:
+    return candidate.cost, candidate.flash
 
 
 def not_worth_their_code(layers: Iterable[Layer], code_bytes: dict[str, int]) -> frozenset[str]:
@@ -92,8 +101,8 @@ def _choice(view: OpView, candidate: Candidate | Refusal, best: Candidate) -> Ke
     if excluded:
         reason = excluded
     elif candidate is best:
-        reason = "the cheapest" if view.optimize == "speed" else "the smallest"
-    elif view.optimize == "size" and candidate.cost <= SLOWER * best.cost:
+        reason = "the smallest" if view.optimize == "size" and best.packed else "the cheapest"
+    elif view.optimize == "size" and best.packed and candidate.flash > best.flash:
         reason = f"takes {candidate.flash - best.flash:,} bytes more"
     else:
         reason = f"costs {candidate.cost / best.cost:.1f} times as much"

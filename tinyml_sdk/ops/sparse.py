@@ -14,7 +14,7 @@ from .base import Argument, Constant, Input, Layer, OpView, Output, Parameters, 
 from .dsp import DSP, ScaledChannels, scaled_channels, sum_bounds
 from .overlap import gathered_window_lead
 from .selection import Candidate, Refusal, best_candidate
-from .sparse_lists import FORMS, WeightLists, weight_lists
+from .sparse_lists import CODEBOOK, FORMS, WeightLists, weight_lists
 from .weights import FilterConstants
 from .window import Window
 
@@ -23,8 +23,9 @@ __all__ = ["CODE_BYTES", "rows_window", "sparse_convolutions", "sparse_row"]
 _DSP_KERNEL = "tinyml_conv_2d_sparse_dsp"
 _PORTABLE_KERNEL = "tinyml_conv_2d_sparse"
 _ROW_KERNEL = "tinyml_fully_connected_sparse"
+_CODES_KERNEL = "tinyml_fully_connected_codes_dsp"
 
-CODE_BYTES = {_DSP_KERNEL: 1600, _PORTABLE_KERNEL: 900, _ROW_KERNEL: 300}
+CODE_BYTES = {_DSP_KERNEL: 1600, _PORTABLE_KERNEL: 900, _ROW_KERNEL: 300, _CODES_KERNEL: 500}
 """What a kernel adds to the code of a model that is optimized for size: measured, rounded up."""
 
 _ROOM = 2**22
@@ -74,10 +75,13 @@ def sparse_convolutions(
     yield _best(view, _PORTABLE_KERNEL, weights, candidates)
 
 
-def sparse_row(view: OpView, constants: FilterConstants) -> Candidate | Refusal:
-    """The kernel for a single row; `constants` as for `sparse_convolutions`."""
+def sparse_row(view: OpView, constants: FilterConstants) -> Iterator[Candidate | Refusal]:
+    """The kernels for a single row; `constants` as for `sparse_convolutions`."""
     weights = constants.weights.values.astype(np.int64)
-    return _best(view, _ROW_KERNEL, weights, [_row(view, constants, lists) for lists in _worthwhile(weights)])
+    lists = _worthwhile(weights)
+    yield _best(view, _ROW_KERNEL, weights, [_row(view, constants, each) for each in lists])
+    codes = [_codes_row(view, constants, each) for each in lists if each.form == "codes"]
+    yield codes[0] if codes else Refusal(_CODES_KERNEL, "its channels have more than 16 values")
 
 
 def _worthwhile(weights: npt.NDArray[np.int64]) -> list[WeightLists]:
@@ -146,7 +150,7 @@ def _dsp(
         lead=gathered_window_lead(window, input_channels=input_channels, output_channels=count, tile=tile),
         scratch_bytes=2 * tile * depth + max(spare, 4 * window.run_taps * input_channels),
     )
-    return Candidate(layer, _dsp_cost(window, channels, lists, input_channels, tile), DSP, lists.note)
+    return Candidate(layer, _dsp_cost(window, channels, lists, input_channels, tile), DSP, packed=True, note=lists.note)
 
 
 def _width(lists: WeightLists, channels: ScaledChannels, pixels: int) -> dict[str, ParameterValue]:
@@ -182,7 +186,7 @@ def _portable(
     )
     tiles = window.batches * -(-window.output_height * window.output_width // _PORTABLE_TILE)
     weights = lists.listed * (_PORTABLE_DECODING[lists.form] + 2.2 * _PORTABLE_TILE)
-    return Candidate(layer, tiles * (weights + 90 * count + 11.3 * depth), note=lists.note)
+    return Candidate(layer, tiles * (weights + 90 * count + 11.3 * depth), packed=True, note=lists.note)
 
 
 def _row(view: OpView, constants: FilterConstants, lists: WeightLists) -> Candidate:
@@ -197,7 +201,35 @@ def _row(view: OpView, constants: FilterConstants, lists: WeightLists) -> Candid
         lead=count - 1,
         scratch_bytes=0,
     )
-    return Candidate(layer, lists.listed * (_PORTABLE_DECODING[lists.form] + 2.2) + 45 * count, note=lists.note)
+    return Candidate(
+        layer, lists.listed * (_PORTABLE_DECODING[lists.form] + 2.2) + 45 * count, packed=True, note=lists.note
+    )
+
+
+def _codes_row(view: OpView, constants: FilterConstants, lists: WeightLists) -> Candidate:
+    """The row is widened in scratch before its outputs are written."""
+    count, depth = constants.weights.values.shape
+    parameters = Parameters(
+        "tinyml_fully_connected_codes_dsp_params",
+        {"depth": depth, "channels": count, "codebooks": lists.codebooks, "output": constants.requantization},
+    )
+    layer = _layer(
+        view,
+        _CODES_KERNEL,
+        (parameters, Input(0), *_lists_constants(constants, lists), Output(), Scratch()),
+        macs=lists.listed,
+        lead=0,
+        scratch_bytes=4 * CODEBOOK**2 + 2 * depth,
+    )
+    tables = 1100 * lists.codebooks
+    passes = count if lists.codebooks > 1 else -(-count // 2)
+    return Candidate(
+        layer,
+        tables + 3.0 * depth + passes * (3.9 * depth + 30) + 25 * count,
+        DSP,
+        packed=True,
+        note=lists.note,
+    )
 
 
 def _lists_parameters(constants: FilterConstants, lists: WeightLists) -> dict[str, ParameterValue]:

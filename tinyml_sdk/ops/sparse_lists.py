@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FORMS", "Form", "WeightLists", "weight_lists"]
+__all__ = ["CODEBOOK", "FORMS", "Form", "WeightLists", "weight_lists"]
 
 Form = Literal["gaps", "coded_gaps", "blocks", "codes"]
 FORMS: tuple[Form, ...] = ("gaps", "coded_gaps", "blocks", "codes")
