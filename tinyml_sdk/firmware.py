@@ -22,7 +22,7 @@ from .codegen import (
 from .errors import BuildError, FitError
 from .graph import Graph, read_graph
 from .ops import Layer, lower_graph, remove_constant_channels
-from .plan import Fit, MemoryPlan, check_fit, measure_fit, plan_memory
+from .plan import Fit, MemoryPlan, check_fit, measure_fit, order_layers, plan_memory
 from .toolchains import BuildJob, BuildResult, MemoryUse, get_toolchain, read_sections
 
 __all__ = [
@@ -45,6 +45,7 @@ class Inspection:
 
     Attributes:
         graph: The model without the channels that are the same for every input.
+        layers: In the order in which they run.
         removed_channels: How many these were, over all its tensors.
     """
 
@@ -89,7 +90,7 @@ def inspect_model(model: str | Path, board: str | Path | None = None, optimize: 
     chosen = load_board(board) if board is not None else None
     original = read_graph(model)
     graph = remove_constant_channels(original)
-    layers = lower_graph(graph, chosen.core_spec if chosen else None, optimize)
+    layers = order_layers(graph, lower_graph(graph, chosen.core_spec if chosen else None, optimize))
     plan = plan_memory(graph, layers)
     constants = weight_bytes(graph, layers)
     fit = measure_fit(chosen, plan.arena_bytes, constants) if chosen else None

@@ -134,9 +134,9 @@ def plan_with(graph: Graph, layers: Sequence[Layer], fixed: dict[int, int]) -> M
         if index not in offsets:
             offsets[index] = -(-top // 4) * 4
             top = offsets[index] + size
-    for layer in layers:
-        scratch[layer.op.index] = -(-top // 4) * 4
-        top = scratch[layer.op.index] + layer.scratch_bytes
+    for position, layer in enumerate(layers):
+        scratch[position] = -(-top // 4) * 4
+        top = scratch[position] + layer.scratch_bytes
     return MemoryPlan(
         arena_bytes=top,
         tensor_offsets=offsets,

@@ -125,6 +125,8 @@ class Layer:
             take the input's place. The kernel's loop order decides it; see `overlap.py`.
         scratch_bytes: Memory the kernel needs while it runs.
         is_copy: The output's bytes are the input's: nothing runs where both lie at the same address.
+        shared: One instance of the kernel serves all layers as fast as a version for each, as its inner loops are
+            functions of their own.
         choices: The kernels that were considered, where there is more than one.
     """
 
@@ -136,6 +138,7 @@ class Layer:
     lead: tuple[int | None, ...] = ()
     scratch_bytes: int = 0
     is_copy: bool = False
+    shared: bool = False
     choices: tuple[KernelChoice, ...] = ()
 
     @property

@@ -122,7 +122,7 @@ def dsp_convolution(
     parameters = Parameters(
         "tinyml_conv_2d_dsp_params",
         {
-            "runs": window.runs_parameters(depth, input_.zero_point),
+            **window.runs_parameters(depth, input_.zero_point),
             "matrix": dsp.matrix("pair"),
         },
     )
@@ -135,6 +135,7 @@ def dsp_convolution(
         macs=output.elements * runs * run,
         lead=(gathered_window_lead(window, input_channels=depth, output_channels=channels),),
         scratch_bytes=4 * dsp.depth + 2 * run + 2 * padded_to_words(rests),
+        shared=True,
     )
     gathering = 35 * runs + 3 * dsp.depth + 12 * rests
     return Candidate(layer, pair_cost(output.elements // channels, dsp.depth, channels, gathering=gathering), DSP)

@@ -101,6 +101,7 @@ def _dsp_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate 
         macs=rows * units * depth,
         lead=(gathered_lead(first * depth, first * units),),
         scratch_bytes=4 * dsp.depth,
+        shared=True,
     )
     return Candidate(layer, pair_cost(rows, dsp.depth, units, gathering=3 * dsp.depth), DSP)
 
@@ -126,5 +127,6 @@ def _dsp_row(view: OpView, constants: FilterConstants) -> Candidate | Refusal:
         macs=units * depth,
         lead=(0 if copied else (units - 1) // 8 * 8,),
         scratch_bytes=dsp.depth if copied else 0,
+        shared=True,
     )
     return Candidate(layer, row_cost(dsp.depth, units), DSP)

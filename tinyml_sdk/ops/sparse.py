@@ -25,6 +25,8 @@ _PORTABLE_KERNEL = "tinyml_conv_2d_sparse"
 _ROW_KERNEL = "tinyml_fully_connected_sparse"
 _CODES_KERNEL = "tinyml_fully_connected_codes_dsp"
 
+_SHARED = (_DSP_KERNEL, _CODES_KERNEL)
+
 CODE_BYTES = {_DSP_KERNEL: 1600, _PORTABLE_KERNEL: 900, _ROW_KERNEL: 300, _CODES_KERNEL: 500}
 """What a kernel adds to the code of a model that is optimized for size: measured, rounded up."""
 
@@ -256,6 +258,7 @@ def _layer(
         macs=macs,
         lead=(lead,),
         scratch_bytes=scratch_bytes,
+        shared=kernel in _SHARED,
     )
 
 
