@@ -14,6 +14,8 @@ from ...errors import MissingToolError, TargetError
 from .counting import Counter, make_counter
 from .image import FirmwareImage
 from .peripherals import UARTS, Dwt, Nrf51Clock, Nrf51Timer, NrfUarte, Peripheral, SystemControl, Uart
+from .rp2040 import BOOT_ADDRESS, FLASH_INTERFACE, Pl011Uart, boot_stage_2, rp2040_peripherals
+from .semihosting import Semihosting
 
 __all__ = ["Machine", "require_unicorn"]
 
@@ -45,7 +47,8 @@ _CPUID = {
     "cortex-m33": 0x410F_D213,
 }
 
-_EXCEPTIONS = {1: "an undefined instruction", 2: "a supervisor call (svc)", 7: "a breakpoint (bkpt)"}
+_BREAKPOINT = 7
+_EXCEPTIONS = {1: "an undefined instruction", 2: "a supervisor call (svc)", _BREAKPOINT: "a breakpoint (bkpt)"}
 """Numbers that unicorn gives its interrupt hook. A chip would take an exception here."""
 
 
@@ -83,8 +86,10 @@ class Machine:
         self._board = board
         self._image = image
         self._unicorn = require_unicorn()
+        self._ranges = (*_PERIPHERALS, FLASH_INTERFACE) if board.port == "rp2040" else _PERIPHERALS
+        self._semihosting = Semihosting(self.received, self.sent) if board.console.driver == "semihosting" else None
         self._engine = self._make_engine()
-        ranges = tuple((origin, origin + size - 1) for origin, size in _PERIPHERALS)
+        ranges = tuple((origin, origin + size - 1) for origin, size in self._ranges)
         self._counter = make_counter(self._engine, ranges)
         self._restart()
 
@@ -111,7 +116,8 @@ class Machine:
         self._idle = False
         while self._counter.total < limit and not self._idle:
             self._counter.stop_at(limit)
-            self._run_engine()
+            if self._run_engine():
+                continue
             if self._reset_requested:
                 self._restart()
             elif not self._idle and self._counter.total < limit:
@@ -138,7 +144,7 @@ class Machine:
         for address, content in self._image.segments:
             self._check_place(address, len(content))
             engine.mem_write(address, content)
-        for origin, size in _PERIPHERALS:
+        for origin, size in self._ranges:
             engine.mmio_map(origin, size, self._read, origin, self._write, origin)
             # Without permissions unicorn first calls the hooks of the counter, and brings the program counter up to
             # date for them. Hooks of plain reads and writes would do that too, and slow down all of RAM fourfold.
@@ -166,15 +172,18 @@ class Machine:
         board, clock = self._board, self._counter.at_access
         dwt = Dwt(clock) if board.core_spec.has("dwt") else None
         found: dict[int, Peripheral] = {
-            board.console.address: self._make_uart(),
             _SYSTEM_CONTROL: SystemControl(clock, _CPUID[board.core], self._on_reset, dwt),
         }
+        if self._semihosting is None:
+            found[board.console.address] = self._make_uart()
         if dwt is not None:
             found[_DWT] = dwt
         if board.console.driver == "nrf51_uart":
             found |= {_NRF51_CLOCK: Nrf51Clock(), _NRF51_TIMER0: Nrf51Timer(clock)}
         if board.console.driver == "nrf_uarte":
             found[_NRF53_CLOCK] = Nrf51Clock()  # the same registers
+        if board.port == "rp2040":
+            found |= rp2040_peripherals(clock, board.clock_hz)
         return {
             address // _GRANULE: (origin, peripheral)
             for origin, peripheral in found.items()
@@ -186,7 +195,7 @@ class Machine:
         if console.driver == "nrf_uarte":
             engine = self._engine
             return NrfUarte(*line, lambda address, size: bytes(engine.mem_read(address, size)), engine.mem_write)
-        return UARTS[console.driver](*line)
+        return Pl011Uart(*line) if console.driver == "pl011_uart" else UARTS[console.driver](*line)
 
     # -- running --------------------------------------------------------------------------------------------------
 
@@ -201,12 +210,21 @@ class Machine:
             stack, entry = struct.unpack("<II", self._engine.mem_read(self._board.flash.origin, 8))
         except self._unicorn.UcError as error:  # pragma: no cover - flash is always mapped
             raise self._fault("cannot be read") from error
+        if self._board.port == "rp2040":
+            stack, entry = self._boot_rom()
         arm = self._unicorn.arm_const
         self._engine.reg_write(arm.UC_ARM_REG_SP, stack)
         self._engine.reg_write(arm.UC_ARM_REG_LR, 0xFFFF_FFFF)
         self._engine.reg_write(arm.UC_ARM_REG_PC, entry | 1)
 
-    def _run_engine(self) -> None:
+    def _boot_rom(self) -> tuple[int, int]:
+        """What the RP2040's boot ROM does: it copies the second stage to RAM and runs it."""
+        flash = bytes(self._engine.mem_read(self._board.flash.origin, 256))
+        self._engine.mem_write(BOOT_ADDRESS, boot_stage_2(flash, self._image.path.name))
+        return BOOT_ADDRESS, BOOT_ADDRESS
+
+    def _run_engine(self) -> bool:
+        """Run until something stops the engine. True: it was a call of the firmware that has been served."""
         pc = self._engine.reg_read(self._unicorn.arm_const.UC_ARM_REG_PC)
         try:
             self._engine.emu_start(pc | 1, _NOWHERE)
@@ -215,8 +233,15 @@ class Machine:
         if self._problem is not None:
             problem, self._problem = self._problem, None
             raise problem
-        if self._exception is not None:
-            raise self._fault("")
+        if self._exception is None:
+            return False
+        if self._semihosting is not None and self._exception == _BREAKPOINT:
+            served = self._semihosting.serve(self._engine)
+            if served is not None:
+                self._exception = None
+                self._idle = not served
+                return True
+        raise self._fault("")
 
     def _read(self, _engine: Any, offset: int, size: int, origin: int) -> int:
         try:

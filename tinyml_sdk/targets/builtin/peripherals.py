@@ -328,7 +328,7 @@ UARTS: dict[str, type[Uart]] = {
     "stm32_lpuart": Stm32Lpuart,
     "nrf51_uart": Nrf51Uart,
 }
-"""For each console driver of a board file its UART, but for the one that needs the memory: `NrfUarte`."""
+"""For the console drivers of board files their UART; machine.py has those that need more or are of one chip only."""
 
 
 # -- the core -----------------------------------------------------------------------------------------------------
