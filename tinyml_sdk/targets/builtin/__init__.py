@@ -1,15 +1,17 @@
-"""The builtin emulator: a board's Cortex-M, console and counter on unicorn, with exact instruction counts."""
+"""The builtin emulator: a board's core, console and counter on unicorn, with exact instruction counts."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ...boards.model import Board
 from ...errors import BoardError, TargetError
-from ..base import CounterInfo, Target
+from ..base import CounterInfo, T, Target
+from ..blocks import ExecutedBlock
 from .image import FirmwareImage, read_image
-from .machine import Machine, require_unicorn
+from .machine import Machine, processor_type, require_unicorn
 
 __all__ = ["BuiltinTarget"]
 
@@ -50,7 +52,7 @@ class BuiltinTarget(Target):
 
     def load(self, elf: Path) -> None:  # noqa: D102
         self.close()
-        self._image = read_image(elf)
+        self._image = read_image(elf, processor_type(self._board).elf_machine)
         Machine(self._board, self._image)  # a firmware that does not fit is refused here
 
     def open(self) -> _Console:  # noqa: D102
@@ -72,6 +74,15 @@ class BuiltinTarget(Target):
 
     def resolution(self, info: CounterInfo) -> float:  # noqa: D102
         return 1.0
+
+    def record(self, work: Callable[[], T]) -> tuple[T, tuple[tuple[ExecutedBlock, ...], ...]]:  # noqa: D102
+        machine = self._running().machine
+        machine.start_recording()
+        try:
+            result = work()
+        finally:
+            intervals = machine.stop_recording()
+        return result, intervals
 
     def _running(self) -> _Console:
         if self._console is None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from ...errors import TargetError
 from .peripherals import Clock, Peripheral, Uart
+from .processors import CortexM
 
-__all__ = ["BOOT_ADDRESS", "FLASH_INTERFACE", "Pl011Uart", "boot_stage_2", "rp2040_peripherals"]
+__all__ = ["Pl011Uart", "Rp2040", "boot_stage_2"]
 
-BOOT_ADDRESS = 0x2004_1F00
+_BOOT_ADDRESS = 0x2004_1F00
 """Where the boot ROM puts the second stage (RP2040 datasheet, 2.8.1.3)."""
 
-FLASH_INTERFACE = (0x1800_0000, 0x1000)
+_FLASH_INTERFACE = (0x1800_0000, 0x1000)
 """Origin and size of the registers that the second stage sets up. The emulated flash can be read anyway."""
 
 _STAGE_2_BYTES = 252
@@ -44,15 +46,30 @@ def boot_stage_2(flash: bytes, where: str) -> bytes:
     return code
 
 
-def rp2040_peripherals(clock: Clock, clock_hz: int) -> dict[int, Peripheral]:
-    """Those that every firmware of the port uses, by address. They are ready as soon as they are asked to be."""
-    return {
-        _RESETS: _Resets(),
-        _CLOCKS: _Clocks(),
-        _XOSC: _Xosc(),
-        _PLL_SYS: _Pll(),
-        _TIMER: _Timer(clock, clock_hz),
-    }
+class Rp2040(CortexM):
+    """One of its two Cortex-M0+. The boot ROM starts it, and so does this."""
+
+    peripherals = (*CortexM.peripherals, _FLASH_INTERFACE)
+
+    def reset(self, engine: Any) -> None:
+        """What the boot ROM does: it copies the second stage to RAM and runs it."""
+        stage = boot_stage_2(bytes(engine.mem_read(self.board.flash.origin, 256)), self.board.name)
+        engine.mem_write(_BOOT_ADDRESS, stage)
+        arm = self.unicorn.arm_const
+        engine.reg_write(arm.UC_ARM_REG_SP, _BOOT_ADDRESS)
+        engine.reg_write(arm.UC_ARM_REG_LR, 0)
+        engine.reg_write(arm.UC_ARM_REG_PC, _BOOT_ADDRESS | 1)
+
+    def make_peripherals(self, clock: Clock, on_reset: Callable[[], None], aside: Clock) -> dict[int, Peripheral]:
+        """Those of the port. They are ready as soon as they are asked to be."""
+        return {
+            **super().make_peripherals(clock, on_reset, aside),
+            _RESETS: _Resets(),
+            _CLOCKS: _Clocks(),
+            _XOSC: _Xosc(),
+            _PLL_SYS: _Pll(),
+            _TIMER: _Timer(aside, self.board.clock_hz),
+        }
 
 
 class Pl011Uart(Uart):
