@@ -26,6 +26,7 @@ struct tinyml_scalar_matrix {
   int32_t depth;                /* products of an output, padded to a multiple of 4 */
   int32_t channels;             /* outputs */
   int32_t tile;                 /* pixels that are computed together */
+  int32_t scale_step;           /* 1: scale and shift for each channel; 0: the same for all */
   tinyml_requantization output; /* for TINYML_SCALAR_GENERAL */
   /* The instance below for the layer's form. Named by the layer, so that no other is linked.
    * inputs: words of the tile's pixels in turns. pixels: how many of them have an output. */
@@ -124,9 +125,9 @@ TINYML_INLINE void tinyml_scalar_outputs(int32_t form, int32_t tile, const tinym
                                          const int32_t *sums, int8_t *output, int32_t pixels) {
   const int32_t end = tinyml_min(channel + 4, m->channels);
   for (; channel < end; ++channel, sums += tile) {
-    const tinyml_scalar_scale scale = {constants->scale[2 * channel],
-                                       constants->scale[2 * channel + 1],
-                                       constants->shift[channel]};
+    const int32_t index = channel * m->scale_step;
+    const tinyml_scalar_scale scale = {constants->scale[2 * index], constants->scale[2 * index + 1],
+                                       constants->shift[index]};
     int8_t *to = output + channel;
     if (pixels == tile) {
       for (int32_t pixel = 0; pixel < tile; ++pixel, to += m->channels) {

@@ -12,6 +12,7 @@ import numpy as np
 from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
 from .dsp import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, pair_cost, row_cost
 from .overlap import gathered_lead
+from .row_scalar import scalar_row
 from .scalar import portable_effort, scalar_rows
 from .selection import Candidate, Refusal, choose_kernel
 from .weights import FilterConstants, filter_channels, filter_constants, product_scales, read_filter
@@ -48,8 +49,8 @@ def matrix_layer(view: OpView, *, rows: int, scales: tuple[float, ...]) -> Layer
     weights = filter_channels(view.input(1))
     constants = filter_constants(view, weights, scales=scales, fold_zero_point=view.activation(0).zero_point)
     dsp = _dsp_row(view, constants) if rows == 1 else _dsp_rows(view, constants, rows)
-    scalar = [scalar_rows(view, constants, rows)] if rows > 1 else []
-    return choose_kernel(view, [_portable(view, constants, rows), dsp, *scalar])
+    scalar = scalar_row(view, constants) if rows == 1 else scalar_rows(view, constants, rows)
+    return choose_kernel(view, [_portable(view, constants, rows), dsp, scalar])
 
 
 def _portable(view: OpView, constants: FilterConstants, rows: int) -> Candidate:

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .base import Constant, Input, Layer, OpView, Output, Parameters, ParameterValue, Scratch
-from .dsp import padded_to_words, scaled_channels
+from .dsp import ScaledChannels, padded_to_words, scaled_channels
 from .overlap import gathered_lead, gathered_window_lead
 from .selection import Candidate
 from .weights import FilterConstants
 from .window import Window
 
-__all__ = ["SCALAR", "ScalarMatrix", "portable_effort", "scalar_convolution", "scalar_matrix", "scalar_rows"]
+__all__ = ["SCALAR", "ScalarMatrix", "ScalarScale", "has_many_registers", "portable_effort", "scalar_convolution", "scalar_matrix", "scalar_rows"]
 
 _BLOCK = 4
 """Output channels that are computed together."""
@@ -31,46 +31,78 @@ SCALAR = frozenset({"long-multiply"})
 
 
 @dataclass(frozen=True, eq=False)
+class ScalarScale:
+    """What makes outputs of sums, of each channel or once where all are alike.
+
+    Attributes:
+        multiplier: int32, (multiplier, offset).
+        shift: int8.
+        step: 1, or 0 where one entry serves all channels.
+    """
+
+    multiplier: Constant
+    shift: Constant
+    step: int
+
+    @classmethod
+    def of(cls, channels: ScaledChannels) -> ScalarScale:
+        """The table of a layer."""
+        alike = bool((channels.scale == channels.scale[0]).all() and (channels.shift == channels.shift[0]).all())
+        count = 1 if alike else len(channels.shift)
+        return cls(
+            Constant("scale", channels.scale[:count]), Constant("shift", channels.shift[:count]), 0 if alike else 1
+        )
+
+    @property
+    def arguments(self) -> tuple[Constant, Constant]:
+        """In the order of every kernel's parameters."""
+        return self.multiplier, self.shift
+
+
+@dataclass(frozen=True, eq=False)
 class ScalarMatrix:
     """What a kernel with a `tinyml_scalar_matrix` takes after its input, and that struct.
 
     Attributes:
         weights: int8, (blocks, products, channels of a block), padded with zeros.
         bias: int32, padded to whole blocks; the input's zero point is folded in.
-        scale: int32, (multiplier, offset) of each channel.
-        shift: int8, of each channel.
         depth: Products of an output, padding included: a multiple of 4.
         parameters: The fields of the struct.
     """
 
     weights: Constant
     bias: Constant
-    scale: Constant
-    shift: Constant
+    scale: ScalarScale
     depth: int
     parameters: dict[str, ParameterValue]
 
     @property
-    def arguments(self) -> tuple[Constant, Constant, Constant, Constant]:
+    def arguments(self) -> tuple[Constant, ...]:
         """In the order of every kernel's parameters."""
-        return self.weights, self.bias, self.scale, self.shift
+        return self.weights, self.bias, *self.scale.arguments
+
+
+def has_many_registers(view: OpView) -> bool:
+    """Whether some thirty registers are there, and not thirteen."""
+    return "many-registers" in view.core_features
 
 
 def portable_effort(view: OpView) -> float:
     """Instructions of the portable kernels on the view's core, as a multiple of those on a Cortex-M4."""
-    if "many-registers" in view.core_features:
+    if has_many_registers(view):
         return 1.7  # two for a product, where an Arm core has one
     return 3.0 if "low-registers" in view.core_features else 1.0
 
 
 def _tile(view: OpView) -> int:
     """Pixels that are computed together."""
-    return 4 if "many-registers" in view.core_features else 2
+    return 4 if has_many_registers(view) else 2
 
 
 def scalar_matrix(constants: FilterConstants, tile: int) -> ScalarMatrix:
     """Lay out a layer whose input zero point is folded into the bias, for tiles of so many pixels."""
     channels = scaled_channels(constants)
+    scale = ScalarScale.of(channels)
     count, products = channels.weights.shape
     depth = padded_to_words(products)
     missing = -count % _BLOCK
@@ -79,13 +111,13 @@ def scalar_matrix(constants: FilterConstants, tile: int) -> ScalarMatrix:
     return ScalarMatrix(
         weights=Constant("weights", blocks.astype(np.int8).reshape(-1)),
         bias=Constant("bias", np.pad(channels.bias, (0, missing)).astype(np.int32)),
-        scale=Constant("scale", channels.scale),
-        shift=Constant("shift", channels.shift),
+        scale=scale,
         depth=depth,
         parameters={
             "depth": depth,
             "channels": count,
             "tile": tile,
+            "scale_step": scale.step,
             "output": constants.requantization,
             "multiply": f"tinyml_scalar_tile_{tile}_{channels.form}",
         },
