@@ -69,26 +69,30 @@ TINYML_SCALAR_SHARED void tinyml_conv_2d_scalar_gather(const tinyml_conv_2d_scal
   }
 }
 
-/* input: NHWC. scratch: the inputs of a tile, and of one pixel. */
+/* input: NHWC. scratch: the inputs of a tile, widened of twice the size, and of one pixel. */
 TINYML_KERNEL void tinyml_conv_2d_scalar(const tinyml_conv_2d_scalar_params *p, const int8_t *input,
                                          const int8_t *weights, const int32_t *bias,
                                          const int32_t *scale, const int8_t *shift, int8_t *output,
                                          int8_t *scratch) {
   const tinyml_window *w = &p->window;
   const tinyml_scalar_constants constants = {weights, bias, scale, shift};
-  int8_t *line = scratch + p->matrix.tile * p->matrix.depth;
+  int8_t *bytes = scratch + (p->matrix.widened ? p->matrix.tile * p->matrix.depth : 0);
+  int8_t *line = bytes + p->matrix.tile * p->matrix.depth;
   for (int32_t batch = 0; batch < w->batches; ++batch) {
     int32_t y = -w->padding_top, x = -w->padding_left, columns_left = w->output_width;
     for (int32_t left = w->output_height * w->output_width; left > 0; left -= p->matrix.tile) {
       const int32_t pixels = tinyml_min(left, p->matrix.tile);
       for (int32_t pixel = 0; pixel < pixels; ++pixel) {
-        tinyml_conv_2d_scalar_gather(p, input, y, x, scratch + 4 * pixel, line);
+        tinyml_conv_2d_scalar_gather(p, input, y, x, bytes + 4 * pixel, line);
         x += w->stride_width;
         if (--columns_left == 0) {
           x = -w->padding_left;
           y += w->stride_height;
           columns_left = w->output_width;
         }
+      }
+      if (p->matrix.widened) {
+        tinyml_armv6m_widen(scratch, p->matrix.depth);
       }
       p->matrix.multiply(&p->matrix, scratch, &constants, output, pixels);
       output += pixels * p->matrix.channels;

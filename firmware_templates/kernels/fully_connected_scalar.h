@@ -14,7 +14,7 @@ typedef struct {
   tinyml_scalar_matrix matrix;
 } tinyml_fully_connected_scalar_params;
 
-/* scratch: the rows of a tile. */
+/* scratch: the rows of a tile; widened, of twice the size. */
 TINYML_KERNEL void tinyml_fully_connected_rows_scalar(const tinyml_fully_connected_scalar_params *p,
                                                       const int8_t *input, const int8_t *weights,
                                                       const int32_t *bias, const int32_t *scale,
@@ -22,10 +22,14 @@ TINYML_KERNEL void tinyml_fully_connected_rows_scalar(const tinyml_fully_connect
                                                       int8_t *scratch) {
   const tinyml_scalar_constants constants = {weights, bias, scale, shift};
   const int32_t tile = p->matrix.tile;
+  int8_t *bytes = scratch + (p->matrix.widened ? tile * p->matrix.depth : 0);
   for (int32_t left = p->rows; left > 0; left -= tile) {
     const int32_t pixels = tinyml_min(left, tile);
     for (int32_t row = 0; row < pixels; ++row) {
-      (void)tinyml_scalar_put(scratch + 4 * row, tile, input + row * p->depth, p->depth);
+      (void)tinyml_scalar_put(bytes + 4 * row, tile, input + row * p->depth, p->depth);
+    }
+    if (p->matrix.widened) {
+      tinyml_armv6m_widen(scratch, p->matrix.depth);
     }
     p->matrix.multiply(&p->matrix, scratch, &constants, output, pixels);
     input += tile * p->depth;

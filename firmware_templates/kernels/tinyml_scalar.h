@@ -89,9 +89,19 @@ typedef struct {
   int32_t shift;
 } tinyml_scalar_scale;
 
-/* The upper half of a signed product. */
-TINYML_INLINE int32_t tinyml_scalar_high_product(int32_t a, int32_t b) {
-  return (int32_t)(((int64_t)a * b) >> 32);
+/* The upper half of a product with a factor that is not negative. Armv6-M has no product of 64
+ * bits, and a general one of its run-time library takes twice as many instructions. */
+TINYML_INLINE int32_t tinyml_scalar_high_product(int32_t value, int32_t factor) {
+#if defined(__ARM_ARCH_6M__) || defined(TINYML_SCALAR_SPLIT)
+  const int32_t upper = value >> 16;
+  const uint32_t lower = (uint32_t)value & 0xFFFFu;
+  const uint32_t factor_upper = (uint32_t)factor >> 16, factor_lower = (uint32_t)factor & 0xFFFFu;
+  const int32_t middle = (int32_t)((uint32_t)upper * factor_lower + (lower * factor_lower >> 16));
+  const uint32_t rest = lower * factor_upper + ((uint32_t)middle & 0xFFFFu);
+  return (int32_t)((uint32_t)upper * factor_upper) + (middle >> 16) + (int32_t)(rest >> 16);
+#else
+  return (int32_t)(((int64_t)value * factor) >> 32);
+#endif
 }
 
 /* With shift k, a = sum * 2^k, and the offset c of ops/dsp.py, both of TFLM's roundings are in

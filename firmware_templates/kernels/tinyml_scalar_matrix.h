@@ -10,12 +10,12 @@
 #ifndef TINYML_SCALAR_MATRIX_H
 #define TINYML_SCALAR_MATRIX_H
 
-#include "tinyml_scalar.h"
+#include "tinyml_scalar_armv6m.h"
 
 /* The constants of a layer, in flash. */
 typedef struct {
   const int8_t *weights;
-  const int32_t *bias;  /* of each channel, padded to whole blocks */
+  const int32_t *bias;  /* of each channel, padded to whole blocks; Armv6-M: two of each */
   const int32_t *scale; /* {multiplier, offset} of each */
   const int8_t *shift;
 } tinyml_scalar_constants;
@@ -26,6 +26,7 @@ struct tinyml_scalar_matrix {
   int32_t depth;                /* products of an output, padded to a multiple of 4 */
   int32_t channels;             /* outputs */
   int32_t tile;                 /* pixels that are computed together */
+  int32_t widened;              /* whether inputs are words of two pixels (Armv6-M) */
   int32_t scale_step;           /* 1: scale and shift for each channel; 0: the same for all */
   tinyml_requantization output; /* for TINYML_SCALAR_GENERAL */
   /* The instance below for the layer's form. Named by the layer, so that no other is linked.
@@ -169,5 +170,36 @@ TINYML_SCALAR_MULTIPLY(tile_4_general, TINYML_SCALAR_GENERAL, 4, tinyml_scalar_d
 TINYML_SCALAR_MULTIPLY(tile_2_clamped, TINYML_SCALAR_CLAMPED, 2, tinyml_scalar_dot_2x4)
 TINYML_SCALAR_MULTIPLY(tile_2_signed, TINYML_SCALAR_SIGNED, 2, tinyml_scalar_dot_2x4)
 TINYML_SCALAR_MULTIPLY(tile_2_general, TINYML_SCALAR_GENERAL, 2, tinyml_scalar_dot_2x4)
+
+/* The same channel by channel, from words of two pixels. */
+TINYML_INLINE void tinyml_armv6m_multiply(int32_t form, const tinyml_scalar_matrix *m,
+                                          const int8_t *inputs,
+                                          const tinyml_scalar_constants *constants, int8_t *output,
+                                          int32_t pixels) {
+  const int8_t *stream = constants->weights;
+  for (int32_t channel = 0; channel < m->channels; ++channel) {
+    const int32_t index = channel * m->scale_step;
+    const tinyml_scalar_scale scale = {constants->scale[2 * index], constants->scale[2 * index + 1],
+                                       constants->shift[index]};
+    int32_t sums[4];
+    int8_t *to = output++;
+    stream = tinyml_armv6m_dot_4x1((const uint32_t *)(const void *)inputs, stream,
+                                   constants->bias + 2 * channel, sums);
+    for (int32_t pixel = 0; pixel < pixels; ++pixel, to += m->channels) {
+      *to = tinyml_scalar_requantize(form, &m->output, &scale, sums[pixel]);
+    }
+  }
+}
+
+#define TINYML_ARMV6M_MULTIPLY(name, form)                                                         \
+  TINYML_SCALAR_SHARED void tinyml_scalar_##name(                                                  \
+      const tinyml_scalar_matrix *m, const int8_t *inputs,                                         \
+      const tinyml_scalar_constants *constants, int8_t *output, int32_t pixels) {                  \
+    tinyml_armv6m_multiply(form, m, inputs, constants, output, pixels);                            \
+  }
+
+TINYML_ARMV6M_MULTIPLY(armv6m_clamped, TINYML_SCALAR_CLAMPED)
+TINYML_ARMV6M_MULTIPLY(armv6m_signed, TINYML_SCALAR_SIGNED)
+TINYML_ARMV6M_MULTIPLY(armv6m_general, TINYML_SCALAR_GENERAL)
 
 #endif

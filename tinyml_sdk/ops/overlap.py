@@ -47,9 +47,7 @@ def window_lead(window: Window, *, input_channels: int, output_channels: int, ch
     return max(0, batches + rows + columns + channels)
 
 
-def gathered_lead(
-    first_read: npt.NDArray[np.int64], first_written: npt.NDArray[np.int64], tile: int = 2
-) -> int:
+def gathered_lead(first_read: npt.NDArray[np.int64], first_written: npt.NDArray[np.int64], tile: int = 2) -> int:
     """The lead of a kernel that gathers all that a tile of output pixels reads before it writes them.
 
     Args:

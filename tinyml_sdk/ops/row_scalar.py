@@ -9,38 +9,41 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .base import Constant, Input, Layer, OpView, Output, Parameters
-from .dsp import scaled_channels
-from .scalar import SCALAR, ScalarScale, has_many_registers
+from .base import Constant, Input, Layer, OpView, Output, Parameters, Scratch
+from .dsp import padded_to_words, scaled_channels
+from .scalar import SCALAR, SEGMENT_START, ScalarScale, has_low_registers, has_many_registers, segment_lengths
 from .selection import Candidate, Refusal
 from .weights import FilterConstants
 
-__all__ = ["scalar_row", "segment_lengths"]
+__all__ = ["scalar_row"]
 
 _KERNEL = "tinyml_fully_connected_row_scalar"
-_CHANNELS = 8  # TINYML_ROW_CHANNELS
-_START = 0x8000  # TINYML_ROW_START
+_CHANNELS, _BLOCK = 8, 4  # TINYML_ROW_CHANNELS; channels at a time on Armv6-M
 _LONGEST = 255
 
 Int64 = npt.NDArray[np.int64]
 
 
 def scalar_row(view: OpView, constants: FilterConstants) -> Candidate | Refusal:
-    """The layer of a row times a matrix.
+    """The layer of a row times a matrix, for the view's core.
 
     Args:
         view: The op.
         constants: Weights as (output channels, depth), the input's zero point in the bias.
     """
+    return _armv6m(view, constants) if has_low_registers(view) else _two_in_one(view, constants)
+
+
+def _two_in_one(view: OpView, constants: FilterConstants) -> Candidate | Refusal:
     scaled = scaled_channels(constants)
     units, depth = scaled.weights.shape
     missing = -units % _CHANNELS
     weights: Int64 = np.pad(scaled.weights, ((0, missing), (0, 0))).reshape(-1, _CHANNELS, depth)
-    segments = [segment_lengths(block) for block in weights]
+    segments = [segment_lengths(block, longest=_LONGEST) for block in weights]
     bias = np.pad(scaled.bias, (0, missing)).reshape(-1, _CHANNELS)
     # The lower channel of each pair, those of the bytes A and B, starts every segment a little higher.
     lower = np.array([1, 1, 0, 0] * 2)
-    bias = bias - _START * lower * np.array([len(lengths) for lengths in segments])[:, None]
+    bias = bias - SEGMENT_START * lower * np.array([len(lengths) for lengths in segments])[:, None]
     if np.abs(bias).max() >= 2**31:
         return Refusal(_KERNEL, "a bias leaves no room for what the segments start with")
     scale = ScalarScale.of(scaled)
@@ -75,26 +78,41 @@ def scalar_row(view: OpView, constants: FilterConstants) -> Candidate | Refusal:
     return Candidate(layer, product * (units + missing) * depth + 35.0 * count + 25.0 * (units + missing), SCALAR)
 
 
-def segment_lengths(block: Int64) -> list[int]:
-    """How many products each segment has: as many as fit, at most 255.
-
-    Args:
-        block: (channels, depth), the weights of channels that are computed together.
-
-    A channel's sum of a segment lies in [-2^15, 2^15) for all int8 inputs.
-    """
-    most = np.where(block > 0, 127 * block, -128 * block)
-    least = np.where(block > 0, -128 * block, 127 * block)
-    lengths: list[int] = []
-    high = low = np.zeros(len(block), np.int64)
-    for step in range(block.shape[1]):
-        high, low = high + most[:, step], low + least[:, step]
-        is_full = high.max() >= 2**15 or low.min() < -(2**15)
-        if not lengths or is_full or lengths[-1] == _LONGEST:
-            lengths.append(0)
-            high, low = most[:, step], least[:, step]
-        lengths[-1] += 1
-    return lengths
+def _armv6m(view: OpView, constants: FilterConstants) -> Candidate:
+    """Four channels at a time, in assembler."""
+    scaled = scaled_channels(constants)
+    units, depth = scaled.weights.shape
+    padded, missing = padded_to_words(depth), -units % _BLOCK
+    weights: Int64 = np.pad(scaled.weights, ((0, missing), (0, padded - depth))).reshape(-1, _BLOCK, padded)
+    scale = ScalarScale.of(scaled)
+    parameters = Parameters(
+        "tinyml_fully_connected_row_armv6m_params",
+        {
+            "depth": depth,
+            "channels": units,
+            "scale_step": scale.step,
+            "output": constants.requantization,
+            "form": f"TINYML_SCALAR_{scaled.form.upper()}",
+        },
+    )
+    layer = Layer(
+        op=view.op,
+        kernel="tinyml_fully_connected_row_armv6m",
+        header="fully_connected_row_armv6m.h",
+        arguments=(
+            parameters,
+            Input(0),
+            Constant("weights", (weights + 128).transpose(0, 2, 1).astype(np.uint8).view(np.int8).reshape(-1)),
+            Constant("bias", np.pad(scaled.bias, (0, missing)).astype(np.int32)),
+            *scale.arguments,
+            Output(),
+            Scratch(),
+        ),
+        macs=units * depth,
+        lead=((units - 1) // _BLOCK * _BLOCK if padded == depth else 0,),
+        scratch_bytes=padded if padded != depth else 0,
+    )
+    return Candidate(layer, (units + missing) * (3.5 * padded + 50) + 4.0 * depth, SCALAR)
 
 
 def _stream(weights: Int64) -> npt.NDArray[np.int32]:

@@ -18,16 +18,31 @@ from .selection import Candidate
 from .weights import FilterConstants
 from .window import Window
 
-__all__ = ["SCALAR", "ScalarMatrix", "ScalarScale", "has_many_registers", "portable_effort", "scalar_convolution", "scalar_matrix", "scalar_rows"]
+__all__ = [
+    "SCALAR",
+    "SEGMENT_START",
+    "ScalarMatrix",
+    "ScalarScale",
+    "has_low_registers",
+    "has_many_registers",
+    "portable_effort",
+    "scalar_convolution",
+    "scalar_matrix",
+    "scalar_rows",
+    "segment_lengths",
+]
 
 _BLOCK = 4
 """Output channels that are computed together."""
 
-_PRODUCT = {4: 2.6, 2: 2.0}
-"""Instructions per product, as counted in the loops, by the pixels of a tile."""
-
-SCALAR = frozenset({"long-multiply"})
+SCALAR = frozenset({"scalar"})
 """What a core must have."""
+
+SEGMENT_START = 0x8000
+"""TINYML_SEGMENT_START: what makes the lower of two sums in one register positive."""
+
+_SEGMENT, _SEGMENT_UNIT = 16, 7
+"""The longest segment of the kernel for Armv6-M, and TINYML_SEGMENT_UNIT."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +79,10 @@ class ScalarMatrix:
     """What a kernel with a `tinyml_scalar_matrix` takes after its input, and that struct.
 
     Attributes:
-        weights: int8, (blocks, products, channels of a block), padded with zeros.
-        bias: int32, padded to whole blocks; the input's zero point is folded in.
+        weights: int8, in the order of the kernel.
+        bias: int32; the input's zero point is folded in.
         depth: Products of an output, padding included: a multiple of 4.
+        tile_bytes: What the inputs of a tile take in scratch.
         parameters: The fields of the struct.
     """
 
@@ -74,6 +90,7 @@ class ScalarMatrix:
     bias: Constant
     scale: ScalarScale
     depth: int
+    tile_bytes: int
     parameters: dict[str, ParameterValue]
 
     @property
@@ -87,41 +104,98 @@ def has_many_registers(view: OpView) -> bool:
     return "many-registers" in view.core_features
 
 
+def has_low_registers(view: OpView) -> bool:
+    """Whether the core is one of Armv6-M, which has kernels in assembler."""
+    return "low-registers" in view.core_features
+
+
 def portable_effort(view: OpView) -> float:
     """Instructions of the portable kernels on the view's core, as a multiple of those on a Cortex-M4."""
     if has_many_registers(view):
         return 1.7  # two for a product, where an Arm core has one
-    return 3.0 if "low-registers" in view.core_features else 1.0
+    return 3.0 if has_low_registers(view) else 1.0
 
 
 def _tile(view: OpView) -> int:
     """Pixels that are computed together."""
-    return 4 if has_many_registers(view) else 2
+    return 4 if has_many_registers(view) or has_low_registers(view) else 2
 
 
-def scalar_matrix(constants: FilterConstants, tile: int) -> ScalarMatrix:
-    """Lay out a layer whose input zero point is folded into the bias, for tiles of so many pixels."""
+def scalar_matrix(view: OpView, constants: FilterConstants) -> ScalarMatrix:
+    """Lay out a layer whose input zero point is folded into the bias, for the view's core."""
     channels = scaled_channels(constants)
     scale = ScalarScale.of(channels)
     count, products = channels.weights.shape
     depth = padded_to_words(products)
-    missing = -count % _BLOCK
-    weights: npt.NDArray[np.int64] = np.pad(channels.weights, ((0, missing), (0, depth - products)))
-    blocks = weights.reshape(-1, _BLOCK, depth).transpose(0, 2, 1)
+    tile = _tile(view)
+    widened = has_low_registers(view)
+    weights, bias = _segmented(channels) if widened else _blocks(channels, depth)
     return ScalarMatrix(
-        weights=Constant("weights", blocks.astype(np.int8).reshape(-1)),
-        bias=Constant("bias", np.pad(channels.bias, (0, missing)).astype(np.int32)),
+        weights=Constant("weights", weights),
+        bias=Constant("bias", bias),
         scale=scale,
         depth=depth,
+        tile_bytes=tile * depth * (2 if widened else 1),
         parameters={
             "depth": depth,
             "channels": count,
             "tile": tile,
+            "widened": int(widened),
             "scale_step": scale.step,
             "output": constants.requantization,
-            "multiply": f"tinyml_scalar_tile_{tile}_{channels.form}",
+            "multiply": f"tinyml_scalar_{'armv6m' if widened else f'tile_{tile}'}_{channels.form}",
         },
     )
+
+
+def _blocks(channels: ScaledChannels, depth: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]:
+    """Weights as (blocks, products, channels of a block), padded with zeros, and the biases of all blocks."""
+    count, products = channels.weights.shape
+    missing = -count % _BLOCK
+    weights: npt.NDArray[np.int64] = np.pad(channels.weights, ((0, missing), (0, depth - products)))
+    blocks = weights.reshape(-1, _BLOCK, depth).transpose(0, 2, 1)
+    return blocks.astype(np.int8).reshape(-1), np.pad(channels.bias, (0, missing)).astype(np.int32)
+
+
+def _segmented(channels: ScaledChannels) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]:
+    """Weights as each channel's segments (see `tinyml_scalar_armv6m.h`), and two biases of each channel.
+
+    The lower one is of the sums that start every segment a little higher.
+    """
+    stream: list[npt.NDArray[np.int64]] = []
+    counts = []
+    for weights in channels.weights:
+        lengths = segment_lengths(weights[None], longest=_SEGMENT)
+        for start, length in zip(np.cumsum([0, *lengths]), lengths, strict=False):
+            stream += [np.array([_SEGMENT_UNIT * length]), weights[start : start + length]]
+        stream.append(np.array([0]))
+        counts.append(len(lengths))
+    bias = np.stack([channels.bias - SEGMENT_START * np.array(counts), channels.bias], axis=1)
+    # Sums are modulo 2^32 until they are whole.
+    return np.concatenate(stream).astype(np.int8), (bias & 0xFFFFFFFF).astype(np.uint32).view(np.int32).reshape(-1)
+
+
+def segment_lengths(block: npt.NDArray[np.int64], *, longest: int) -> list[int]:
+    """How many products each segment has: as many as fit, at most `longest`.
+
+    Args:
+        block: (channels, depth), the weights of channels that are computed together.
+        longest: Products of a segment.
+
+    A channel's sum of a segment lies in [-2^15, 2^15) for all int8 inputs.
+    """
+    most = np.where(block > 0, 127 * block, -128 * block)
+    least = np.where(block > 0, -128 * block, 127 * block)
+    lengths: list[int] = []
+    high = low = np.zeros(len(block), np.int64)
+    for step in range(block.shape[1]):
+        high, low = high + most[:, step], low + least[:, step]
+        is_full = high.max() >= 2**15 or low.min() < -(2**15)
+        if not lengths or is_full or lengths[-1] == longest:
+            lengths.append(0)
+            high, low = most[:, step], least[:, step]
+        lengths[-1] += 1
+    return lengths
 
 
 def scalar_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
@@ -135,7 +209,7 @@ def scalar_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidat
     units, depth = constants.weights.values.shape
     first = np.arange(rows)[None]
     tile = _tile(view)
-    matrix = scalar_matrix(constants, tile)
+    matrix = scalar_matrix(view, constants)
     parameters = Parameters(
         "tinyml_fully_connected_scalar_params", {"rows": rows, "depth": depth, "matrix": matrix.parameters}
     )
@@ -146,9 +220,9 @@ def scalar_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidat
         arguments=(parameters, Input(0), *matrix.arguments, Output(), Scratch()),
         macs=rows * units * depth,
         lead=(gathered_lead(first * depth, first * units, tile),),
-        scratch_bytes=tile * matrix.depth,
+        scratch_bytes=matrix.tile_bytes,
     )
-    return Candidate(layer, _cost(tile, rows, matrix.depth, units, gathering=1.5 * depth), SCALAR)
+    return Candidate(layer, _cost(view, rows, matrix.depth, units, gathering=1.5 * depth), SCALAR)
 
 
 def scalar_convolution(view: OpView, window: Window, constants: FilterConstants) -> Candidate:
@@ -165,7 +239,7 @@ def scalar_convolution(view: OpView, window: Window, constants: FilterConstants)
     run = window.run_taps * input_.shape[3]
     runs = products // run
     tile = _tile(view)
-    matrix = scalar_matrix(constants, tile)
+    matrix = scalar_matrix(view, constants)
     parameters = Parameters(
         "tinyml_conv_2d_scalar_params",
         {**window.runs_parameters(input_.shape[3], input_.zero_point), "matrix": matrix.parameters},
@@ -177,14 +251,18 @@ def scalar_convolution(view: OpView, window: Window, constants: FilterConstants)
         arguments=(parameters, Input(0), *matrix.arguments, Output(), Scratch()),
         macs=output.elements * products,
         lead=(gathered_window_lead(window, input_channels=input_.shape[3], output_channels=channels, tile=tile),),
-        scratch_bytes=tile * matrix.depth + (run if run % 4 == 0 else products),
+        scratch_bytes=matrix.tile_bytes + (run if run % 4 == 0 else products),
     )
     pixels = output.elements // channels
     gathering = 30 * runs + 4 * products
-    return Candidate(layer, _cost(tile, pixels, matrix.depth, channels, gathering=gathering), SCALAR)
+    return Candidate(layer, _cost(view, pixels, matrix.depth, channels, gathering=gathering), SCALAR)
 
 
-def _cost(tile: int, pixels: int, depth: int, channels: int, *, gathering: float) -> float:
-    """Instructions of all products of so many pixels. `gathering`: those of a pixel's inputs."""
-    blocks, tiles = -(-channels // _BLOCK), -(-pixels // tile)
-    return tiles * (blocks * (_PRODUCT[tile] * tile * _BLOCK * depth + 80) + 40) + pixels * (12 * channels + gathering)
+def _cost(view: OpView, pixels: int, depth: int, channels: int, *, gathering: float) -> float:
+    """Instructions of all products of so many pixels, as counted. `gathering`: those of a pixel's inputs."""
+    tile = _tile(view)
+    tiles = -(-pixels // tile)
+    if has_low_registers(view):
+        return tiles * (channels * (tile * 2.6 * depth + 60) + 20 * depth) + pixels * (35 * channels + gathering)
+    blocks, product = -(-channels // _BLOCK), 2.6 if has_many_registers(view) else 2.0
+    return tiles * (blocks * (product * tile * _BLOCK * depth + 80) + 40) + pixels * (12 * channels + gathering)
