@@ -89,16 +89,20 @@ typedef struct {
   int32_t shift;
 } tinyml_scalar_scale;
 
-/* The upper half of a product with a factor that is not negative. Armv6-M has no product of 64
- * bits, and a general one of its run-time library takes twice as many instructions. */
-TINYML_INLINE int32_t tinyml_scalar_high_product(int32_t value, int32_t factor) {
-#if defined(__ARM_ARCH_6M__) || defined(TINYML_SCALAR_SPLIT)
+/* The upper half of a product with a factor that is not negative, from products of 16-bit halves:
+ * for Armv6-M, which has no product of 64 bits. A general one takes twice as many instructions. */
+TINYML_INLINE int32_t tinyml_scalar_split_product(int32_t value, int32_t factor) {
   const int32_t upper = value >> 16;
   const uint32_t lower = (uint32_t)value & 0xFFFFu;
   const uint32_t factor_upper = (uint32_t)factor >> 16, factor_lower = (uint32_t)factor & 0xFFFFu;
   const int32_t middle = (int32_t)((uint32_t)upper * factor_lower + (lower * factor_lower >> 16));
   const uint32_t rest = lower * factor_upper + ((uint32_t)middle & 0xFFFFu);
   return (int32_t)((uint32_t)upper * factor_upper) + (middle >> 16) + (int32_t)(rest >> 16);
+}
+
+TINYML_INLINE int32_t tinyml_scalar_high_product(int32_t value, int32_t factor) {
+#if defined(__ARM_ARCH_6M__)
+  return tinyml_scalar_split_product(value, factor);
 #else
   return (int32_t)(((int64_t)value * factor) >> 32);
 #endif

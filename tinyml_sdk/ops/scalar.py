@@ -254,7 +254,7 @@ def scalar_convolution(view: OpView, window: Window, constants: FilterConstants)
         scratch_bytes=matrix.tile_bytes + (run if run % 4 == 0 else products),
     )
     pixels = output.elements // channels
-    gathering = 30 * runs + 4 * products
+    gathering = 30 * runs + (1.5 if run % 4 == 0 else 5.0) * products
     return Candidate(layer, _cost(view, pixels, matrix.depth, channels, gathering=gathering), SCALAR)
 
 
