@@ -22,7 +22,7 @@ from .codegen import (
 from .errors import BuildError, FitError
 from .graph import Graph, read_graph
 from .ops import Layer, lower_graph, remove_constant_channels
-from .plan import Fit, MemoryPlan, check_fit, measure_fit, plan_memory
+from .plan import Fit, MemoryPlan, check_fit, measure_fit, order_layers, plan_memory
 from .toolchains import BuildJob, BuildResult, MemoryUse, get_toolchain, read_sections
 
 __all__ = [
@@ -45,6 +45,7 @@ class Inspection:
 
     Attributes:
         graph: The model without the channels that are the same for every input.
+        layers: In the order in which they run.
         removed_channels: How many these were, over all its tensors.
     """
 
@@ -74,12 +75,13 @@ class Firmware:
     memory: MemoryUse
 
 
-def inspect_model(model: str | Path, board: str | Path | None = None) -> Inspection:
+def inspect_model(model: str | Path, board: str | Path | None = None, optimize: Optimize = "speed") -> Inspection:
     """Read a .tflite file, check it, choose kernels and plan its memory.
 
     Args:
         model: Path of the file.
         board: Name or file of a board whose core's kernels to choose and whose memory to compare with.
+        optimize: What kernels are chosen for: `speed`, or `size`.
 
     Raises:
         ModelError: the file is damaged or unsupported.
@@ -88,7 +90,7 @@ def inspect_model(model: str | Path, board: str | Path | None = None) -> Inspect
     chosen = load_board(board) if board is not None else None
     original = read_graph(model)
     graph = remove_constant_channels(original)
-    layers = lower_graph(graph, chosen.core_spec if chosen else None)
+    layers = order_layers(graph, lower_graph(graph, chosen.core_spec if chosen else None, optimize))
     plan = plan_memory(graph, layers)
     constants = weight_bytes(graph, layers)
     fit = measure_fit(chosen, plan.arena_bytes, constants) if chosen else None
@@ -128,11 +130,11 @@ def generate(
         InputError: the folder holds other files or cannot be written.
     """
     if board is None:
-        inspection = inspect_model(model)
+        inspection = inspect_model(model, optimize=optimize)
         source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
         write_folder(Path(output), source.files, {"model": source.name, "optimize": optimize})
         return source
-    whole = _project(inspect_model(model, board), optimize, project, app)
+    whole = _project(inspect_model(model, board, optimize), optimize, project, app)
     write_folder(Path(output), whole.files, whole.manifest)
     return whole
 
@@ -153,7 +155,7 @@ def build_firmware(
         MissingToolError: the toolchain is not installed.
         BuildError: the compiler failed.
     """
-    return build_inspected(inspect_model(model, board), Path(output), toolchain, optimize, app)
+    return build_inspected(inspect_model(model, board, optimize), Path(output), toolchain, optimize, app)
 
 
 def firmware_image(

@@ -18,8 +18,7 @@ from tinyml_sdk.targets import list_targets, open_target
 from tinyml_sdk.targets.builtin import counting, machine
 from tinyml_sdk.targets.builtin.counting import NativeCounter, PythonCounter
 from tinyml_sdk.targets.builtin.image import read_image
-from tinyml_sdk.targets.builtin.machine import Machine
-from tinyml_sdk.targets.builtin.processors import processor_type
+from tinyml_sdk.targets.builtin.machine import Machine, processor_type
 
 CORTEX_M3_UP = ("mps2-an385", "mps2-an386", "mps2-an500", "netduinoplus2")
 BOARDS = (*CORTEX_M3_UP, "microbit", "virt-rv32")
@@ -267,3 +266,16 @@ def test_without_unicorn(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingToolError) as caught:
         open_target("builtin", load_board("mps2-an386"))
     assert "tinyml-sdk[emulator]" in caught.value.hint
+
+
+def test_recorded_blocks_are_what_was_executed(counter_kind: str) -> None:
+    """Between two readings of the counter: every instruction in some block, and a loop's branch as often as taken."""
+    with running_probe("builtin", "mps2-an386") as probe:
+        probe.loop("D", 5)  # not recorded
+        ticks, intervals = probe.target.record(lambda: probe.loop("D", 100))
+        instructions = [
+            sum(block.entered * (len(block.code) // 2) for block in interval) for interval in intervals if interval
+        ]
+        assert any(count >= ticks for count in instructions)
+        assert any(block.entered in (99, 100) and block.left == block.entered - 1 for block in intervals[0])
+        assert probe.target.record(lambda: None) == (None, ())

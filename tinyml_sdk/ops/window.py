@@ -97,6 +97,9 @@ def sliding_window(view: OpView, input_: Tensor, filter_height: int, filter_widt
     output_width, left = _along(
         view, "width", size=width, filter_size=filter_width, stride=stride_width, dilation=dilation_width
     )
+    for axis, sizes in (("height", (filter_height, top)), ("width", (filter_width, left))):
+        if max(sizes) > limit:
+            raise view.fail(axis, f"a filter of {sizes[0]} elements with {sizes[1]} of padding is over {limit:,}")
     return Window(
         batches=batches,
         input_height=height,

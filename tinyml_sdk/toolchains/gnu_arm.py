@@ -29,13 +29,21 @@ __all__ = ["GnuArmToolchain"]
 _GCC = "arm-none-eabi-gcc"
 _GCC_REMEDY = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi, or use --toolchain zig"
 
-_CODE = ("-ffreestanding", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fomit-frame-pointer")
+_CODE = (
+    "-ffreestanding",
+    "-fno-unwind-tables",
+    "-fno-asynchronous-unwind-tables",
+    "-fomit-frame-pointer",
+    # Loops that copy stay what they are: memcpy and memset would be called for a few bytes, and take hundreds in flash.
+    "-fno-tree-loop-distribute-patterns",
+)
 
-# Start-up code is the port's own. Of newlib only what the compiler calls by itself is wanted: memcpy and its kin.
+# Start-up code is the port's own. Of newlib only what the compiler calls by itself is wanted: memcpy and its kin, from
+# its small variant.
 _LINK = ("-nostartfiles", "-nodefaultlibs", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-e,Reset_Handler")
-_LIBRARIES = ("-Wl,--start-group", "-lc", "-lgcc", "-Wl,--end-group")
+_LIBRARIES = ("-Wl,--start-group", "-lc_nano", "-lgcc", "-Wl,--end-group")
 
-_NO_NEWLIB = re.compile(r"cannot find -lc\b")
+_NO_NEWLIB = re.compile(r"cannot find -lc_nano\b")
 
 
 class GnuArmToolchain(Toolchain):

@@ -6,16 +6,21 @@ Unicorn takes no exceptions and no interrupts here. A fault ends the run with an
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from ...boards.model import Board, MemoryRegion
 from ...errors import MissingToolError, TargetError
-from .counting import Counter, make_counter
+from ..blocks import ExecutedBlock
+from .counting import BlockCount, Counter, make_counter
 from .image import FirmwareImage
 from .peripherals import UARTS, NrfUarte, Peripheral, Uart
-from .processors import processor_type
+from .processors import CortexM, Processor, Riscv32
+from .rp2040 import Pl011Uart, Rp2040
+from .semihosting import Semihosting
 
-__all__ = ["Machine", "require_unicorn"]
+__all__ = ["Machine", "processor_type", "require_unicorn"]
 
 _NRF53_FICR = 0x00FF_0000
 """What the factory has written into the chip. Here it says nothing: all ones."""
@@ -63,9 +68,11 @@ class Machine:
         self._image = image
         self._unicorn = require_unicorn()
         self._processor = processor_type(board)(self._unicorn, board)
+        self._semihosting = Semihosting(self.received, self.sent) if board.console.driver == "semihosting" else None
         self._engine = self._make_engine()
         ranges = tuple((origin, origin + size - 1) for origin, size in self._processor.peripherals)
         self._counter = make_counter(self._engine, ranges, self._processor.instruction_set)
+        self._readings: list[dict[tuple[int, int], BlockCount] | None] | None = None
         self._restart()
 
     @property
@@ -91,12 +98,24 @@ class Machine:
         self._idle = False
         while self._counter.total < limit and not self._idle:
             self._counter.stop_at(limit)
-            self._run_engine()
+            if self._run_engine():
+                continue
             if self._reset_requested:
                 self._restart()
             elif not self._idle and self._counter.total < limit:
                 self._idle = True  # a wait for interrupt (wfi), of which there are none
         return self._idle
+
+    def start_recording(self) -> None:
+        """Remember, from now on, what was executed whenever the firmware reads its counter."""
+        self._readings = []
+
+    def stop_recording(self) -> tuple[tuple[ExecutedBlock, ...], ...]:
+        """For each time between two successive readings of the counter what was executed; empty where that is lost."""
+        readings, self._readings = self._readings or [], None
+        if any(reading is None for reading in readings):
+            return ()
+        return tuple(tuple(self._executed(before or {}, after or {})) for before, after in pairwise(readings))
 
     def reset(self) -> None:
         """Press the reset button: bytes on their way are lost, RAM keeps its content."""
@@ -142,20 +161,36 @@ class Machine:
 
     def _make_peripherals(self) -> dict[int, tuple[int, Peripheral]]:
         """All peripherals after a reset: for each granule of address space the origin and the peripheral there."""
-        found = self._processor.make_peripherals(self._counter.at_access, self._on_reset)
-        found[self._board.console.address] = self._make_uart()
+        found = self._processor.make_peripherals(self._read_clock, self._on_reset, self._counter.at_access)
+        if self._semihosting is None:
+            found[self._board.console.address] = self._make_uart()
         return {
             address // _GRANULE: (origin, peripheral)
             for origin, peripheral in found.items()
             for address in range(origin, origin + peripheral.size, _GRANULE)
         }
 
+    def _read_clock(self) -> int:
+        """Instructions executed up to now, for the counters of the chip."""
+        if self._readings is not None:
+            self._readings.append(self._counter.blocks())
+        return self._counter.at_access()
+
+    def _executed(
+        self, before: dict[tuple[int, int], BlockCount], after: dict[tuple[int, int], BlockCount]
+    ) -> Iterator[ExecutedBlock]:
+        for (address, size), (entered, left) in after.items():
+            entered_before, left_before = before.get((address, size), (0, 0))
+            if entered > entered_before:
+                code = bytes(self._engine.mem_read(address, size))
+                yield ExecutedBlock(address, code, entered - entered_before, left - left_before)
+
     def _make_uart(self) -> Uart:
         console, line = self._board.console, (self.received, self.sent, self._on_idle)
         if console.driver == "nrf_uarte":
             engine = self._engine
             return NrfUarte(*line, lambda address, size: bytes(engine.mem_read(address, size)), engine.mem_write)
-        return UARTS[console.driver](*line)
+        return Pl011Uart(*line) if console.driver == "pl011_uart" else UARTS[console.driver](*line)
 
     # -- running --------------------------------------------------------------------------------------------------
 
@@ -168,7 +203,8 @@ class Machine:
         self._peripherals = self._make_peripherals()
         self._processor.reset(self._engine)
 
-    def _run_engine(self) -> None:
+    def _run_engine(self) -> bool:
+        """Run until something stops the engine. True: it was a call of the firmware, which has been served."""
         try:
             self._engine.emu_start(self._processor.resume_address(self._engine), _NOWHERE)
         except self._unicorn.UcError as error:
@@ -176,8 +212,14 @@ class Machine:
         if self._problem is not None:
             problem, self._problem = self._problem, None
             raise problem
-        if self._exception is not None:
+        if self._exception is None:
+            return False
+        served = self._semihosting.serve(self._engine) if self._semihosting is not None else None
+        if served is None:
             raise self._fault("")
+        self._exception = None
+        self._idle = not served
+        return True
 
     def _read(self, _engine: Any, offset: int, size: int, origin: int) -> int:
         try:
@@ -248,6 +290,13 @@ class Machine:
         if kind == unicorn.UC_MEM_WRITE_UNMAPPED:
             return "the firmware wrote memory at"
         return "the firmware jumped to code at"
+
+
+def processor_type(board: Board) -> type[Processor]:
+    """What kind of processor the board has."""
+    if board.core_spec.isa.startswith("rv32"):
+        return Riscv32
+    return Rp2040 if board.port == "rp2040" else CortexM
 
 
 def _map(engine: Any, region: MemoryRegion, permissions: int) -> None:
