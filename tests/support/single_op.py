@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from tinyml_sdk.boards.cores import CORES, Core
 from tinyml_sdk.graph import ABSENT, DType, Graph, Tensor, parse_graph
-from tinyml_sdk.ops import Layer, lower_graph
+from tinyml_sdk.ops import Layer, Optimize, lower_graph
 from tinyml_sdk.plan import MemoryPlan, plan_memory
 
 from .host_c import Variant, run_variants
@@ -28,13 +28,12 @@ Array = npt.NDArray[Any]
 
 
 CORES_WITH_KERNELS = (None, CORES["cortex-m4"])
-"""Kernels differ by the core's features; all of them run on this machine, through their twins in portable C. Those for
-MVE have tests of their own (test_mve.py)."""
+"""Kernels differ by the core's features; all of them run on this machine, through their twins in portable C."""
 
 
-def lower(model: bytes, core: Core | None = None) -> tuple[Layer, ...]:
+def lower(model: bytes, core: Core | None = None, optimize: Optimize = "speed") -> tuple[Layer, ...]:
     """The layers of a model with the kernels of a core; what raises ModelError for one that is refused."""
-    return lower_graph(parse_graph(model, "op.tflite"), core)
+    return lower_graph(parse_graph(model, "op.tflite"), core, optimize)
 
 
 def assert_equals_tflm(
@@ -54,7 +53,7 @@ def assert_equals_tflm(
         inferences: Inputs; eight of several amplitudes where not given.
         seed: For those.
         anew: Whether variables are reset before each inference, or keep what the one before left.
-        cores: Whose kernels.
+        cores: Whose kernels to run.
 
     Returns:
         The outputs of each inference.

@@ -14,7 +14,9 @@ from .conv_2d_mve import mve_convolution
 from .dsp import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, padded_to_words, pair_cost
 from .fully_connected import matrix_layer
 from .overlap import gathered_window_lead, window_lead
+from .scalar import portable_effort, scalar_convolution
 from .selection import Candidate, Refusal, choose_kernel
+from .sparse import sparse_convolutions
 from .weights import filter_channels, filter_constants, product_scales, read_filter
 from .window import Window, sliding_window
 
@@ -49,8 +51,14 @@ class Conv2D(Operator):
             return choose_kernel(view, [portable, *refusals])
         weights, scales = filter_channels(filter_), product_scales(input_, filter_)
         folded = filter_constants(view, weights, scales=scales, fold_zero_point=input_.zero_point)
-        dsp = dsp_convolution(view, window, weights, scales=scales)
-        return choose_kernel(view, [portable, dsp, mve_convolution(view, window, folded)])
+        candidates = [
+            portable,
+            dsp_convolution(view, window, weights, scales=scales),
+            mve_convolution(view, window, folded),
+            scalar_convolution(view, window, folded),
+            *sparse_convolutions(view, window, folded, input_channels=filter_.shape[3]),
+        ]
+        return choose_kernel(view, candidates)
 
     def _groups(self, view: OpView, input_: Tensor, filter_: Tensor) -> int:
         groups, rest = divmod(input_.shape[3], filter_.shape[3])
@@ -86,7 +94,7 @@ def _portable(view: OpView, window: Window, filter_: Tensor, groups: int) -> Can
         macs=output.elements * products,
         lead=(window_lead(window, input_channels=depth * groups, output_channels=channels, channelwise=False),),
     )
-    return Candidate(layer, cost=output.elements * (2.8 * products + 25))
+    return Candidate(layer, cost=portable_effort(view) * output.elements * (2.8 * products + 25))
 
 
 def dsp_convolution(
@@ -103,10 +111,8 @@ def dsp_convolution(
     input_, output = view.activation(0), view.output()
     filter_height, filter_width = window.filter_height, window.filter_width
     channels, depth = len(weights), input_.shape[3]
-    # Neighbouring taps lie one after the other in memory unless dilated.
-    run_taps = filter_width if window.dilation_width == 1 else 1
-    run = run_taps * depth
-    runs = filter_height * filter_width // run_taps
+    run = window.run_taps * depth
+    runs = filter_height * filter_width // window.run_taps
     constants = filter_constants(view, weights, scales=scales, fold_zero_point=input_.zero_point)
     dsp = dsp_constants(constants, _run_order(runs, run), block=4)
     if dsp is None:
@@ -114,10 +120,7 @@ def dsp_convolution(
     parameters = Parameters(
         "tinyml_conv_2d_dsp_params",
         {
-            "window": window.parameters,
-            "input_channels": depth,
-            "input_zero_point": input_.zero_point,
-            "run_taps": run_taps,
+            **window.runs_parameters(depth, input_.zero_point),
             "matrix": dsp.matrix("pair"),
         },
     )

@@ -49,7 +49,7 @@ def mve_convolution(view: OpView, window: Window, constants: FilterConstants) ->
         header="conv_2d_mve.h",
         arguments=(parameters, Input(0), *mve.arguments, Output(), Scratch()),
         macs=output.elements * runs * run_taps * depth,
-        lead=(gathered_window_lead(window, input_channels=depth, output_channels=channels, pixels=pixels),),
+        lead=(gathered_window_lead(window, input_channels=depth, output_channels=channels, tile=pixels),),
         scratch_bytes=mve.sum_bytes + pixels * mve.depth,
     )
     gathering = 2 * (15 + runs * (8 + 2 * -(-run_taps * depth // VECTOR))) + 140 / pixels
