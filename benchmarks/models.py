@@ -1,4 +1,4 @@
-"""Published models on an emulated Cortex-M4, or another board: instructions, flash and RAM beside TensorFlow Lite Micro's.
+"""Published models on an emulated board, a Cortex-M4 at first: instructions, flash and RAM beside TFLM's.
 
     python benchmarks/models.py [--optimize size] [--toolchain gnu_arm] [--board mps2-an386] [--json FILE]
 
