@@ -80,6 +80,7 @@ def diagnose() -> tuple[Finding, ...]:
         _toolchain("gnu_arm", get_toolchain("gnu_arm"), "--toolchain gnu_arm"),
         _toolchain("platformio", get_toolchain("platformio"), "--toolchain platformio"),
         _try("qemu", _qemu, "--target qemu"),
+        _try("renode", _renode, "--target renode"),
         _try("flash tools", _flash_tools, "tinyml flash; each board file names the ones for its board"),
         _try("serial ports", _serial_ports, "boards on a cable"),
     )
@@ -154,6 +155,12 @@ def _installed(package: str, extra: str) -> str:
 def _qemu() -> str:
     board = next(board for board in list_boards() if board.emulators.qemu is not None)
     with open_target("qemu", board) as target:
+        return target.version()
+
+
+def _renode() -> str:
+    board = next(board for board in list_boards() if board.emulators.renode is not None)
+    with open_target("renode", board) as target:
         return target.version()
 
 
