@@ -1,4 +1,4 @@
-"""Kernels for cores without SIMD as compilers make them, and the assembler for Armv6-M, whose twin in C tests/ops sees."""
+"""Kernels for cores without SIMD as compilers make them; the assembler for Armv6-M, whose twin in C tests/ops sees."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ BUILDS = [("mps2-cm0plus", "zig"), ("mps2-cm0plus", "gnu_arm"), ("virt-rv32", "z
 def network(activation: str, output_zero_point: int, spread: int) -> bytes:
     """A convolution, a depthwise one of either stride, a pointwise one and a fully connected layer.
 
-    Channels that are no whole block, tiles that are not full, images whose rows are no whole groups. Weights spread over
-    127 make segments of two products, over 9 as long ones as there are.
+    Channels that are no whole block, tiles that are not full, images whose rows are no whole groups. Weights that
+    spread over 127 make segments of two products, over 9 as long ones as there are.
     """
     rng = np.random.default_rng(spread)
     builder = ModelBuilder()

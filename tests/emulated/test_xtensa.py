@@ -21,7 +21,8 @@ from tinyml_sdk.plan import plan_memory
 HARNESS = Path(__file__).with_name("xtensa")
 DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "digits.tflite"
 GCC, QEMU = "xtensa-lx106-elf-gcc", "qemu-system-xtensa"
-FLAGS = "-std=c99 -ffreestanding -mlongcalls -mtext-section-literals -Wall -Wextra -Wconversion -Wshadow -Werror".split()
+WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
+FLAGS = ("-std=c99", "-ffreestanding", "-mlongcalls", "-mtext-section-literals", *WARNINGS)
 
 pytestmark = pytest.mark.slow
 
