@@ -36,6 +36,7 @@ KINDS = {  # machine code, little endian: name and kind
     "10bd": ("pop", "load/store several"),  # pop {r4, pc}
     "d0e90023": ("ldrd", "load/store several"),  # ldrd r2, r3, [r0]
     "20fb0312": ("smlad", "multiply"),  # smlad r2, r0, r3, r1
+    "50fb11f0": ("smmulr", "multiply"),
     "4843": ("muls", "multiply"),  # muls r0, r1, r0
     "90fbf1f0": ("sdiv", "divide"),  # sdiv r0, r0, r1
     "fbd1": ("b", "branch"),  # bne
