@@ -11,7 +11,6 @@ from ..boards import Board
 from ..boards.model import ProjectKind
 from ..errors import BoardError
 from ..graph import Graph, Tensor
-from ..plan import MemoryPlan
 from .layouts import LAYOUTS, Contents, Layout, host_program
 from .model_source import ModelSource, Optimize
 
@@ -23,7 +22,7 @@ class GeneratedProject:
     """A firmware project: its files (path relative to its folder → text), and what a build needs to know.
 
     Attributes:
-        sources: C files for a compiler that is called directly; empty where only the project's own build system
+        sources: C and C++ files for a compiler that is called directly; empty where only the project's own build system
             knows how to build it.
         weight_symbols: The model's constant arrays, by which flash is split into weights and code.
     """
@@ -39,7 +38,6 @@ class GeneratedProject:
 def generate_project(
     graph: Graph,
     source: ModelSource,
-    plan: MemoryPlan,
     board: Board,
     optimize: Optimize,
     kind: ProjectKind = "baremetal",
@@ -55,13 +53,13 @@ def generate_project(
             where=board.name,
             hint=f"choose --project {' or '.join(board.projects)}; PlatformIO's is built by --toolchain platformio",
         )
-    contents = Contents(graph.name, source, board, _context(graph, source, plan, board, optimize))
+    contents = Contents(graph.name, source, board, _context(graph, source, board, optimize))
     return _project(contents, LAYOUTS[kind](contents), kind)
 
 
-def generate_host_program(graph: Graph, source: ModelSource, plan: MemoryPlan) -> GeneratedProject:
+def generate_host_program(graph: Graph, source: ModelSource) -> GeneratedProject:
     """The model and the benchmark application as a program of this machine: the protocol on stdin and stdout."""
-    contents = Contents(graph.name, source, None, _context(graph, source, plan, None, "speed"))
+    contents = Contents(graph.name, source, None, _context(graph, source, None, "speed"))
     return _project(contents, host_program(contents), "host")
 
 
@@ -72,6 +70,7 @@ def _project(contents: Contents, layout: Layout, kind: str) -> GeneratedProject:
         "model": {"name": contents.name, "file": context["source"], "sha256": context["sha256"]},
         "project": kind,
         "board": contents.board.name if contents.board else "host",
+        "runtime": context["runtime"],
         "optimize": context["optimize"],
         "sources": list(layout.sources),
         "include_dirs": list(layout.include_dirs),
@@ -87,9 +86,7 @@ def _project(contents: Contents, layout: Layout, kind: str) -> GeneratedProject:
     )
 
 
-def _context(
-    graph: Graph, source: ModelSource, plan: MemoryPlan, board: Board | None, optimize: Optimize
-) -> dict[str, Any]:
+def _context(graph: Graph, source: ModelSource, board: Board | None, optimize: Optimize) -> dict[str, Any]:
     digest = [f"0x{byte:02x}" for byte in bytes.fromhex(graph.sha256)]
     return {
         "version": __version__,
@@ -100,7 +97,9 @@ def _context(
         "sha256_rows": [", ".join(digest[start : start + 15]) for start in range(0, len(digest), 15)],
         "board": board,
         "optimize": optimize,
-        "arena_bytes": plan.arena_bytes,
+        "runtime": source.runtime,
+        "arena_bytes": source.arena_bytes,
+        "arena_alignment": source.arena_alignment,
         "weight_bytes": source.weight_bytes,
         "input_bytes": _sizes(graph.input_tensors),
         "output_bytes": _sizes(graph.output_tensors),
