@@ -19,6 +19,7 @@ LAYERS = (  # from the bottom; parts of one row do not know each other
     ("link", "toolchains"),
     ("flash",),
     ("targets",),
+    ("tflm",),
     ("detect", "firmware", "simulator"),
     ("bench", "flashing"),
     ("device", "doctor", "quantize"),

@@ -13,24 +13,29 @@ from .codegen import (
     ModelSource,
     Optimize,
     ProjectKind,
+    Runtime,
+    check_project,
     generate_model,
     generate_project,
     weight_bytes,
     write_folder,
 )
-from .errors import BuildError, FitError
+from .errors import BuildError, FitError, InputError
 from .graph import Graph, read_graph
 from .ops import Layer, lower_graph, remove_constant_channels
 from .plan import Fit, MemoryPlan, check_fit, measure_fit, plan_memory
-from .toolchains import BuildJob, BuildResult, MemoryUse, get_toolchain, read_sections
+from .tflm import TflmModel, find_library, inspect_tflm_model
+from .toolchains import BuildJob, BuildResult, Library, MemoryUse, get_toolchain, read_sections
 
 __all__ = [
     "Firmware",
     "Inspection",
     "build_firmware",
     "build_inspected",
+    "default_toolchain",
     "firmware_image",
     "generate",
+    "inspect_for",
     "inspect_model",
 ]
 
@@ -66,11 +71,13 @@ class Firmware:
     """A built benchmark firmware: where it is, how it was built, and what it puts in flash and RAM."""
 
     board: Board
+    runtime: Runtime
     optimize: Optimize
     folder: Path
     elf: Path
     build: BuildResult
     memory: MemoryUse
+    arena_bytes: int
 
 
 def inspect_model(model: str | Path, board: str | Path | None = None) -> Inspection:
@@ -105,6 +112,8 @@ def generate(
     board: str | Path | None = None,
     project: ProjectKind = "baremetal",
     optimize: Optimize = "speed",
+    runtime: Runtime = "aot",
+    tflm_root: str | Path | None = None,
 ) -> ModelSource | GeneratedProject:
     """Write C for a model into a folder: the model library alone, or with a board a whole firmware project.
 
@@ -116,19 +125,24 @@ def generate(
         board: Name or file of the board to write a benchmark firmware for.
         project: Whose habits the firmware project follows: `baremetal`, `cmake`, `platformio`, `esp_idf` or `arduino`.
         optimize: `speed` specialises each layer's kernel, `size` shares one instance.
+        runtime: `aot` for generated C, `tflm` for TensorFlow Lite Micro's interpreter.
+        tflm_root: For `tflm`: a TFLM tree with its library, to measure the arena with on the board's core. Where None
+            it is measured on this machine, with a margin.
 
     Raises:
         ModelError: as for `inspect_model`.
         BoardError: there is no such board, or no project of that kind for it.
         FitError: the model cannot fit the board.
-        InputError: the folder holds other files or cannot be written.
+        InputError: the folder holds other files or cannot be written; the TFLM tree cannot be used.
+        MissingToolError, BuildError, TargetError: the arena cannot be measured.
     """
+    inspection = inspect_for(model, board, runtime)
+    library = _library(inspection, tflm_root)
     if board is None:
-        inspection = inspect_model(model)
-        source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
-        write_folder(Path(output), source.files, {"model": source.name, "optimize": optimize})
+        source = _model_source(inspection, library, optimize)
+        write_folder(Path(output), source.files, {"model": source.name, "runtime": runtime, "optimize": optimize})
         return source
-    whole = _project(inspect_model(model, board), optimize, project)
+    whole = _project(inspection, library, optimize, project)
     write_folder(Path(output), whole.files, whole.manifest)
     return whole
 
@@ -138,21 +152,40 @@ def build_firmware(
     output: str | Path,
     *,
     board: str | Path,
-    toolchain: str = "zig",
+    toolchain: str | None = None,
     optimize: Optimize = "speed",
+    runtime: Runtime = "aot",
+    tflm_root: str | Path | None = None,
 ) -> Firmware:
     """Generate the benchmark firmware of a model for a board and compile it to `output/build/firmware.elf`.
+
+    Args:
+        model, output, board, optimize, runtime: As for `generate`.
+        toolchain: `zig`, `gnu_arm` or `platformio`; where None the runtime's, `zig` for `aot` and `gnu_arm` for `tflm`.
+        tflm_root: For `tflm`: a TFLM tree with the library that its own Makefile makes.
 
     Raises:
         ModelError, BoardError, FitError, InputError: as for `generate`.
         MissingToolError: the toolchain is not installed.
         BuildError: the compiler failed.
+        TargetError: the firmware that measures TFLM's arena does not run.
     """
-    return build_inspected(inspect_model(model, board), Path(output), toolchain, optimize)
+    chosen = toolchain or default_toolchain(runtime)
+    return build_inspected(inspect_for(model, board, runtime), Path(output), chosen, optimize, tflm_root)
+
+
+def default_toolchain(runtime: Runtime) -> str:
+    """What builds firmware of a runtime where nobody says otherwise. TFLM's libraries are built by, and for, GNU's."""
+    return "gnu_arm" if runtime == "tflm" else "zig"
+
+
+def inspect_for(model: str | Path, board: str | Path | None, runtime: Runtime) -> Inspection | TflmModel:
+    """`inspect_model`, or what there is to know of a model that TFLM runs. Raises as `inspect_model`."""
+    return inspect_tflm_model(model, board) if runtime == "tflm" else inspect_model(model, board)
 
 
 def firmware_image(
-    firmware: Path, folder: Path, *, board: str | Path, toolchain: str = "zig", optimize: Optimize = "speed"
+    firmware: Path, folder: Path, *, board: str | Path, toolchain: str | None = None, optimize: Optimize = "speed"
 ) -> Path:
     """What a user calls a firmware, as an image: built in a folder where it is a .tflite file, else the file itself.
 
@@ -164,21 +197,68 @@ def firmware_image(
     return build_firmware(firmware, folder, board=board, toolchain=toolchain, optimize=optimize).elf
 
 
-def _project(inspection: Inspection, optimize: Optimize, kind: ProjectKind = "baremetal") -> GeneratedProject:
+def _library(inspection: Inspection | TflmModel, tflm_root: str | Path | None) -> Library | None:
+    """What of a TFLM tree the firmware is linked with."""
+    if not isinstance(inspection, TflmModel) or tflm_root is None or inspection.board is None:
+        return None
+    return find_library(tflm_root, inspection.board)
+
+
+def _model_source(inspection: Inspection | TflmModel, library: Library | None, optimize: Optimize) -> ModelSource:
+    if isinstance(inspection, TflmModel):
+        inspection.check_flash()
+        return inspection.source(inspection.size_arena(library, get_toolchain(default_toolchain("tflm")), optimize))
+    return generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
+
+
+def _project(
+    inspection: Inspection | TflmModel, library: Library | None, optimize: Optimize, kind: ProjectKind = "baremetal"
+) -> GeneratedProject:
     """The firmware project, unless the model cannot fit."""
     board = inspection.board
     assert board is not None
-    check_fit(board, inspection.plan.arena_bytes, inspection.weight_bytes)
-    source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
-    return generate_project(inspection.graph, source, inspection.plan, board, optimize, kind)
+    check_project(board, kind)
+    if isinstance(inspection, Inspection):
+        check_fit(board, inspection.plan.arena_bytes, inspection.weight_bytes)
+    return generate_project(inspection.graph, _model_source(inspection, library, optimize), board, optimize, kind)
 
 
-def build_inspected(inspection: Inspection, folder: Path, toolchain: str, optimize: Optimize) -> Firmware:
+def _required_library(
+    inspection: Inspection | TflmModel, toolchain: str, tflm_root: str | Path | None
+) -> Library | None:
+    """What to link: nothing for generated C, nor where PlatformIO brings TFLM itself."""
+    if not isinstance(inspection, TflmModel) or toolchain == "platformio":
+        return None
+    library = _library(inspection, tflm_root)
+    if library is None:
+        raise InputError(
+            "to build for TensorFlow Lite Micro, its library is needed",
+            where="--tflm-root",
+            hint="name a TFLM tree (tensorflow/tflite-micro) whose Makefile has made libtensorflow-microlite.a, "
+            "or set TFLM_ROOT; see docs/tflm.md",
+        )
+    if toolchain != "gnu_arm":
+        raise InputError(
+            f"{toolchain} cannot link TensorFlow Lite Micro's library, which is C++ for newlib",
+            where="--toolchain",
+            hint="build with --toolchain gnu_arm",
+        )
+    return library
+
+
+def build_inspected(
+    inspection: Inspection | TflmModel,
+    folder: Path,
+    toolchain: str,
+    optimize: Optimize,
+    tflm_root: str | Path | None = None,
+) -> Firmware:
     """`build_firmware` for a model that has been inspected for a board."""
     board = inspection.board
     assert board is not None
     compiler = get_toolchain(toolchain)
-    project = _project(inspection, optimize, "platformio" if toolchain == "platformio" else "baremetal")
+    library = _required_library(inspection, toolchain, tflm_root)
+    project = _project(inspection, library, optimize, "platformio" if toolchain == "platformio" else "baremetal")
     write_folder(folder, project.files, project.manifest)
     job = BuildJob(
         root=folder,
@@ -188,6 +268,7 @@ def build_inspected(inspection: Inspection, folder: Path, toolchain: str, optimi
         board=board,
         optimize=optimize,
         output=folder / BUILD_FOLDER / "firmware.elf",
+        library=library,
     )
     try:
         result = compiler.build(job)
@@ -199,4 +280,5 @@ def build_inspected(inspection: Inspection, folder: Path, toolchain: str, optimi
                 hint="choose a larger board (`tinyml boards`), a smaller model, or --optimize size",
             ) from error
         raise
-    return Firmware(board, optimize, folder, result.elf, result, read_sections(result.elf, project.weight_symbols))
+    memory = read_sections(result.elf, project.weight_symbols)
+    return Firmware(board, project.runtime, optimize, folder, result.elf, result, memory, project.arena_bytes)

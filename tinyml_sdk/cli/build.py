@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import BoardOption, ModelArgument, OptimizeOption, ToolchainOption
+from .options import BoardOption, ModelArgument, OptimizeOption, RuntimeOption, TflmRootOption, ToolchainOption
 from .output import show
 from .progress import StageProgress
 
 if TYPE_CHECKING:
-    from ..codegen import Optimize
+    from ..codegen import Optimize, Runtime
 
 __all__ = ["build"]
 
@@ -23,8 +23,10 @@ def build(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write: new, empty or generated before.")
     ],
-    toolchain: ToolchainOption = "zig",
+    toolchain: ToolchainOption = None,
     optimize: OptimizeOption = "speed",
+    runtime: RuntimeOption = "aot",
+    tflm_root: TflmRootOption = None,
 ) -> None:
     """Compile a model's benchmark firmware for a board."""
     from ..firmware import build_firmware
@@ -32,5 +34,13 @@ def build(
 
     with StageProgress() as progress:
         progress("building", 0, 1)
-        firmware = build_firmware(model, output, board=board, toolchain=toolchain, optimize=cast("Optimize", optimize))
+        firmware = build_firmware(
+            model,
+            output,
+            board=board,
+            toolchain=toolchain,
+            optimize=cast("Optimize", optimize),
+            runtime=cast("Runtime", runtime),
+            tflm_root=tflm_root,
+        )
     show(firmware_report(firmware))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import ModelArgument, OptimizeOption, one_of
+from .options import ModelArgument, OptimizeOption, RuntimeOption, TflmRootOption, one_of
 from .output import show
 
 if TYPE_CHECKING:
-    from ..codegen import Optimize, ProjectKind
+    from ..codegen import Optimize, ProjectKind, Runtime
 
 __all__ = ["generate"]
 
@@ -38,6 +38,8 @@ def generate(
         ),
     ] = "baremetal",
     optimize: OptimizeOption = "speed",
+    runtime: RuntimeOption = "aot",
+    tflm_root: TflmRootOption = None,
 ) -> None:
     """Write C for a model.
 
@@ -48,6 +50,12 @@ def generate(
     from ..report.firmware import generated_report
 
     written = firmware.generate(
-        model, output, board=board, project=cast("ProjectKind", project), optimize=cast("Optimize", optimize)
+        model,
+        output,
+        board=board,
+        project=cast("ProjectKind", project),
+        optimize=cast("Optimize", optimize),
+        runtime=cast("Runtime", runtime),
+        tflm_root=tflm_root,
     )
     show(generated_report(written, output))

@@ -17,17 +17,22 @@ __all__ = [
     "ModelArgument",
     "OptimizeOption",
     "PortOption",
+    "RuntimeOption",
+    "TflmRootOption",
     "ToolOption",
     "ToolchainOption",
     "one_of",
 ]
 
 
-def one_of(*choices: str) -> Callable[[str], str]:
-    """A callback that accepts the choices only, and for another value names them and the one that was meant."""
+def one_of(*choices: str) -> Callable[[str | None], str | None]:
+    """A callback that accepts the choices only, and for another value names them and the one that was meant.
 
-    def check(value: str) -> str:
-        if value in choices:
+    None, an option that was not given and has no default, passes.
+    """
+
+    def check(value: str | None) -> str | None:
+        if value is None or value in choices:
             return value
         close = difflib.get_close_matches(value.lower(), choices, n=1, cutoff=0.5)
         meant = f"; did you mean {close[0]}?" if close else ""
@@ -65,11 +70,30 @@ ToolOption = Annotated[
     ),
 ]
 ToolchainOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="zig|gnu_arm|platformio",
         callback=one_of("zig", "gnu_arm", "platformio"),
-        help="Compiler: zig, a wheel; gnu_arm, an installed arm-none-eabi-gcc; or PlatformIO.",
+        help="Compiler: zig, a wheel; gnu_arm, an installed arm-none-eabi-gcc; or PlatformIO.  "
+        "[default: zig; gnu_arm for runtime tflm]",
+    ),
+]
+RuntimeOption = Annotated[
+    str,
+    typer.Option(
+        metavar="aot|tflm",
+        callback=one_of("aot", "tflm"),
+        help="What runs the model: C generated for it, or TensorFlow Lite Micro's interpreter.",
+    ),
+]
+TflmRootOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tflm-root",
+        metavar="DIR",
+        envvar="TFLM_ROOT",
+        show_envvar=False,
+        help="For runtime tflm: a TFLM tree whose Makefile has made its library.  [default: $TFLM_ROOT]",
     ),
 ]
 OptimizeOption = Annotated[

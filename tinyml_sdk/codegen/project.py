@@ -12,9 +12,9 @@ from ..boards.model import ProjectKind
 from ..errors import BoardError
 from ..graph import Graph, Tensor
 from .layouts import LAYOUTS, Contents, Layout, host_program
-from .model_source import ModelSource, Optimize
+from .model_source import ModelSource, Optimize, Runtime
 
-__all__ = ["GeneratedProject", "generate_host_program", "generate_project"]
+__all__ = ["GeneratedProject", "check_project", "generate_host_program", "generate_project"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class GeneratedProject:
     linker_script: str | None
     manifest: Mapping[str, Any]
     weight_symbols: frozenset[str]
+    arena_bytes: int
+    runtime: Runtime
 
 
 def generate_project(
@@ -47,14 +49,19 @@ def generate_project(
     Raises:
         BoardError: there is no project of that kind for this board.
     """
+    check_project(board, kind)
+    contents = Contents(graph.name, source, board, _context(graph, source, board, optimize))
+    return _project(contents, LAYOUTS[kind](contents), kind)
+
+
+def check_project(board: Board, kind: ProjectKind) -> None:
+    """Raise BoardError unless the board has a project of that kind."""
     if kind not in board.projects:
         raise BoardError(
             f"there is no {kind} project for this board",
             where=board.name,
             hint=f"choose --project {' or '.join(board.projects)}; PlatformIO's is built by --toolchain platformio",
         )
-    contents = Contents(graph.name, source, board, _context(graph, source, board, optimize))
-    return _project(contents, LAYOUTS[kind](contents), kind)
 
 
 def generate_host_program(graph: Graph, source: ModelSource) -> GeneratedProject:
@@ -83,6 +90,8 @@ def _project(contents: Contents, layout: Layout, kind: str) -> GeneratedProject:
         linker_script=layout.linker_script,
         manifest=manifest,
         weight_symbols=contents.source.weight_symbols,
+        arena_bytes=contents.source.arena_bytes,
+        runtime=contents.source.runtime,
     )
 
 

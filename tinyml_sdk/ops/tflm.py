@@ -6,7 +6,7 @@ TFLM files meant here: `micro_mutable_op_resolver.h` (the methods), `kernels/*.h
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..errors import ModelError
@@ -105,10 +105,8 @@ def _layer(graph: Graph, op: Op) -> Layer:
     operator = OPERATORS.get(op.name)
     macs = 0
     if operator is not None:
-        try:
+        with suppress(ModelError):  # TFLM may take what our kernel does not, such as int16
             macs = operator.checked_lower(OpView(graph, op)).macs
-        except ModelError:
-            pass  # TFLM may take what our kernel does not, such as int16
     return Layer(op, kernel="", header="", arguments=(), macs=macs)
 
 

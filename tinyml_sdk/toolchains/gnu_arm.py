@@ -29,7 +29,8 @@ __all__ = ["GnuArmToolchain"]
 _GCC = "arm-none-eabi-gcc"
 _GCC_REMEDY = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi, or use --toolchain zig"
 
-_CODE = ("-ffreestanding", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fomit-frame-pointer")
+_CODE = ("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fomit-frame-pointer")
+_C_CODE = ("-ffreestanding", *_CODE)
 
 # Start-up code is the port's own. Of newlib only what the compiler calls by itself is wanted: memcpy and its kin.
 _LINK = ("-nostartfiles", "-nodefaultlibs", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-e,Reset_Handler")
@@ -61,7 +62,7 @@ class GnuArmToolchain(Toolchain):
     def build(self, job: BuildJob) -> BuildResult:  # noqa: D102
         gcc = _require_gcc()
         cpu = _cpu_flags(job)
-        compile_flags = (*cpu, *common_flags(job), *_CODE)
+        compile_flags = (*cpu, *common_flags(job), *_C_CODE)
         libraries = _CXX_LIBRARIES if job.library else _LIBRARIES
         with staged_output(job) as staged:
             # By number and not by name: two folders may hold files of one name.
@@ -82,7 +83,7 @@ class GnuArmToolchain(Toolchain):
     def _compile_all(self, gcc: str, cpu: Sequence[str], job: BuildJob, folder: Path) -> str:
         """Compile every source to `folder/N.o`. Of several errors, that of the first file in order is raised."""
         flags = {
-            ".c": (*cpu, *common_flags(job), *_CODE),
+            ".c": (*cpu, *common_flags(job), *_C_CODE),
             ".cc": (*cpu, *common_flags(job, "c++17"), *_CODE, *_CXX_CODE, *_library_flags(job)),
         }
 
