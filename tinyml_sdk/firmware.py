@@ -204,10 +204,13 @@ def _library(inspection: Inspection | TflmModel, tflm_root: str | Path | None) -
     return find_library(tflm_root, inspection.board)
 
 
-def _model_source(inspection: Inspection | TflmModel, library: Library | None, optimize: Optimize) -> ModelSource:
+def _model_source(
+    inspection: Inspection | TflmModel, library: Library | None, optimize: Optimize, kind: ProjectKind = "baremetal"
+) -> ModelSource:
     if isinstance(inspection, TflmModel):
         inspection.check_flash()
-        return inspection.source(inspection.size_arena(library, get_toolchain(default_toolchain("tflm")), optimize))
+        arena = inspection.size_arena(library, get_toolchain(default_toolchain("tflm")), optimize)
+        return inspection.source(arena, kind)
     return generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
 
 
@@ -220,7 +223,8 @@ def _project(
     check_project(board, kind)
     if isinstance(inspection, Inspection):
         check_fit(board, inspection.plan.arena_bytes, inspection.weight_bytes)
-    return generate_project(inspection.graph, _model_source(inspection, library, optimize), board, optimize, kind)
+    source = _model_source(inspection, library, optimize, kind)
+    return generate_project(inspection.graph, source, board, optimize, kind)
 
 
 def _required_library(

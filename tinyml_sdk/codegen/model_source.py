@@ -36,7 +36,7 @@ class ModelSource:
     Attributes:
         name: The prefix of all its C symbols.
         files: `NAME.h`, `NAME.c`, `NAME_weights.h`, `NAME_weights.c` and the kernels that they use; of runtime `tflm`
-            `NAME.h`, `NAME.cc` and the file's bytes, `NAME_data.h` and `NAME_data.cc`.
+            `NAME.h`, `NAME.cpp` and the file's bytes, `NAME_data.h` and `NAME_data.cpp`.
         weight_symbols: The arrays in flash, by which the ELF's flash is split into weights and code.
         weight_bytes: Their sum.
         arena_bytes: Memory that an inference needs, aligned to `arena_alignment`.

@@ -17,6 +17,12 @@ from .model_source import ModelSource, Optimize, Runtime
 __all__ = ["GeneratedProject", "check_project", "generate_host_program", "generate_project"]
 
 
+_KINDS_OF_LIBRARY = {
+    "aot": "C99 without heap or dependencies",
+    "tflm": "C++ without heap, for TensorFlow Lite Micro",
+}
+
+
 @dataclass(frozen=True)
 class GeneratedProject:
     """A firmware project: its files (path relative to its folder → text), and what a build needs to know.
@@ -107,6 +113,8 @@ def _context(graph: Graph, source: ModelSource, board: Board | None, optimize: O
         "board": board,
         "optimize": optimize,
         "runtime": source.runtime,
+        "dependence": "TensorFlow Lite Micro alone" if source.runtime == "tflm" else "nothing",
+        "kind_of_library": _KINDS_OF_LIBRARY[source.runtime],
         "arena_bytes": source.arena_bytes,
         "arena_alignment": source.arena_alignment,
         "weight_bytes": source.weight_bytes,

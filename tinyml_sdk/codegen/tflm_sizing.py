@@ -29,5 +29,5 @@ def generate_sizing_project(graph: Graph, source: ModelSource, board: Board, opt
     kept = {path: text for path, text in project.files.items() if not (path.startswith("app/") and path.endswith(".c"))}
     text = (templates_dir() / "tflm" / "size_arena.c").read_text(encoding="utf-8")
     files = {**kept, _APPLICATION: text}
-    sources = tuple(sorted(name for name in files if name.endswith((".c", ".cc"))))
+    sources = tuple(sorted(name for name in files if name.endswith((".c", ".cpp"))))
     return replace(project, files=files, sources=sources)

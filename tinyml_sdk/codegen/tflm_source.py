@@ -10,6 +10,7 @@ from .. import __version__
 from ..graph import Graph
 from ..ops import Layer
 from ..ops.tflm import Registration, find_registrations
+from .c_source import c_call
 from .model_face import describe_tensor
 from .model_source import ModelSource
 from .templates import render
@@ -35,7 +36,9 @@ class ArenaSize:
     origin: str
 
 
-def generate_tflm_model(graph: Graph, layers: Sequence[Layer], data: bytes, arena: ArenaSize) -> ModelSource:
+def generate_tflm_model(
+    graph: Graph, layers: Sequence[Layer], data: bytes, arena: ArenaSize, *, arduino: bool = False
+) -> ModelSource:
     """Write a model as C++17 without heap, exceptions, RTTI or static constructors. TFLM itself is not among the files.
 
     The same arguments always give the same bytes.
@@ -45,11 +48,13 @@ def generate_tflm_model(graph: Graph, layers: Sequence[Layer], data: bytes, aren
         layers: One for each op, for the figures in the comments.
         data: The bytes of the .tflite file.
         arena: What the interpreter needs.
+        arduino: For the Arduino library Chirale_TensorFLowLite. It has the reference kernels, and no
+            registrations for int8 alone that would be smaller.
 
     Raises:
         ModelError: TFLM lacks an operator.
     """
-    registrations = find_registrations(graph)
+    registrations = find_registrations(graph, int8_only=not arduino)
     noted = _noted(registrations)
     context: dict[str, Any] = {
         "version": __version__,
@@ -65,20 +70,18 @@ def generate_tflm_model(graph: Graph, layers: Sequence[Layer], data: bytes, aren
         "inputs": [describe_tensor(tensor) for tensor in graph.input_tensors],
         "outputs": [describe_tensor(tensor) for tensor in graph.output_tensors],
         "int8_only": any(not registration.default for registration in registrations),
+        "arduino": arduino,
         "noted": noted,
         "noted_index": next((op.index for op in graph.ops if noted and op.name == noted.op_name), 0),
-        "registrations": [
-            {"method": registration.method, "argument": _argument(registration, registration is noted)}
-            for registration in registrations
-        ],
+        "registrations": [{"call": _call(registration, registration is noted)} for registration in registrations],
         "data_bytes": len(data),
         "rows": _hex_rows(data),
     }
     files = {
         f"{graph.name}.h": render("tflm/model.h.j2", context),
-        f"{graph.name}.cc": render("tflm/model.cc.j2", context),
+        f"{graph.name}.cpp": render("tflm/model.cpp.j2", context),
         f"{graph.name}_data.h": render("tflm/data.h.j2", context),
-        f"{graph.name}_data.cc": render("tflm/data.cc.j2", context),
+        f"{graph.name}_data.cpp": render("tflm/data.cpp.j2", context),
     }
     return ModelSource(
         name=graph.name,
@@ -101,6 +104,11 @@ def _argument(registration: Registration, noted: bool) -> str:
     if noted:
         return f"Noting({function})"
     return "" if registration.default else function
+
+
+def _call(registration: Registration, noted: bool) -> str:
+    call = f"resolver.{registration.method}({_argument(registration, noted)})"
+    return c_call("TF_LITE_ENSURE_STATUS", [call], "  ")
 
 
 def _hex_rows(data: bytes) -> str:

@@ -69,8 +69,12 @@ class Registration:
     replaceable: bool
 
 
-def find_registrations(graph: Graph) -> tuple[Registration, ...]:
+def find_registrations(graph: Graph, *, int8_only: bool = True) -> tuple[Registration, ...]:
     """The operators that a model needs of TFLM, each once, in the order in which it first uses them.
+
+    Args:
+        graph: The model as it is in the file.
+        int8_only: Whether to take the registrations for int8 alone where they suffice.
 
     Raises:
         ModelError: TFLM does not have an operator, or the interpreter's glue cannot serve it.
@@ -79,7 +83,7 @@ def find_registrations(graph: Graph) -> tuple[Registration, ...]:
     for op in graph.ops:
         if op.name not in _RESOLVER_METHODS:
             raise _missing(graph, op)
-        found[op.name] = found.get(op.name, True) and _is_int8(graph, op)
+        found[op.name] = found.get(op.name, int8_only) and _is_int8(graph, op)
     return tuple(_registration(name, int8) for name, int8 in found.items())
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..boards import Board, load_board
-from ..codegen import ArenaSize, ModelSource, Optimize, generate_tflm_model
+from ..codegen import ArenaSize, ModelSource, Optimize, ProjectKind, generate_tflm_model
 from ..graph import Graph, read_graph
 from ..ops import Layer
 from ..ops.tflm import find_registrations, tflm_layers
@@ -41,9 +41,11 @@ class TflmModel:
         """Multiply-accumulates that one inference executes, of layers whose operators have a file here."""
         return sum(layer.macs for layer in self.layers)
 
-    def source(self, arena: ArenaSize) -> ModelSource:
-        """The model library, for an interpreter with that much memory."""
-        return generate_tflm_model(self.graph, self.layers, self.data, arena)
+    def source(self, arena: ArenaSize, kind: ProjectKind = "baremetal") -> ModelSource:
+        """The model library for a kind of project, and an interpreter with that much memory."""
+        ids = self.board.platformio if self.board else None
+        arduino = kind == "arduino" or (kind == "platformio" and ids is not None and ids.framework == "arduino")
+        return generate_tflm_model(self.graph, self.layers, self.data, arena, arduino=arduino)
 
     def check_flash(self) -> None:
         """Raise FitError where the board's flash cannot hold the file: before anything is built."""

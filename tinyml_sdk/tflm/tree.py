@@ -19,6 +19,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from ..boards import Board
+from ..boards.compiler_flags import tflm_make_flags
 from ..errors import InputError
 from ..toolchains import Library
 
@@ -138,19 +139,8 @@ def _include_dirs(tree: Path) -> tuple[Path, ...]:
 
 
 def _make_hint(board: Board) -> str:
-    architecture = _MAKE_ARCHITECTURES.get((board.core, board.fpu != "none"), board.core)
-    return (
-        f"in the tree: make -f {_MAKEFILE} TARGET=cortex_m_generic TARGET_ARCH={architecture} "
-        "OPTIMIZED_KERNEL_DIR=cmsis_nn BUILD_TYPE=release microlite"
-    )
-
-
-_MAKE_ARCHITECTURES = {
-    ("cortex-m4", True): "cortex-m4+fp",
-    ("cortex-m7", True): "cortex-m7+fp",
-    ("cortex-m33", False): "cortex-m33+nodsp",
-}
-"""TFLM's names (targets/cortex_m_generic_makefile.inc), where they differ from the core's."""
+    flags = tflm_make_flags(board)
+    return f"in the tree: make -f {_MAKEFILE} {flags} OPTIMIZED_KERNEL_DIR=cmsis_nn BUILD_TYPE=release microlite"
 
 
 def _defines(built: _Built) -> tuple[str, ...]:

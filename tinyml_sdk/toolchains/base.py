@@ -57,7 +57,7 @@ class BuildJob:
 
     Attributes:
         root: The project folder. Compilers run in it, so the same project gives the same bytes wherever it lies.
-        sources: C files, in link order; C++ files (`.cc`) too where a library needs them.
+        sources: C files, in link order; C++ files (`.cpp`) too where a library needs them.
         include_dirs: Folders for `#include`.
         linker_script: For firmware; None for a program of this machine.
         board: Its core and FPU choose the code that is generated; None for a program of this machine.

@@ -84,7 +84,7 @@ class GnuArmToolchain(Toolchain):
         """Compile every source to `folder/N.o`. Of several errors, that of the first file in order is raised."""
         flags = {
             ".c": (*cpu, *common_flags(job), *_C_CODE),
-            ".cc": (*cpu, *common_flags(job, "c++17"), *_CODE, *_CXX_CODE, *_library_flags(job)),
+            ".cpp": (*cpu, *common_flags(job, "c++17"), *_CODE, *_CXX_CODE, *_library_flags(job)),
         }
 
         def compile_one(index: int) -> str:

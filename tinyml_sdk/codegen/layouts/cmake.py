@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...boards.compiler_flags import gnu_cpu_flags, zig_cpu_flags
+from ...boards.compiler_flags import gnu_cpu_flags, tflm_architecture, tflm_make_flags, zig_cpu_flags
 from ..templates import render
 from .baremetal import plain_folders
 from .base import Contents, Layout
@@ -20,17 +20,23 @@ _TEMPLATES = (
 
 
 def cmake(contents: Contents) -> Layout:
-    """The folders of a bare-metal project with CMake's files: presets and toolchain files for gnu_arm and zig."""
+    """The folders of a bare-metal project with CMake's files: presets and toolchain files for gnu_arm and zig.
+
+    Runtime `tflm` has the one for gnu_arm alone, as TFLM's library is built for newlib.
+    """
     assert contents.board is not None
     plain = plain_folders(contents, {})
     context = {
         **contents.context,
-        "model_sources": [name for name in contents.source.files if name.endswith(".c")],
+        "model_sources": [name for name in contents.source.files if name.endswith((".c", ".cpp"))],
         "firmware_sources": [name for name in plain.sources if not name.startswith("model/")],
         "include_dirs": [folder for folder in plain.include_dirs if folder != "model"],
         "linker_script": plain.linker_script,
         "gnu_flags": " ".join(gnu_cpu_flags(contents.board)),
         "zig_flags": " ".join(zig_cpu_flags(contents.board)),
+        "tflm_architecture": tflm_architecture(contents.board),
+        "tflm_make_flags": tflm_make_flags(contents.board),
     }
-    files = {name: render(f"projects/cmake/{name}.j2", context) for name in _TEMPLATES}
+    with_zig = contents.source.runtime == "aot"
+    files = {name: render(f"projects/cmake/{name}.j2", context) for name in _TEMPLATES if with_zig or "zig" not in name}
     return Layout({**plain.files, **files}, plain.sources, plain.include_dirs, plain.linker_script)

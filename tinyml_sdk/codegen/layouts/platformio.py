@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...boards.compiler_flags import zig_cpu_flags
+from ...errors import BoardError
 from ...resources import templates_dir
 from ..port_files import port_files
 from ..templates import render
@@ -22,6 +23,8 @@ def platformio(contents: Contents) -> Layout:
     """For a real board with the framework its board file names; for an emulated one bare metal, built with zig."""
     ids = contents.board.platformio if contents.board else None
     if ids is None:
+        if contents.source.runtime == "tflm":
+            raise _no_library(contents)
         return _emulated(contents)
     return _esp_idf(contents) if ids.framework == "espidf" else _arduino(contents)
 
@@ -72,6 +75,16 @@ def _emulated(contents: Contents) -> Layout:
         f"platform/boards/{board.name}.json": render(f"{_TEMPLATES}/platform/boards/board.json.j2", context),
     }
     return Layout({**files, **_common(contents, context)})
+
+
+def _no_library(contents: Contents) -> BoardError:
+    """Emulated boards are built with zig, offline; and TFLM's library comes from PlatformIO's registry."""
+    assert contents.board is not None
+    return BoardError(
+        "runtime tflm has no PlatformIO project for a board that exists in emulators only",
+        where=contents.board.name,
+        hint="choose --project baremetal or cmake, with --tflm-root",
+    )
 
 
 def _common(contents: Contents, context: dict[str, Any]) -> dict[str, str]:
