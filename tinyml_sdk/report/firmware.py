@@ -19,7 +19,11 @@ def generated_report(written: ModelSource | GeneratedProject, folder: Path) -> R
     what = "model library" if isinstance(written, ModelSource) else "firmware project"
     lines = [_path_line("wrote", f"a {what} of {len(written.files):,} files to {folder}")]
     if isinstance(written, ModelSource):
-        lines.append(Text(f"include {written.name}.h; the weights take {bytes_of(written.weight_bytes)} of flash"))
+        lines.append(
+            Text(
+                f"include {written.name}.h; {'the file takes' if written.runtime == 'tflm' else 'the weights take'} {bytes_of(written.weight_bytes)} of flash"
+            )
+        )
     return Group(*lines)
 
 
@@ -39,7 +43,9 @@ def firmware_report(firmware: Firmware) -> RenderableType:
     table.add_row("RAM", bytes_of(static), f"arena and static data, without the stack, {_of(static, board.ram.size)}")
     return Group(
         _path_line("built", str(firmware.elf)),
-        Text(f"for {board.name}, by {build.toolchain} {build.version}, optimized for {firmware.optimize}"),
+        Text(
+            f"{firmware.runtime} for {board.name}, by {build.toolchain} {build.version}, optimized for {firmware.optimize}"
+        ),
         table,
     )
 
