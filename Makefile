@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # A file of tests stays on one of two workers.
 PARALLEL ?= --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-fast lint benchmark clean
+.PHONY: demo test test-fast lint benchmark baseline clean
 
 DIGITS := examples/digits
 
@@ -33,6 +33,10 @@ lint: $(VENV)/.test
 benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/models.py
 	$(BIN)/python benchmarks/host_time.py
+
+# What tests/benchmarks/test_baseline.py compares with. Renew it when costs fell, or rose for a good reason.
+baseline: $(VENV)/.test
+	$(BIN)/python benchmarks/baseline.py --renew
 
 # A stamp for each set of dependencies, so that a second call starts at once.
 $(VENV)/bin/python:

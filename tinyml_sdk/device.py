@@ -32,7 +32,7 @@ def connect(
     board: str | Path,
     *,
     port: str | None = None,
-    target: str = "builtin",
+    target: str | None = None,
     flash: bool = True,
     tool: str | None = None,
     toolchain: str = "zig",
@@ -50,7 +50,7 @@ def connect(
     Args:
         board: Name or file of the board.
         port: Its serial port: a device, `socket://host:port`, or `auto` for the one with the board's USB id.
-        target: Without a port: `builtin` or `qemu`.
+        target: Without a port: `builtin` or `qemu`; the first of them that has the board where None.
         flash: With a port: whether `load` writes the firmware, or expects it there.
         tool: With a port: which of the board's flash tools to use; its first where None.
         toolchain: What builds firmware.

@@ -9,6 +9,7 @@ from pathlib import Path
 from .boards import Board, load_board
 from .codegen import (
     BUILD_FOLDER,
+    Application,
     GeneratedProject,
     ModelSource,
     Optimize,
@@ -114,6 +115,7 @@ def generate(
     optimize: Optimize = "speed",
     runtime: Runtime = "aot",
     tflm_root: str | Path | None = None,
+    app: Application = "benchmark",
 ) -> ModelSource | GeneratedProject:
     """Write C for a model into a folder: the model library alone, or with a board a whole firmware project.
 
@@ -128,9 +130,11 @@ def generate(
         runtime: `aot` for generated C, `tflm` for TensorFlow Lite Micro's interpreter.
         tflm_root: For `tflm`: a TFLM tree with its library, to measure the arena with on the board's core. Where None
             it is measured on this machine, with a margin.
+        app: With a board, the application around the model: `benchmark` answers `tinyml bench`, `mlperf` the runner of
+            MLPerf Tiny.
 
     Raises:
-        ModelError: as for `inspect_model`.
+        ModelError: as for `inspect_model`; or the application does not take such a model.
         BoardError: there is no such board, or no project of that kind for it.
         FitError: the model cannot fit the board.
         InputError: the folder holds other files or cannot be written; the TFLM tree cannot be used.
@@ -142,7 +146,7 @@ def generate(
         source = _model_source(inspection, library, optimize)
         write_folder(Path(output), source.files, {"model": source.name, "runtime": runtime, "optimize": optimize})
         return source
-    whole = _project(inspection, library, optimize, project)
+    whole = _project(inspection, library, optimize, project, app)
     write_folder(Path(output), whole.files, whole.manifest)
     return whole
 
@@ -156,6 +160,7 @@ def build_firmware(
     optimize: Optimize = "speed",
     runtime: Runtime = "aot",
     tflm_root: str | Path | None = None,
+    app: Application = "benchmark",
 ) -> Firmware:
     """Generate the benchmark firmware of a model for a board and compile it to `output/build/firmware.elf`.
 
@@ -171,7 +176,7 @@ def build_firmware(
         TargetError: the firmware that measures TFLM's arena does not run.
     """
     chosen = toolchain or default_toolchain(runtime)
-    return build_inspected(inspect_for(model, board, runtime), Path(output), chosen, optimize, tflm_root)
+    return build_inspected(inspect_for(model, board, runtime), Path(output), chosen, optimize, app, tflm_root)
 
 
 def default_toolchain(runtime: Runtime) -> str:
@@ -185,7 +190,13 @@ def inspect_for(model: str | Path, board: str | Path | None, runtime: Runtime) -
 
 
 def firmware_image(
-    firmware: Path, folder: Path, *, board: str | Path, toolchain: str | None = None, optimize: Optimize = "speed"
+    firmware: Path,
+    folder: Path,
+    *,
+    board: str | Path,
+    toolchain: str | None = None,
+    optimize: Optimize = "speed",
+    app: Application = "benchmark",
 ) -> Path:
     """What a user calls a firmware, as an image: built in a folder where it is a .tflite file, else the file itself.
 
@@ -194,7 +205,7 @@ def firmware_image(
     """
     if firmware.suffix.lower() != ".tflite":
         return firmware
-    return build_firmware(firmware, folder, board=board, toolchain=toolchain, optimize=optimize).elf
+    return build_firmware(firmware, folder, board=board, toolchain=toolchain, optimize=optimize, app=app).elf
 
 
 def _library(inspection: Inspection | TflmModel, tflm_root: str | Path | None) -> Library | None:
@@ -215,7 +226,7 @@ def _model_source(
 
 
 def _project(
-    inspection: Inspection | TflmModel, library: Library | None, optimize: Optimize, kind: ProjectKind = "baremetal"
+    inspection: Inspection | TflmModel, library: Library | None, optimize: Optimize, kind: ProjectKind, app: Application
 ) -> GeneratedProject:
     """The firmware project, unless the model cannot fit."""
     board = inspection.board
@@ -224,7 +235,7 @@ def _project(
     if isinstance(inspection, Inspection):
         check_fit(board, inspection.plan.arena_bytes, inspection.weight_bytes)
     source = _model_source(inspection, library, optimize, kind)
-    return generate_project(inspection.graph, source, board, optimize, kind)
+    return generate_project(inspection.graph, source, board, optimize, kind, app)
 
 
 def _required_library(
@@ -255,6 +266,7 @@ def build_inspected(
     folder: Path,
     toolchain: str,
     optimize: Optimize,
+    app: Application = "benchmark",
     tflm_root: str | Path | None = None,
 ) -> Firmware:
     """`build_firmware` for a model that has been inspected for a board."""
@@ -262,7 +274,8 @@ def build_inspected(
     assert board is not None
     compiler = get_toolchain(toolchain)
     library = _required_library(inspection, toolchain, tflm_root)
-    project = _project(inspection, library, optimize, "platformio" if toolchain == "platformio" else "baremetal")
+    kind: ProjectKind = "platformio" if toolchain == "platformio" else "baremetal"
+    project = _project(inspection, library, optimize, kind, app)
     write_folder(folder, project.files, project.manifest)
     job = BuildJob(
         root=folder,

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from .boards import load_board
-from .codegen import Optimize
+from .codegen import Application, Optimize
 from .firmware import firmware_image
 from .flash import Progress, flash_image, require_flasher
 from .link.ports import resolve_port
@@ -22,6 +22,7 @@ def flash_firmware(
     tool: str | None = None,
     toolchain: str | None = None,
     optimize: Optimize = "speed",
+    app: Application = "benchmark",
     progress: Progress | None = None,
 ) -> str:
     """Write a firmware to a board and start it.
@@ -34,6 +35,7 @@ def flash_firmware(
         tool: One of the board's flash tools; its first where None.
         toolchain: What a model is built with.
         optimize: How a model is built.
+        app: The application around a model, as for `generate`.
         progress: Called with a stage, how much of it is done, and of how much.
 
     Returns:
@@ -56,5 +58,5 @@ def flash_firmware(
         device = None if port is None else resolve_port(port, chosen.usb, chosen.name)
         if progress is not None:
             progress("building", 0, 1)
-        image = firmware_image(given, built, board=board, toolchain=toolchain, optimize=optimize)
+        image = firmware_image(given, built, board=board, toolchain=toolchain, optimize=optimize, app=app)
         return flash_image(chosen, image, port=device, tool=tool, project=project, progress=progress)

@@ -27,7 +27,7 @@ DEFAULT_BOARD = "mps2-an386"
 
 _SETTINGS = {  # of the command line and the ini file, with what holds where neither says anything
     "board": (DEFAULT_BOARD, "name or file of the board to run on"),
-    "target": ("builtin", "where to run: builtin, or an installed qemu"),
+    "target": ("", "where to run: builtin, or an installed qemu; the first that has the board where not said"),
     "toolchain": ("zig", "what to build with: zig, gnu_arm or platformio"),
     "port": ("", "serial port of a real board, or auto, in place of a target"),
 }
@@ -112,7 +112,7 @@ class TinymlBench:
         return benchmark(
             self._path(model),
             board=own_board if own_board.is_file() else board,
-            target=_setting(self._config, "target"),
+            target=_setting(self._config, "target") or None,
             toolchain=_setting(self._config, "toolchain"),
             optimize=cast("Optimize", optimize),
             runs=runs,

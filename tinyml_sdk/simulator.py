@@ -95,11 +95,12 @@ class BoardSimulator:
     Args:
         board: Which board.
         elf: Its firmware.
-        target: `builtin` or `qemu`.
+        target: `builtin` or `qemu`; the first of them that has the board where None.
         link: A path for the port that is the same each time.
 
     Attributes:
         path: The port to open.
+        target: The name of what runs it.
         error: What ended the firmware, if anything did.
 
     Raises:
@@ -107,8 +108,9 @@ class BoardSimulator:
         InputError: as for `PtyBoard`.
     """
 
-    def __init__(self, board: Board, elf: Path, *, target: str = "builtin", link: Path | None = None) -> None:
+    def __init__(self, board: Board, elf: Path, *, target: str | None = None, link: Path | None = None) -> None:
         self._target = open_target(target, board)
+        self.target = self._target.name
         self._target.load(elf)
         try:
             self._pty = PtyBoard(self._target.open(), link)

@@ -15,12 +15,16 @@ enum {
   PORT_COUNTER_SYSTICK = 2,
   PORT_COUNTER_NRF_TIMER = 3,
   PORT_COUNTER_ESP_CPU = 4, /* the cycle counter of an ESP32's core, Xtensa or RISC-V */
-  PORT_COUNTER_MICROS = 5   /* microseconds, where a framework gives no more */
+  PORT_COUNTER_MICROS = 5,  /* microseconds, where a framework gives no more */
+  PORT_COUNTER_MCYCLE = 6,  /* of a RISC-V core */
+  PORT_COUNTER_CMSDK_TIMER = 7
 };
+
+enum { PORT_EXCEPTION_RISCV = 64 };
 
 /* What is known of a crash. Where the core cannot say, a field is 0. */
 struct port_fault {
-  uint32_t exception;       /* number of the exception that was taken */
+  uint32_t exception;       /* number of the exception; of a RISC-V core, + PORT_EXCEPTION_RISCV */
   uint32_t program_counter; /* of the instruction that failed */
   uint32_t link_register;
   uint32_t status;  /* the core's fault status register (Armv7-M: CFSR) */

@@ -43,6 +43,26 @@ def test_a_grown_layer_is_named_with_the_total():
     assert compare_results(new, old).regressions(0) == ()
 
 
+def test_layers_are_found_again_in_another_order():
+    old = made_up_result()
+    new = dataclasses.replace(old, layers=(*old.layers[1:], old.layers[0]))
+    comparison = compare_results(old, new)
+    assert [cost.growth for cost in comparison.layers] == [0] * len(old.layers)
+
+
+def test_layers_without_names_are_compared_by_place():
+    layers = tuple(dataclasses.replace(layer, name="") for layer in made_up_result().layers)
+    old = dataclasses.replace(made_up_result(), layers=layers)
+    assert len(compare_results(old, grown(old, 3, 9_000)).layers) == len(layers)
+
+
+def test_other_layers_leave_the_totals():
+    old = made_up_result()
+    comparison = compare_results(old, dataclasses.replace(old, layers=old.layers[1:]))
+    assert comparison.layers == ()
+    assert len(comparison.totals) == 4
+
+
 def test_a_tiny_layer_may_grow_a_little():
     old = made_up_result()
     tiny = min(old.layers, key=lambda layer: layer.count)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from support.corpus import corpus_model, without_corpus
-from support.tools import TARGET_TOOLS, TOOLCHAIN_TOOLS, require_tool
+from support.tools import TARGET_TOOLS, TOOLCHAIN_TOOLS, emulator_tool, require_tool
 
-from tinyml_sdk import FitError, benchmark, build_firmware, inspect_model, list_boards
+from tinyml_sdk import BoardError, FitError, benchmark, build_firmware, inspect_model, list_boards, load_board
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
-BOARDS = [board.name for board in list_boards() if board.emulators.qemu]
+BOARDS = [board.name for board in list_boards() if board.emulators.qemu and board.emulators.builtin]
+QEMU_ONLY = [board.name for board in list_boards() if board.emulators.qemu and not board.emulators.builtin]
 BUILTIN_ONLY = [board.name for board in list_boards() if board.emulators.builtin and not board.emulators.qemu]
 
 pytestmark = pytest.mark.slow
@@ -21,12 +22,14 @@ def test_the_boards_to_begin_with_are_there():
     assert {"mps2-an385", "mps2-an386", "mps2-an500", "netduinoplus2", "microbit"} <= set(BOARDS)
 
 
-@pytest.mark.parametrize("toolchain", ["zig", "gnu_arm"])
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize(
+    ("board", "toolchain"),
+    [(board, "zig") for board in BOARDS] + [(board, "gnu_arm") for board in BOARDS if board != "virt-rv32"],
+)
 def test_board_in_both_emulators(board, toolchain):
     require_tool(TOOLCHAIN_TOOLS[toolchain])
     require_tool(TARGET_TOOLS["builtin"])
-    require_tool(TARGET_TOOLS["qemu"])
+    require_tool(emulator_tool("qemu", load_board(board)))
     builtin, qemu = (
         benchmark(DIGITS / "digits.tflite", board=board, target=target, toolchain=toolchain)
         for target in ("builtin", "qemu")
@@ -39,6 +42,20 @@ def test_board_in_both_emulators(board, toolchain):
     assert abs(builtin.per_inference.median - qemu.per_inference.median) <= qemu.counter_resolution
     for ours, theirs in zip(builtin.layers, qemu.layers, strict=True):
         assert abs(ours.count - theirs.count) <= 2 * qemu.counter_resolution, ours
+
+
+@pytest.mark.parametrize("toolchain", ["zig", "gnu_arm"])
+@pytest.mark.parametrize("board", QEMU_ONLY)
+def test_a_board_that_only_qemu_has(board, toolchain):
+    """Nobody has to say so."""
+    require_tool(TOOLCHAIN_TOOLS[toolchain])
+    require_tool(TARGET_TOOLS["qemu"])
+    result = benchmark(DIGITS / "digits.tflite", board=board, toolchain=toolchain)
+    assert result.check.bit_exact
+    assert result.target.name == "qemu"
+    with pytest.raises(BoardError, match="does not model this board") as caught:
+        benchmark(DIGITS / "digits.tflite", board=board, target="builtin")
+    assert caught.value.hint == "use --target qemu"
 
 
 @pytest.mark.parametrize("board", BUILTIN_ONLY)

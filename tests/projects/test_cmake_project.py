@@ -47,11 +47,24 @@ def test_a_board_without_that_project_says_which_it_has(tmp_path: Path) -> None:
     assert not (tmp_path / "p").exists()
 
 
+def test_a_board_that_arms_compiler_cannot_build_has_no_preset_for_it(tmp_path: Path) -> None:
+    project = generate(DIGITS, tmp_path / "p", board="virt-rv32", project="cmake")
+    presets = json.loads(project.files["CMakePresets.json"])
+    assert [preset["name"] for preset in presets["buildPresets"]] == ["zig"]
+    assert "cmake/gnu_arm.cmake" not in project.files
+    assert "gnu_arm" not in project.files["README.md"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("board", "optimize"), [("mps2-an386", "speed"), ("netduinoplus2", "size"), ("microbit", "speed")]
+    ("preset", "board", "optimize"),
+    [
+        *((preset, "mps2-an386", "speed") for preset in ("zig", "gnu_arm")),
+        *((preset, "netduinoplus2", "size") for preset in ("zig", "gnu_arm")),
+        *((preset, "microbit", "speed") for preset in ("zig", "gnu_arm")),
+        ("zig", "virt-rv32", "speed"),
+    ],
 )
-@pytest.mark.parametrize("preset", ["zig", "gnu_arm"])
 def test_cmake_builds_the_firmware_that_bench_measures(tmp_path: Path, preset: str, board: str, optimize: str) -> None:
     require_tool("cmake")
     require_tool("unicorn")

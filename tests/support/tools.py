@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tinyml_sdk.boards import Board
+
 
 def require_tool(name: str) -> None:
     """Skip the test where a program (`qemu-system-arm`) or a Python package (`unicorn`) is not installed."""
@@ -29,3 +31,10 @@ def require_tflm() -> Path:
 
 TOOLCHAIN_TOOLS = {"zig": "ziglang", "gnu_arm": "arm-none-eabi-gcc", "platformio": "platformio", "host": "cc"}
 TARGET_TOOLS = {"builtin": "unicorn", "qemu": "qemu-system-arm"}
+
+
+def emulator_tool(target: str, board: Board) -> str:
+    """What runs a board on a target."""
+    if target == "qemu" and board.emulators.qemu is not None:
+        return f"qemu-system-{board.emulators.qemu.system}"
+    return TARGET_TOOLS[target]

@@ -19,9 +19,13 @@ from tinyml_sdk.targets.builtin import counting, machine
 from tinyml_sdk.targets.builtin.counting import NativeCounter, PythonCounter
 from tinyml_sdk.targets.builtin.image import read_image
 from tinyml_sdk.targets.builtin.machine import Machine
+from tinyml_sdk.targets.builtin.processors import processor_type
 
 CORTEX_M3_UP = ("mps2-an385", "mps2-an386", "mps2-an500", "netduinoplus2")
-BOARDS = (*CORTEX_M3_UP, "microbit")
+BOARDS = (*CORTEX_M3_UP, "microbit", "virt-rv32")
+
+EXTRA = {"microbit": b"", "virt-rv32": b"N"}
+"""Commands that read the counter within a block, where the core is not a Cortex-M3 or better."""
 
 SESSION = b"".join((b"X", b"L" + struct.pack("<I", 5000), b"E\x05hello", b"C"))
 
@@ -41,7 +45,8 @@ def counter_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 def new_machine(board: str) -> Machine:
     require_tool("unicorn")
-    return Machine(load_board(board), read_image(build_probe(board)))
+    chosen = load_board(board)
+    return Machine(chosen, read_image(build_probe(board), processor_type(chosen).elf_machine))
 
 
 @pytest.mark.parametrize("board", CORTEX_M3_UP)
@@ -53,9 +58,16 @@ def test_counter_reads_within_a_block_are_exact(board: str, counter_kind: str) -
         assert probe.loop("D", 900) - probe.loop("D", 100) == 1600
 
 
+def test_the_counters_of_a_risc_v_core_count_instructions(counter_kind: str) -> None:
+    with running_probe("builtin", "virt-rv32") as probe:
+        assert probe.target._console.machine.counter.kind == counter_kind
+        assert probe.ask(b"N", 2) == (4, 1)
+        assert probe.loop("L", 900) - probe.loop("L", 100) == 1600
+
+
 @pytest.mark.parametrize("board", BOARDS)
 def test_stopping_before_every_block_changes_nothing(board: str) -> None:
-    session = b"".join((b"E\x05hello", b"L" + struct.pack("<I", 500), b"" if board == "microbit" else b"IND\x20\0\0\0"))
+    session = b"".join((b"E\x05hello", b"L" + struct.pack("<I", 500), EXTRA.get(board, b"IND\x20\0\0\0")))
     outcomes = []
     for instructions in (1, 7, 1_000_000_000):
         board_machine = new_machine(board)
@@ -144,6 +156,26 @@ def test_a_fault_says_what_and_where_and_a_reset_helps(
     probe.target.reset()
     assert probe.read(len(GREETING)) == GREETING
     assert probe.loop("L", 10) == probe.loop("L", 10)
+
+
+RISC_V_FAULTS = (
+    (b"F", r"read memory at 0x30000004, where there is none, at 0x8[0-9a-f]{7} \("),
+    (b"P", r"wrote to flash at 0x80000000, at 0x8[0-9a-f]{7} \("),
+    (b"J", r"jumped to code at 0x30000000, where there is none"),
+    (b"B", r"breakpoint|Invalid instruction"),  # unicorn's word for it
+    (b"U", r"illegal instruction"),
+)
+
+
+@pytest.mark.parametrize(("command", "message"), RISC_V_FAULTS, ids=lambda value: value[:1])
+def test_a_fault_of_a_risc_v_core(command: bytes, message: str) -> None:
+    with running_probe("builtin", "virt-rv32") as probe:
+        probe.stream.write(command)
+        with pytest.raises(TargetError, match=message) as caught:
+            probe.read(1)
+        assert caught.value.hint
+        probe.target.reset()
+        assert probe.read(len(GREETING)) == GREETING
 
 
 # Where the signal arrives in unicorn's own Python code, ctypes complains and the exception is lost, until read's
@@ -235,3 +267,16 @@ def test_without_unicorn(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingToolError) as caught:
         open_target("builtin", load_board("mps2-an386"))
     assert "tinyml-sdk[emulator]" in caught.value.hint
+
+
+def test_recorded_blocks_are_what_was_executed(counter_kind: str) -> None:
+    """Between two readings of the counter: every instruction in some block, and a loop's branch as often as taken."""
+    with running_probe("builtin", "mps2-an386") as probe:
+        probe.loop("D", 5)  # not recorded
+        ticks, intervals = probe.target.record(lambda: probe.loop("D", 100))
+        instructions = [
+            sum(block.entered * (len(block.code) // 2) for block in interval) for interval in intervals if interval
+        ]
+        assert any(count >= ticks for count in instructions)
+        assert any(block.entered in (99, 100) and block.left == block.entered - 1 for block in intervals[0])
+        assert probe.target.record(lambda: None) == (None, ())

@@ -29,7 +29,7 @@ from tinyml_sdk.targets import SerialTarget, open_target
 from tinyml_sdk.targets import serial as serial_target
 
 BOARD = "mps2-an386"
-IN_QEMU = [board.name for board in list_boards() if board.emulators.qemu is not None]
+IN_QEMU = [board.name for board in list_boards() if board.emulators.qemu and board.emulators.builtin]
 EMULATED = [
     *((board.name, "builtin") for board in list_boards() if board.emulators.builtin),
     *((board, "qemu") for board in IN_QEMU),
@@ -363,6 +363,7 @@ class Says:
     [
         (b"", "says nothing", "Press its reset button"),
         (b"rst:0x1 (POWERON)\r\nwaiting for download\r\n", "waits in its boot loader", "release the BOOT button"),
+        (b"m-init-done\r\nm-ready\r\n", "MLPerf Tiny's protocol", "--app mlperf"),
         (b"Hello from another firmware\r\n", "another firmware answers", "flash the firmware"),
         (bytes(range(128, 250)), "neither text nor the protocol", "115,200 baud"),
     ],

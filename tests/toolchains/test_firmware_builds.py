@@ -10,7 +10,7 @@ import pytest
 from support.probe import probe_job, write_project
 from support.tools import TOOLCHAIN_TOOLS, require_tool
 
-from tinyml_sdk.errors import BuildError, InputError, MissingToolError
+from tinyml_sdk.errors import BoardError, BuildError, InputError, MissingToolError
 from tinyml_sdk.toolchains import BuildJob, Toolchain, base, get_toolchain, gnu_arm, list_toolchains, read_sections, zig
 
 CROSS = ("zig", "gnu_arm")
@@ -21,6 +21,11 @@ BOARDS = ("microbit", "mps2-an385", "mps2-an386", "mps2-an500")
 def toolchain(request: pytest.FixtureRequest) -> Toolchain:
     require_tool(TOOLCHAIN_TOOLS[request.param])
     return get_toolchain(request.param)
+
+
+def test_gnu_arm_is_told_apart_from_a_risc_v_board(tmp_path: Path) -> None:
+    with pytest.raises(BoardError, match="compiles for Arm only"):
+        get_toolchain("gnu_arm").build(job_in(tmp_path, "virt-rv32"))
 
 
 def job_in(root: Path, board: str = "mps2-an386", optimize: str = "speed") -> BuildJob:

@@ -27,7 +27,7 @@ def benchmark(
     model: str | Path,
     *,
     board: str | Path,
-    target: str = "builtin",
+    target: str | None = None,
     toolchain: str | None = None,
     optimize: Optimize = "speed",
     runtime: Runtime = "aot",
@@ -46,7 +46,7 @@ def benchmark(
     Args:
         model: Path of a .tflite file.
         board: Name or file of the board.
-        target: Where to run: `builtin` or `qemu`.
+        target: Where to run: `builtin` or `qemu`; the first of them that has the board where None.
         toolchain: What to build with: `zig`, `gnu_arm` or `platformio`; the runtime's where None.
         optimize: `speed` or `size`.
         runtime: `aot` for generated C, `tflm` for TensorFlow Lite Micro's interpreter.
@@ -82,7 +82,7 @@ def benchmark(
         project = folder if toolchain == "platformio" else None
         device = stack.enter_context(_open_device(target, inspection.board, port, flash, tool, project, report))
         report("building", 0, 1)
-        firmware = build_inspected(inspection, folder, toolchain, optimize, tflm_root)
+        firmware = build_inspected(inspection, folder, toolchain, optimize, tflm_root=tflm_root)
         report("building", 1, 1)
         report("computing the reference", 0, 1)
         generated = inspection if isinstance(inspection, Inspection) else None
@@ -102,7 +102,7 @@ def benchmark(
 
 
 def _open_device(
-    target: str,
+    target: str | None,
     board: Board,
     port: str | None,
     flash: bool,

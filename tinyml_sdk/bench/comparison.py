@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from ..errors import InputError
-from .result import SCHEMA, BenchResult
+from .result import SCHEMA, BenchResult, LayerCost
 
 __all__ = ["Comparison", "Cost", "compare_results", "load_result"]
 
@@ -38,7 +39,7 @@ class Comparison:
     Attributes:
         settings: Names of what was not the same: model, board, toolchain …
         totals: Count of an inference, flash, RAM, arena.
-        layers: The count of each layer, where both results have the same operators in the same order; else empty.
+        layers: The count of each layer, where both results have the same layers, in whatever order; else empty.
     """
 
     old: BenchResult
@@ -87,7 +88,6 @@ def compare_results(old: BenchResult, new: BenchResult) -> Comparison:
             f"one result counts {old.counter}, the other {new.counter}",
             hint="compare results of the same kind of target: emulators count instructions, boards cycles",
         )
-    same_layers = [layer.op for layer in old.layers] == [layer.op for layer in new.layers]
     return Comparison(
         old=old,
         new=new,
@@ -98,7 +98,7 @@ def compare_results(old: BenchResult, new: BenchResult) -> Comparison:
             _cost("RAM", old.ram.total, new.ram.total),
             _cost("arena", old.ram.arena, new.ram.arena),
         ),
-        layers=_layers(old, new) if same_layers else (),
+        layers=_layers(old, new),
     )
 
 
@@ -121,5 +121,16 @@ def _layers(old: BenchResult, new: BenchResult) -> tuple[Cost, ...]:
     smallest = round(SMALLEST_LAYER * old.per_inference.median)
     return tuple(
         Cost(f"layer {before.index} {before.op}", before.count, after.count, max(before.count, smallest, 1))
-        for before, after in zip(old.layers, new.layers, strict=True)
+        for before, after in _pairs(old.layers, new.layers)
     )
+
+
+def _pairs(old: Sequence[LayerCost], new: Sequence[LayerCost]) -> list[tuple[LayerCost, LayerCost]]:
+    """Each layer with its newer self: that of the same operator and output, or, where names say nothing, its place."""
+    by_name = {(layer.op, layer.name): layer for layer in new}
+    names = [(layer.op, layer.name) for layer in old]
+    if len(by_name) == len(new) == len(old) and set(names) == set(by_name):
+        return [(layer, by_name[name]) for layer, name in zip(old, names, strict=True)]
+    if [layer.op for layer in old] == [layer.op for layer in new]:
+        return list(zip(old, new, strict=True))
+    return []

@@ -121,6 +121,8 @@ def check_growth(comparison: Comparison, most: float, *, where: str = "") -> Non
     if not regressions:
         return
     grown = "; ".join(f"{cost.name} {cost.old:,} -> {cost.new:,} ({cost.growth:+.1%})" for cost in regressions)
+    if comparison.settings:
+        grown += f"; not the same in both: {', '.join(comparison.settings)}"
     raise RegressionError(
         f"grew by more than {100 * most:g} %: {grown}",
         where=where or comparison.new.model.file,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ..errors import BoardError
 from .model import Board
 
-__all__ = ["gnu_cpu_flags", "tflm_architecture", "tflm_make_flags", "zig_cpu_flags"]
+__all__ = ["gnu_cpu_flags", "is_arm", "tflm_architecture", "tflm_make_flags", "zig_cpu_flags"]
 
 # Zig's own spelling of core and FPU. It turns a core's FPU and DSP extension off unless they are named.
 _ZIG_CPU = {
@@ -18,19 +19,39 @@ _ZIG_CPU = {
     ("cortex-m7", "fpv5-d16"): "cortex_m7+fp_armv8d16",
     ("cortex-m33", "none"): "cortex_m33+dsp",
     ("cortex-m33", "fpv5-sp-d16"): "cortex_m33+fp_armv8d16sp+dsp",
+    ("riscv32imc", "none"): "generic_rv32+m+c+zicsr",
+    ("riscv32imac", "none"): "generic_rv32+m+a+c+zicsr",
+    ("cortex-m55", "fpv5-d16"): "cortex_m55+mve_fp+fp_armv8d16",
 }
 
 
+def is_arm(board: Board) -> bool:
+    """Whether the board's core is one of Arm's."""
+    return board.core_spec.isa.startswith("arm")
+
+
 def gnu_cpu_flags(board: Board) -> tuple[str, ...]:
-    """For `arm-none-eabi-gcc`."""
+    """For `arm-none-eabi-gcc`. Raises BoardError for a board with another core."""
+    if not is_arm(board):
+        raise BoardError(
+            f"arm-none-eabi-gcc compiles for Arm only, not for a {board.core}",
+            where=board.name,
+            hint="use --toolchain zig",
+        )
+    # Any other FPU than the core's own takes MVE away.
+    if board.core_spec.has("mve"):
+        return f"-mcpu={board.core}", "-mthumb", "-mfpu=auto", "-mfloat-abi=hard"
     fpu = ("-mfloat-abi=soft",) if board.fpu == "none" else (f"-mfpu={board.fpu}", "-mfloat-abi=hard")
     return f"-mcpu={board.core}", "-mthumb", *fpu
 
 
 def zig_cpu_flags(board: Board) -> tuple[str, ...]:
     """For `zig cc`."""
-    abi = "eabi" if board.fpu == "none" else "eabihf"
-    return "-target", f"thumb-freestanding-{abi}", f"-mcpu={_ZIG_CPU[board.core, board.fpu]}"
+    if is_arm(board):
+        target = f"thumb-freestanding-{'eabi' if board.fpu == 'none' else 'eabihf'}"
+    else:
+        target = "riscv32-freestanding-none"
+    return "-target", target, f"-mcpu={_ZIG_CPU[board.core, board.fpu]}"
 
 
 def tflm_architecture(board: Board) -> str:

@@ -14,9 +14,9 @@ class Core:
     Attributes:
         name: As compilers write it, `cortex-m4`.
         title: As people write it, `Arm Cortex-M4`.
-        isa: Instruction set: `armv6-m`, `armv7-m`, `armv7e-m`, `armv8-m.main`, `rv32imc`, `xtensa`.
-        features: What kernels may use: `dsp` (SMLAD, SXTB16), `mve`, `long-multiply` (32 x 32 -> 64 in one
-            instruction), `dwt` (a cycle counter in the core).
+        isa: Instruction set: `armv6-m`, `armv7-m`, `armv7e-m`, `armv8-m.main`, `armv8.1-m.main`, `rv32imc`, `xtensa`.
+        features: What kernels may use: `dsp` (SMLAD, SXTB16), `mve` (vectors of 128 bits), `long-multiply`
+            (32 x 32 -> 64 in one instruction), `dwt` (a cycle counter in the core).
         fpus: The FPUs the core can be built with, `none` included.
     """
 
@@ -44,6 +44,7 @@ CORES: dict[str, Core] = {
         _core("cortex-m4", "Arm Cortex-M4", "armv7e-m", "long-multiply dwt dsp", "none fpv4-sp-d16"),
         _core("cortex-m7", "Arm Cortex-M7", "armv7e-m", "long-multiply dwt dsp", "none fpv5-sp-d16 fpv5-d16"),
         _core("cortex-m33", "Arm Cortex-M33", "armv8-m.main", "long-multiply dwt dsp", "none fpv5-sp-d16"),
+        _core("cortex-m55", "Arm Cortex-M55", "armv8.1-m.main", "long-multiply dwt dsp mve", "fpv5-d16"),
         _core("riscv32imc", "RISC-V RV32IMC", "rv32imc", "long-multiply"),
         _core("riscv32imac", "RISC-V RV32IMAC", "rv32imac", "long-multiply"),
         _core("xtensa-lx6", "Xtensa LX6", "xtensa", "long-multiply", "none xtensa-sp"),

@@ -82,7 +82,14 @@ class Console(_Strict):
     """
 
     driver: Literal[
-        "cmsdk_uart", "stm32_usart", "stm32_lpuart", "nrf51_uart", "nrf_uarte", "arduino_serial", "esp_uart"
+        "cmsdk_uart",
+        "stm32_usart",
+        "stm32_lpuart",
+        "nrf51_uart",
+        "nrf_uarte",
+        "ns16550",
+        "arduino_serial",
+        "esp_uart",
     ]
     address: Address = 0
     tx_pin: Annotated[int, Field(ge=0, le=31)] | None = None
@@ -101,9 +108,17 @@ class Console(_Strict):
 
 
 class QemuMachine(_Strict):
-    """How QEMU runs this board: `qemu-system-arm -M machine`."""
+    """How QEMU runs this board: `qemu-system-SYSTEM -M machine`, and `-cpu` and `-bios` where they are given.
+
+    Attributes:
+        cpu: The core and its extensions, where the machine's own is not the board's.
+        bios: `none` where the firmware itself is to run at reset.
+    """
 
     machine: str
+    system: Literal["arm", "riscv32"] = "arm"
+    cpu: str | None = None
+    bios: Literal["none"] | None = None
 
 
 class Emulators(_Strict):
@@ -194,7 +209,7 @@ class Board(_Strict):
     clock_hz: Annotated[int, Field(ge=32_768, le=2_000_000_000)]
     flash: MemoryRegion
     ram: MemoryRegion
-    counter: Literal["dwt", "systick", "nrf_timer", "esp_cpu", "micros"]
+    counter: Literal["dwt", "systick", "nrf_timer", "esp_cpu", "micros", "mcycle", "cmsdk_timer"]
     console: Console
     projects: tuple[ProjectKind, ...]
     port: str
@@ -219,6 +234,8 @@ class Board(_Strict):
             raise _conflict("fpu", f"{self.fpu!r}: a {self.core} has {' or '.join(self.core_spec.fpus)}")
         if self.counter == "dwt" and not self.core_spec.has("dwt"):
             raise _conflict("counter", f"a {self.core} has no DWT cycle counter; use systick or a timer")
+        if self.counter == "mcycle" and not self.core_spec.isa.startswith("rv32"):
+            raise _conflict("counter", f"a {self.core} has no mcycle: only RISC-V cores have it")
         if self.flash.origin < self.ram.end and self.ram.origin < self.flash.end:
             raise _conflict("ram", "overlaps with flash")
         if self.platformio is None and any(way.tool == "platformio" for way in self.flash_with):

@@ -33,13 +33,13 @@ def bench(
     model: ModelArgument,
     board: BoardOption,
     target: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="builtin|qemu",
             callback=one_of("builtin", "qemu"),
-            help="Where to run: the builtin emulator, or an installed QEMU.",
+            help="Where to run: the builtin emulator, or an installed QEMU.  [default: the first that has the board]",
         ),
-    ] = "builtin",
+    ] = None,
     port: PortOption = None,
     no_flash: Annotated[
         bool, typer.Option("--no-flash", help="With --port: the firmware is on the board already.")
@@ -72,7 +72,7 @@ def bench(
     from ..report.measurement import measurement_line, measurement_report
     from ..report.samples import samples_report
 
-    if port is not None and target != "builtin":
+    if port is not None and target is not None:
         raise typer.BadParameter("--port and --target exclude each other")
     if port is None and (no_flash or tool is not None):
         raise typer.BadParameter("--no-flash and --tool need --port")

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import BoardOption, ModelArgument, OptimizeOption, RuntimeOption, TflmRootOption, ToolchainOption
+from .options import (
+    AppOption,
+    BoardOption,
+    ModelArgument,
+    OptimizeOption,
+    RuntimeOption,
+    TflmRootOption,
+    ToolchainOption,
+)
 from .output import show
 from .progress import StageProgress
 
 if TYPE_CHECKING:
-    from ..codegen import Optimize, Runtime
+    from ..codegen import Application, Optimize, Runtime
 
 __all__ = ["build"]
 
@@ -27,6 +35,7 @@ def build(
     optimize: OptimizeOption = "speed",
     runtime: RuntimeOption = "aot",
     tflm_root: TflmRootOption = None,
+    app: AppOption = "benchmark",
 ) -> None:
     """Compile a model's benchmark firmware for a board."""
     from ..firmware import build_firmware
@@ -42,5 +51,6 @@ def build(
             optimize=cast("Optimize", optimize),
             runtime=cast("Runtime", runtime),
             tflm_root=tflm_root,
+            app=cast("Application", app),
         )
     show(firmware_report(firmware))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from .options import BoardOption, FirmwareArgument, OptimizeOption, PortOption, ToolchainOption, ToolOption
+from .options import AppOption, BoardOption, FirmwareArgument, OptimizeOption, PortOption, ToolchainOption, ToolOption
 from .output import note
 from .progress import StageProgress
 
 if TYPE_CHECKING:
-    from ..codegen import Optimize
+    from ..codegen import Application, Optimize
 
 __all__ = ["flash"]
 
@@ -21,6 +21,7 @@ def flash(
     tool: ToolOption = None,
     toolchain: ToolchainOption = None,
     optimize: OptimizeOption = "speed",
+    app: AppOption = "benchmark",
 ) -> None:
     """Write a firmware to a board and start it.
 
@@ -37,6 +38,7 @@ def flash(
             tool=tool,
             toolchain=toolchain,
             optimize=cast("Optimize", optimize),
+            app=cast("Application", app),
             progress=progress,
         )
     note(f"flashed {firmware.name} to {board} with {used}")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import ModelArgument, OptimizeOption, RuntimeOption, TflmRootOption, one_of
+from .options import AppOption, ModelArgument, OptimizeOption, RuntimeOption, TflmRootOption, one_of
 from .output import show
 
 if TYPE_CHECKING:
-    from ..codegen import Optimize, ProjectKind, Runtime
+    from ..codegen import Application, Optimize, ProjectKind, Runtime
 
 __all__ = ["generate"]
 
@@ -40,12 +40,15 @@ def generate(
     optimize: OptimizeOption = "speed",
     runtime: RuntimeOption = "aot",
     tflm_root: TflmRootOption = None,
+    app: AppOption = "benchmark",
 ) -> None:
     """Write C for a model.
 
     That is the model library alone, or with --board a whole firmware project. The same model always gives the same
     bytes.
     """
+    if board is None and app != "benchmark":
+        raise typer.BadParameter("--app needs --board: without one, only the model library is written")
     from .. import firmware
     from ..report.firmware import generated_report
 
@@ -57,5 +60,6 @@ def generate(
         optimize=cast("Optimize", optimize),
         runtime=cast("Runtime", runtime),
         tflm_root=tflm_root,
+        app=cast("Application", app),
     )
     show(generated_report(written, output))

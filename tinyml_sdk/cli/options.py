@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "AppOption",
     "BoardOption",
     "FirmwareArgument",
     "JsonOption",
@@ -102,6 +103,14 @@ OptimizeOption = Annotated[
         metavar="speed|size",
         callback=one_of("speed", "size"),
         help="Kernels specialised for each layer, or shared between layers.",
+    ),
+]
+AppOption = Annotated[
+    str,
+    typer.Option(
+        metavar="benchmark|mlperf",
+        callback=one_of("benchmark", "mlperf"),
+        help="What runs the model: the application of `tinyml bench`, or one for MLPerf Tiny's runner.",
     ),
 ]
 JsonOption = Annotated[

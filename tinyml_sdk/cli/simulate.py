@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from .interrupt import raise_if_interrupted
-from .options import BoardOption, FirmwareArgument, OptimizeOption, ToolchainOption, one_of
+from .options import AppOption, BoardOption, FirmwareArgument, OptimizeOption, ToolchainOption, one_of
 from .output import emit, note
 from .progress import StageProgress
 
 if TYPE_CHECKING:
-    from ..codegen import Optimize
+    from ..codegen import Application, Optimize
 
 __all__ = ["simulate"]
 
@@ -23,13 +23,19 @@ def simulate(
     firmware: FirmwareArgument,
     board: BoardOption,
     target: Annotated[
-        str, typer.Option(metavar="builtin|qemu", callback=one_of("builtin", "qemu"), help="What emulates the board.")
-    ] = "builtin",
+        str | None,
+        typer.Option(
+            metavar="builtin|qemu",
+            callback=one_of("builtin", "qemu"),
+            help="What emulates the board.  [default: the first that has it]",
+        ),
+    ] = None,
     link: Annotated[
         Path | None, typer.Option("--link", metavar="PATH", help="Make a link to the port here, the same each time.")
     ] = None,
     toolchain: ToolchainOption = None,
     optimize: OptimizeOption = "speed",
+    app: AppOption = "benchmark",
 ) -> None:
     """Run a board's firmware behind a serial port.
 
@@ -48,11 +54,12 @@ def simulate(
                 board=board,
                 toolchain=toolchain,
                 optimize=cast("Optimize", optimize),
+                app=cast("Application", app),
             )
         simulator = BoardSimulator(load_board(board), elf, target=target, link=link)
         try:
             emit(f"{link or simulator.path}\n")
-            note(f"{board} runs in {target} behind this port; Ctrl-C ends it")
+            note(f"{board} runs in {simulator.target} behind this port; Ctrl-C ends it")
             simulator.serve(_go_on)
         finally:
             simulator.close()

@@ -11,7 +11,8 @@ from ..boards import Board
 from ..boards.model import ProjectKind
 from ..errors import BoardError
 from ..graph import Graph, Tensor
-from .layouts import LAYOUTS, Contents, Layout, host_program
+from .layouts import LAYOUTS, Application, Contents, Layout, host_program
+from .mlperf import mlperf_task
 from .model_source import ModelSource, Optimize, Runtime
 
 __all__ = ["GeneratedProject", "check_project", "generate_host_program", "generate_project"]
@@ -49,14 +50,19 @@ def generate_project(
     board: Board,
     optimize: Optimize,
     kind: ProjectKind = "baremetal",
+    app: Application = "benchmark",
 ) -> GeneratedProject:
     """The benchmark firmware of a model for a board. The same arguments give the same bytes.
 
+    Args:
+        app: The application around the model: `benchmark` answers `tinyml bench`, `mlperf` MLPerf Tiny's runner.
+
     Raises:
         BoardError: there is no project of that kind for this board.
+        ModelError: the application does not take such a model.
     """
     check_project(board, kind)
-    contents = Contents(graph.name, source, board, _context(graph, source, board, optimize))
+    contents = Contents(graph.name, source, board, app, _context(graph, source, board, optimize, app))
     return _project(contents, LAYOUTS[kind](contents), kind)
 
 
@@ -70,9 +76,9 @@ def check_project(board: Board, kind: ProjectKind) -> None:
         )
 
 
-def generate_host_program(graph: Graph, source: ModelSource) -> GeneratedProject:
-    """The model and the benchmark application as a program of this machine: the protocol on stdin and stdout."""
-    contents = Contents(graph.name, source, None, _context(graph, source, None, "speed"))
+def generate_host_program(graph: Graph, source: ModelSource, app: Application = "benchmark") -> GeneratedProject:
+    """The model and an application as a program of this machine: the protocol on stdin and stdout."""
+    contents = Contents(graph.name, source, None, app, _context(graph, source, None, "speed", app))
     return _project(contents, host_program(contents), "host")
 
 
@@ -84,6 +90,7 @@ def _project(contents: Contents, layout: Layout, kind: str) -> GeneratedProject:
         "project": kind,
         "board": contents.board.name if contents.board else "host",
         "runtime": context["runtime"],
+        "app": contents.app,
         "optimize": context["optimize"],
         "sources": list(layout.sources),
         "include_dirs": list(layout.include_dirs),
@@ -101,7 +108,9 @@ def _project(contents: Contents, layout: Layout, kind: str) -> GeneratedProject:
     )
 
 
-def _context(graph: Graph, source: ModelSource, board: Board | None, optimize: Optimize) -> dict[str, Any]:
+def _context(
+    graph: Graph, source: ModelSource, board: Board | None, optimize: Optimize, app: Application
+) -> dict[str, Any]:
     digest = [f"0x{byte:02x}" for byte in bytes.fromhex(graph.sha256)]
     return {
         "version": __version__,
@@ -112,7 +121,10 @@ def _context(graph: Graph, source: ModelSource, board: Board | None, optimize: O
         "sha256_rows": [", ".join(digest[start : start + 15]) for start in range(0, len(digest), 15)],
         "board": board,
         "optimize": optimize,
+        "app": app,
+        "mlperf": mlperf_task(graph) if app == "mlperf" else None,
         "runtime": source.runtime,
+        "tflm_options": " --runtime tflm --tflm-root TREE" if source.runtime == "tflm" else "",
         "dependence": "TensorFlow Lite Micro alone" if source.runtime == "tflm" else "nothing",
         "kind_of_library": _KINDS_OF_LIBRARY[source.runtime],
         "arena_bytes": source.arena_bytes,

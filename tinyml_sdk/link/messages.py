@@ -64,7 +64,7 @@ class CounterKind(IntEnum):
     """The counter a device times with.
 
     `NONE`: the host build, whose ticks are all 0. `ESP_CPU`: the cycle counter of an ESP32's core. `MICROS`:
-    microseconds, where a framework gives no more.
+    microseconds, where a framework gives no more. `MCYCLE`: of a RISC-V core.
     """
 
     NONE = 0
@@ -73,6 +73,8 @@ class CounterKind(IntEnum):
     NRF_TIMER = 3
     ESP_CPU = 4
     MICROS = 5
+    MCYCLE = 6
+    CMSDK_TIMER = 7
 
 
 @dataclass(frozen=True)
@@ -198,13 +200,36 @@ def fault_error(body: bytes) -> TargetError:
         exception, pc, lr, status, address, stack, stack_limit = struct.unpack("<7I", body)
     except struct.error:
         return senseless_error("fault", body)
-    cause = "stack overflow" if stack < stack_limit else _fault_cause(status)
+    is_riscv = exception >= _RISCV_EXCEPTION
+    if is_riscv:
+        cause, number = _trap_cause(exception - _RISCV_EXCEPTION), f"mcause {exception - _RISCV_EXCEPTION}"
+    else:
+        cause, number = _fault_cause(status), f"exception {exception}, CFSR {status:#010x}"
+    cause = "stack overflow" if stack < stack_limit else cause
     touched = f", touching {address:#010x}" if address else ""
     return TargetError(
-        f"the program crashed ({cause}{touched}) at pc {pc:#010x}, called from {lr:#010x}, sp {stack:#010x}, "
-        f"exception {exception}, CFSR {status:#010x}",
+        f"the program crashed ({cause}{touched}) at pc {pc:#010x}, called from {lr:#010x}, sp {stack:#010x}, {number}",
         hint="look the addresses up with `addr2line -f -e build/firmware.elf PC`; reset the board to go on",
     )
+
+
+_RISCV_EXCEPTION = 64  # PORT_EXCEPTION_RISCV
+
+
+def _trap_cause(number: int) -> str:
+    """The name of an exception (RISC-V Instruction Set Manual, volume II, table 3.6)."""
+    causes = {
+        0: "misaligned jump",
+        1: "instruction access fault",
+        2: "illegal instruction",
+        3: "breakpoint",
+        4: "misaligned load",
+        5: "load access fault",
+        6: "misaligned store",
+        7: "store access fault",
+        11: "call to the system",
+    }
+    return causes.get(number, "trap")
 
 
 def _fault_cause(status: int) -> str:

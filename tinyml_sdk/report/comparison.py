@@ -26,6 +26,8 @@ def comparison_report(comparison: Comparison) -> RenderableType:
     parts += [Text(), _table(comparison.totals)]
     if comparison.layers:
         parts += [Text(), heading("Layers", f"{new.counter} of one inference"), _table(comparison.layers)]
+    elif comparison.old.layers and new.layers:
+        parts += [Text(), Text("the layers are not the same in both: only totals are compared", "yellow")]
     return Group(*parts)
 
 

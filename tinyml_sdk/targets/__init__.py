@@ -20,14 +20,18 @@ __all__ = ["CounterInfo", "ScriptedTarget", "SerialTarget", "Step", "Target", "l
 _TARGETS: dict[str, Callable[[Board], Target]] = {"builtin": BuiltinTarget, "qemu": QemuTarget}
 
 
-def open_target(name: str, board: Board) -> Target:
+def open_target(name: str | None, board: Board) -> Target:
     """The target of that name for a board. It holds nothing yet: `load` a firmware and `open` its console.
+
+    None is the builtin emulator, or QEMU for a board that only QEMU has.
 
     Raises:
         InputError: there is no such target.
         BoardError: it cannot run this board.
         MissingToolError: what it needs is not installed; `open` may raise this too.
     """
+    if name is None:
+        name = "qemu" if board.emulators.qemu and not board.emulators.builtin else "builtin"
     if name not in _TARGETS:
         raise InputError(f"no target {name!r}", hint=f"choose one of {', '.join(_TARGETS)}")
     return _TARGETS[name](board)

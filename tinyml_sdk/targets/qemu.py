@@ -16,14 +16,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
-from ..boards.model import Board
+from ..boards.model import Board, QemuMachine
 from ..errors import BoardError, DeviceTimeoutError, MissingToolError, TargetError
 from .base import CounterInfo, Target
 
 __all__ = ["QemuTarget"]
 
-_PROGRAM = "qemu-system-arm"
-_REMEDY = "apt-get install qemu-system-arm, or use --target builtin"
+_PACKAGES = {"arm": "qemu-system-arm", "riscv32": "qemu-system-misc"}
+"""Debian's packages with the program for each `system` of a board file."""
+
+_REMEDY = "install QEMU again, or use --target builtin"
 _START_DEADLINE_S = 20.0
 _WRITE_DEADLINE_S = 20.0
 _NANOSECONDS = 1e9
@@ -46,12 +48,14 @@ class QemuTarget(Target):
     def __init__(self, board: Board) -> None:
         if board.emulators.qemu is None:
             raise BoardError("QEMU has no machine for this board", where=board.name, hint="use --target builtin")
-        self._machine = board.emulators.qemu.machine
+        self._machine = board.emulators.qemu
+        remedy = f"apt-get install {_PACKAGES[self._machine.system]}"
+        self._remedy = f"{remedy}, or use --target builtin" if board.emulators.builtin else remedy
         self._elf: Path | None = None
         self._process: _QemuProcess | None = None
 
     def version(self) -> str:  # noqa: D102 - as in Target
-        return _version(_require_qemu())
+        return _version(self._require_qemu())
 
     def load(self, elf: Path) -> None:  # noqa: D102
         self.close()
@@ -61,14 +65,14 @@ class QemuTarget(Target):
 
     def open(self) -> _QemuProcess:  # noqa: D102
         if self._elf is None:
-            raise TargetError("no firmware is loaded", where=self._machine, hint="call load() before open()")
+            raise TargetError("no firmware is loaded", where=self._machine.machine, hint="call load() before open()")
         self.close()
-        self._process = _QemuProcess(_require_qemu(), self._machine, self._elf)
+        self._process = _QemuProcess(self._require_qemu(), self._machine, self._elf)
         return self._process
 
     def reset(self) -> None:  # noqa: D102
         if self._process is None:
-            raise TargetError("QEMU is not running", where=self._machine, hint="call open() before reset()")
+            raise TargetError("QEMU is not running", where=self._machine.machine, hint="call open() before reset()")
         self._process.drain()
         self._process.control("system_reset")
 
@@ -82,15 +86,25 @@ class QemuTarget(Target):
 
     def resolution(self, info: CounterInfo) -> float:  # noqa: D102
         if info.counter_hz == 0:
-            raise TargetError("the firmware has no counter", where=self._machine, hint="give its board file a counter")
+            raise TargetError(
+                "the firmware has no counter", where=self._machine.machine, hint="give its board file a counter"
+            )
         return _NANOSECONDS / info.counter_hz
+
+    def _require_qemu(self) -> str:
+        name = f"qemu-system-{self._machine.system}"
+        program = shutil.which(name)
+        if program is None:
+            raise MissingToolError(f"{name} is not installed", hint=self._remedy)
+        return program
 
 
 class _QemuProcess:
     """A running QEMU, and the byte stream of its console."""
 
-    def __init__(self, program: str, machine: str, elf: Path) -> None:
-        self._machine = machine
+    def __init__(self, program: str, machine: QemuMachine, elf: Path) -> None:
+        self._name = Path(program).name
+        self._machine = machine.machine
         self._console, console_end = socket.socketpair()
         self._control, control_end = socket.socketpair()
         # A file and not a pipe, as nobody reads a pipe while the firmware runs.
@@ -194,13 +208,15 @@ class _QemuProcess:
         return TargetError(
             f"QEMU has ended with status {self._process.returncode}: {said[-1] if said else 'no message'}",
             where=self._machine,
-            hint="`qemu-system-arm -M help` lists the machines this QEMU has; the firmware must fit the board",
+            hint=f"`{self._name} -M help` lists the machines this QEMU has; the firmware must fit the board",
         )
 
 
-def _command(program: str, machine: str, elf: Path, console: int, control: int) -> list[str]:
+def _command(program: str, machine: QemuMachine, elf: Path, console: int, control: int) -> list[str]:
     return [
-        *(program, "-M", machine, "-kernel", str(elf)),
+        *(program, "-M", machine.machine, "-kernel", str(elf)),
+        *(("-cpu", machine.cpu) if machine.cpu else ()),
+        *(("-bios", machine.bios) if machine.bios else ()),
         *("-icount", "shift=0", "-display", "none", "-nodefaults", "-S"),
         *("-chardev", f"socket,id=console,fd={console}", "-serial", "chardev:console"),
         *("-chardev", f"socket,id=control,fd={control}", "-mon", "chardev=control,mode=control"),
@@ -213,13 +229,6 @@ def _end_process(process: subprocess.Popen[bytes], files: tuple[socket.socket | 
     process.wait()
     for file in files:
         file.close()
-
-
-def _require_qemu() -> str:
-    program = shutil.which(_PROGRAM)
-    if program is None:
-        raise MissingToolError(f"{_PROGRAM} is not installed", hint=_REMEDY)
-    return program
 
 
 @lru_cache

@@ -23,6 +23,7 @@ _FRAME_BITS = 10 * 266
 """The longest frame on the line, with start and stop bits."""
 
 _DOWNLOAD_MODE = re.compile(rb"waiting for download|DOWNLOAD\(|boot:0x[0-7]\b.*DOWNLOAD", re.IGNORECASE)
+_MLPERF = re.compile(rb"m-ready|m-init-done|e-\[")
 
 
 def request_seconds(baud: int) -> float:
@@ -184,6 +185,11 @@ def explain_silence(received: bytes, baud: int, device: str) -> Silence:
         return Silence(
             "the chip waits in its boot loader for a download",
             "release the BOOT button and press RESET, so that it starts the firmware",
+        )
+    if _MLPERF.search(received):
+        return Silence(
+            "the firmware speaks MLPerf Tiny's protocol",
+            "it was built with --app mlperf, for that benchmark's runner; flash one without",
         )
     if _is_text(received):
         return Silence(

@@ -65,6 +65,7 @@ class BuildJob:
         output: Where the ELF goes; its folder is made.
         defines: `NAME` or `NAME=VALUE`.
         library: What else to link.
+        flags: Further code generation options, behind all others so that they win.
     """
 
     root: Path
@@ -75,6 +76,7 @@ class BuildJob:
     optimize: Literal["speed", "size"]
     output: Path
     defines: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
     library: Library | None = None
 
 
@@ -160,7 +162,7 @@ def last_lines(output: str) -> str:
 
 def common_flags(job: BuildJob, standard: str = "c99") -> tuple[str, ...]:
     """What every compiler here understands and every build gets."""
-    return (f"-std={standard}", OPTIMIZE[job.optimize], *WARNINGS, "-ffunction-sections", "-fdata-sections")
+    return (f"-std={standard}", OPTIMIZE[job.optimize], *WARNINGS, "-ffunction-sections", "-fdata-sections", *job.flags)
 
 
 def search_flags(job: BuildJob) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ __attribute__((naked, noreturn, used)) void Reset_Handler(void) {
                  "  stmia r0!, {r2}\n"
                  "  cmp r0, r1\n"
                  "  blo 1b\n"
-#if defined(__ARM_FP)
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
                  "  ldr r0, =0xE000ED88\n" /* CPACR */
                  "  ldr r1, [r0]\n"
                  "  ldr r2, =0x00F00000\n" /* full access to CP10 and CP11 */

@@ -1,13 +1,16 @@
 /* A small firmware that tests the targets: start-up, three UARTs, and a command a letter.
  *
  *   E n bytes   echo n bytes
- *   L n         run a loop of 2 n instructions (n: u32) between two reads of SysTick; the
- * difference D n         the same with the DWT N           within one block: DWT, 7 instructions,
- * DWT, DWT; both differences I           the same with the second read in an IT block T n the loop
- * between two captures of the nRF51's TIMER0 X           a checksum of some arithmetic C the number
- * of commands since power on, in RAM that a reset leaves alone R  reset    H  hang    W  wfi    F
- * read where nothing is    P  write to flash S  overflow the stack    B  bkpt    J  jump where
- * nothing is    U  undefined instruction Y  turn the SysTick interrupt on
+ *   L n         run a loop of 2 n instructions (n: u32) between two reads of SysTick or mcycle; the
+ *               difference
+ *   D n         the same with the DWT
+ *   T n         the loop between two captures of the nRF51's TIMER0
+ *   N           within one block: counter, 7 instructions (RISC-V: 4), counter, counter;
+ * differences I           the same with the second read in an IT block X           a checksum of
+ * some arithmetic C           the number of commands since power on, in RAM that a reset leaves
+ * alone R  reset    H  hang    W  wfi    F  read where nothing is    P  write to flash S  overflow
+ * the stack    B  breakpoint    J  jump where nothing is U  undefined instruction    Y  turn the
+ * SysTick interrupt on
  *
  * Answers are 32-bit words, little-endian.
  */
@@ -22,20 +25,44 @@
 #define DWT_CTRL REGISTER(0xE0001000)
 #define DWT_CYCCNT REGISTER(0xE0001004)
 
-extern uint32_t _data_load[], _data_start[], _data_end[], _bss_start[], _bss_end[], _stack_top[];
+#if defined(__riscv)
+#define BREAKPOINT "ebreak"
+#define UNDEFINED "unimp"
+#define THUMB_BIT 0u
+#else
+#define BREAKPOINT "bkpt 7"
+#define UNDEFINED "udf 0"
+#define THUMB_BIT 1u
+#endif
+
+extern uint32_t _flash_start[], _data_load[], _data_start[], _data_end[], _bss_start[], _bss_end[],
+    _stack_top[];
 
 void Reset_Handler(void);
+void start(void);
 int main(void);
 
+#if !defined(__riscv)
 __attribute__((section(".isr_vector"), used)) const uintptr_t vectors[16] = {
     (uintptr_t)_stack_top,
     (uintptr_t)Reset_Handler,
 };
+#endif
 
 __attribute__((section(".noinit"))) static uint32_t magic, commands;
 static volatile uint32_t data_check = 0x600DDA7Au;
 
+#if defined(__riscv)
+__attribute__((section(".isr_vector"), naked, used)) void Reset_Handler(void) {
+  __asm volatile("la sp, _stack_top\n j start\n");
+}
+#else
 void Reset_Handler(void) {
+  start();
+}
+#endif
+
+__attribute__((used)) void start(void) {
 #if defined(__ARM_FP)
   REGISTER(0xE000ED88) |= 0xFu << 20;
   __asm volatile("dsb\n isb" ::: "memory");
@@ -74,6 +101,19 @@ static void put(uint32_t byte) {
   while (!(UART(0x00) & 0x80u)) {
   }
   UART(0x04) = byte;
+}
+#elif defined(CONSOLE_NS16550)
+#define UART_BYTE(offset) (*(volatile uint8_t *)(uintptr_t)(CONSOLE_ADDRESS + (offset)))
+static void console_init(void) {
+  UART_BYTE(3) = 3;
+}
+static int get(void) {
+  return UART_BYTE(5) & 1u ? (int)UART_BYTE(0) : -1;
+}
+static void put(uint32_t byte) {
+  while (!(UART_BYTE(5) & 0x20u)) {
+  }
+  UART_BYTE(0) = (uint8_t)byte;
 }
 #else
 static void console_init(void) {
@@ -123,6 +163,43 @@ static void put_text(const char *text) {
     put((uint32_t)*text++);
   }
 }
+
+#if defined(__riscv)
+
+/* 2 n instructions, then ret. */
+__attribute__((naked, noinline, aligned(16))) static void loop(uint32_t n __attribute__((unused))) {
+  __asm volatile("1: addi a0, a0, -1\n bnez a0, 1b\n ret\n");
+}
+
+static uint32_t mcycle(void) {
+  uint32_t value;
+  __asm volatile("csrr %0, mcycle" : "=r"(value));
+  return value;
+}
+
+static uint32_t time_with_mcycle(uint32_t n) {
+  const uint32_t before = mcycle();
+  loop(n);
+  return mcycle() - before;
+}
+
+/* Reads in one block, of both counters; the high halves are 0 so early. */
+static void within_block(void) {
+  uint32_t first, second, third, high;
+  __asm volatile(".option push\n.option rvc\n"
+                 " csrr %0, mcycle\n nop\n addi x0, x0, 100\n nop\n csrr %1, mcycle\n"
+                 " csrr %2, minstret\n csrr %3, mcycleh\n"
+                 ".option pop\n"
+                 : "=&r"(first), "=&r"(second), "=&r"(third), "=&r"(high));
+  put_word(second - first);
+  put_word(third - second + high);
+}
+
+static uint32_t time_of_loop(uint32_t n) {
+  return time_with_mcycle(n);
+}
+
+#else
 
 /* 2 n instructions, then bx. Aligned, so that it is the same code for every compiler. */
 __attribute__((naked, noinline, aligned(16))) static void loop(uint32_t n __attribute__((unused))) {
@@ -178,6 +255,12 @@ static void within_it_block(void) {
 #endif
 }
 
+static uint32_t time_of_loop(uint32_t n) {
+  return 0u - time_with(&SYST_CVR, n);
+}
+
+#endif
+
 static uint32_t checksum(void) {
   static int8_t a[512];
   static volatile float scale = 1.25f;
@@ -215,19 +298,19 @@ static void fail(uint32_t command) {
     put_word(REGISTER(0x30000004));
     break;
   case 'P':
-    REGISTER((uint32_t)(uintptr_t)vectors + 4u * (data_check == 0)) = 0;
+    REGISTER((uint32_t)(uintptr_t)_flash_start + 4u * (data_check == 0)) = 0;
     break;
   case 'S':
     put_word(overflow(0));
     break;
   case 'B':
-    __asm volatile("bkpt 7");
+    __asm volatile(BREAKPOINT);
     break;
   case 'J':
-    ((void (*)(void))(uintptr_t)0x30000001u)();
+    ((void (*)(void))(uintptr_t)(0x30000000u | THUMB_BIT))();
     break;
   case 'U':
-    __asm volatile("udf 0");
+    __asm volatile(UNDEFINED);
     break;
   case 'Y':
     SYST_CSR = 7;
@@ -245,20 +328,22 @@ static void answer(uint32_t command) {
     }
     break;
   case 'L':
-    put_word(0u - time_with(&SYST_CVR, wait_word()));
+    put_word(time_of_loop(wait_word()));
     break;
+  case 'N':
+    within_block();
+    break;
+#if !defined(__riscv)
   case 'D':
     put_word(time_with(&DWT_CYCCNT, wait_word()));
     break;
   case 'T':
     put_word(time_with_timer0(wait_word()));
     break;
-  case 'N':
-    within_block();
-    break;
   case 'I':
     within_it_block();
     break;
+#endif
   case 'X':
     put_word(checksum());
     break;
@@ -266,7 +351,11 @@ static void answer(uint32_t command) {
     put_word(commands);
     break;
   case 'R':
+#if defined(__riscv)
+    REGISTER(0x00100000) = 0x7777u;
+#else
     REGISTER(0xE000ED0C) = 0x05FA0004u;
+#endif
     for (;;) {
     }
   default:
@@ -276,10 +365,12 @@ static void answer(uint32_t command) {
 
 int main(void) {
   console_init();
+#if !defined(__riscv)
   SYST_RVR = 0xFFFFFFu;
   SYST_CVR = 0;
   SYST_CSR = 5;
-#if !defined(__ARM_ARCH_6M__)
+#endif
+#if !defined(__ARM_ARCH_6M__) && !defined(__riscv)
   DEMCR |= 1u << 24;
   DWT_CYCCNT = 0;
   DWT_CTRL |= 1u;

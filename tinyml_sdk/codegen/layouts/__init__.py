@@ -7,12 +7,12 @@ from collections.abc import Callable
 from ...boards.model import ProjectKind
 from .arduino import arduino
 from .baremetal import baremetal, host_program
-from .base import Contents, Layout
+from .base import Application, Contents, Layout
 from .cmake import cmake
 from .esp_idf import esp_idf
 from .platformio import platformio
 
-__all__ = ["LAYOUTS", "Contents", "Layout", "host_program"]
+__all__ = ["LAYOUTS", "Application", "Contents", "Layout", "host_program"]
 
 LAYOUTS: dict[ProjectKind, Callable[[Contents], Layout]] = {
     "baremetal": baremetal,

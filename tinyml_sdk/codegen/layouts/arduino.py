@@ -18,7 +18,7 @@ def arduino(contents: Contents) -> Layout:
         return render(f"{_TEMPLATES}/{template}.j2", contents.context)
 
     # The Arduino builder compiles a sketch's folder `src` with all that is below it.
-    benchmark = {**framework_sources("arduino"), "app_config.h": config_file(contents)}
+    benchmark = {**framework_sources("arduino", contents.app), "app_config.h": config_file(contents)}
     files = {
         "library.properties": rendered("library.properties"),
         "README.md": rendered("README.md"),

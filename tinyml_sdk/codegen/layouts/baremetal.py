@@ -30,7 +30,7 @@ def plain_folders(contents: Contents, extra: dict[str, str]) -> Layout:
 def _plain(contents: Contents, port: PortFiles, extra: dict[str, str]) -> Layout:
     files = {
         **within("model", contents.source.files),
-        **within("app", {**app_files(), "app_config.h": config_file(contents)}),
+        **within("app", {**app_files(contents.app), "app_config.h": config_file(contents)}),
         **within("port", port_texts(port)),
         **extra,
     }

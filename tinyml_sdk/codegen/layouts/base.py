@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ...boards import Board
 from ...resources import templates_dir
@@ -12,7 +12,13 @@ from ..model_source import ModelSource
 from ..port_files import PortFiles
 from ..templates import render
 
-__all__ = ["Contents", "Layout", "app_files", "config_file", "port_texts", "within"]
+__all__ = ["Application", "Contents", "Layout", "app_files", "config_file", "port_texts", "within"]
+
+Application = Literal["benchmark", "mlperf"]
+"""What runs the model: the application of `tinyml bench`, or one for MLPerf Tiny's runner."""
+
+_SHARED_APP_FILES = ("main.c", "port.h", "little_endian.h", "small_code.h")
+"""Those of `app/` that `app_mlperf/` takes as well."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +29,14 @@ class Contents:
         name: The model's, the prefix of its C symbols.
         source: The model library.
         board: None for a program of the host.
+        app: Which application.
         context: What templates may use; `project.py` makes it.
     """
 
     name: str
     source: ModelSource
     board: Board | None
+    app: Application
     context: Mapping[str, Any]
 
 
@@ -51,13 +59,17 @@ def within(folder: str, files: Mapping[str, str]) -> dict[str, str]:
     return {f"{folder}/{path}": text for path, text in files.items()}
 
 
-def app_files(*, main: bool = True) -> dict[str, str]:
-    """The benchmark application. A framework with a `main` of its own leaves ours out."""
-    app = templates_dir() / "app"
+def app_files(app: Application, *, main: bool = True) -> dict[str, str]:
+    """An application. A framework with a `main` of its own leaves ours out."""
+    folder = templates_dir() / "app"
+    paths = [path for path in folder.iterdir() if path.suffix in (".c", ".h")]
+    if app == "mlperf":
+        own = (templates_dir() / "app_mlperf").glob("*.[ch]")
+        paths = [*(path for path in paths if path.name in _SHARED_APP_FILES), *own]
     return {
         path.name: path.read_text(encoding="utf-8")
-        for path in sorted(app.iterdir())
-        if path.suffix in (".c", ".h") and (main or path.name != "main.c")
+        for path in sorted(paths, key=lambda path: path.name)
+        if main or path.name != "main.c"
     }
 
 

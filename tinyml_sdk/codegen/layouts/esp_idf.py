@@ -14,7 +14,7 @@ _TEMPLATES = "projects/esp_idf"
 def esp_idf(contents: Contents) -> Layout:
     """Built by `idf.py build`, ESP-IDF 5."""
     assert contents.board is not None
-    main = framework_sources("esp_idf")
+    main = framework_sources("esp_idf", contents.app)
     context = {
         **contents.context,
         "idf_target": idf_target(contents.board),

@@ -8,17 +8,17 @@ from typing import Literal
 from ...boards import Board
 from ...errors import BoardError
 from ..port_files import framework_port_files
-from .base import app_files, port_texts
+from .base import Application, app_files, port_texts
 
 __all__ = ["Framework", "framework_sources", "idf_target"]
 
 Framework = Literal["arduino", "esp_idf"]
 
 
-def framework_sources(framework: Framework) -> dict[str, str]:
+def framework_sources(framework: Framework, app: Application) -> dict[str, str]:
     """The application and the port of a framework, in one folder: file name → text."""
     port = port_texts(framework_port_files(framework))
-    return {**app_files(main=False), **{PurePosixPath(name).name: text for name, text in port.items()}}
+    return {**app_files(app, main=False), **{PurePosixPath(name).name: text for name, text in port.items()}}
 
 
 def idf_target(board: Board) -> str:

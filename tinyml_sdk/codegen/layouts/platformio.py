@@ -32,13 +32,18 @@ def platformio(contents: Contents) -> Layout:
 def _arduino(contents: Contents) -> Layout:
     context = {**contents.context, "emulated": False, "build_flags": []}
     main = render(f"{_TEMPLATES}/main.cpp.j2", context)
-    return Layout({**within("src", {**framework_sources("arduino"), "main.cpp": main}), **_common(contents, context)})
+    return Layout(
+        {
+            **within("src", {**framework_sources("arduino", contents.app), "main.cpp": main}),
+            **_common(contents, context),
+        }
+    )
 
 
 def _esp_idf(contents: Contents) -> Layout:
     """As PlatformIO wants ESP-IDF: the folder `src` is the component `main`, and `lib` is built by PlatformIO."""
     assert contents.board is not None
-    sources = framework_sources("esp_idf")
+    sources = framework_sources("esp_idf", contents.app)
     context = {
         **contents.context,
         "emulated": False,
@@ -67,7 +72,7 @@ def _emulated(contents: Contents) -> Layout:
     }
     platform = templates_dir() / _TEMPLATES / "platform"
     files = {
-        **within("src", app_files()),
+        **within("src", app_files(contents.app)),
         **within("src/port", port_texts(port)),
         LINKER_SCRIPT: render(f"ports/{port.linker}", context),
         **within("platform", {name: (platform / name).read_text(encoding="utf-8") for name in _PLATFORM_FILES}),

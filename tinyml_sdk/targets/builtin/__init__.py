@@ -1,15 +1,18 @@
-"""The builtin emulator: a board's Cortex-M, console and counter on unicorn, with exact instruction counts."""
+"""The builtin emulator: a board's core, console and counter on unicorn, with exact instruction counts."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ...boards.model import Board
 from ...errors import BoardError, TargetError
-from ..base import CounterInfo, Target
+from ..base import CounterInfo, T, Target
+from ..blocks import ExecutedBlock
 from .image import FirmwareImage, read_image
 from .machine import Machine, require_unicorn
+from .processors import processor_type
 
 __all__ = ["BuiltinTarget"]
 
@@ -33,9 +36,8 @@ class BuiltinTarget(Target):
 
     def __init__(self, board: Board) -> None:
         if not board.emulators.builtin:
-            raise BoardError(
-                "the builtin emulator does not model this board", where=board.name, hint="choose another target"
-            )
+            hint = "use --target qemu" if board.emulators.qemu else "no emulator has it: use --port with a real one"
+            raise BoardError("the builtin emulator does not model this board", where=board.name, hint=hint)
         require_unicorn()
         self._board = board
         self._image: FirmwareImage | None = None
@@ -51,7 +53,7 @@ class BuiltinTarget(Target):
 
     def load(self, elf: Path) -> None:  # noqa: D102
         self.close()
-        self._image = read_image(elf)
+        self._image = read_image(elf, processor_type(self._board).elf_machine)
         Machine(self._board, self._image)  # a firmware that does not fit is refused here
 
     def open(self) -> _Console:  # noqa: D102
@@ -73,6 +75,15 @@ class BuiltinTarget(Target):
 
     def resolution(self, info: CounterInfo) -> float:  # noqa: D102
         return 1.0
+
+    def record(self, work: Callable[[], T]) -> tuple[T, tuple[tuple[ExecutedBlock, ...], ...]]:  # noqa: D102
+        machine = self._running().machine
+        machine.start_recording()
+        try:
+            result = work()
+        finally:
+            intervals = machine.stop_recording()
+        return result, intervals
 
     def _running(self) -> _Console:
         if self._console is None:

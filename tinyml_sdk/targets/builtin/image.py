@@ -14,8 +14,10 @@ from ...errors import TargetError
 
 __all__ = ["FirmwareImage", "read_image"]
 
-_MAPPING_SYMBOLS = ("$a", "$t", "$d")
-"""Armv7 ELF's marks of code and data; they name nothing."""
+_MAPPING_SYMBOLS = ("$a", "$t", "$d", ".L")
+"""Armv7 ELF's marks of code and data, and labels that an assembler made up for RISC-V: they name nothing."""
+
+_MACHINES = {"EM_ARM": "Arm", "EM_RISCV": "RISC-V"}
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class FirmwareImage:
         return f"{text} ({name}+0x{address - start:x})"
 
 
-def read_image(path: Path) -> FirmwareImage:
-    """Read an ELF for 32-bit Arm.
+def read_image(path: Path, machine: str = "EM_ARM") -> FirmwareImage:
+    """Read an ELF for 32-bit Arm or RISC-V.
 
     Raises:
         TargetError: it is none, or cannot be read.
@@ -50,8 +52,8 @@ def read_image(path: Path) -> FirmwareImage:
     try:
         with path.open("rb") as stream:
             elf = ELFFile(stream)
-            if elf["e_machine"] != "EM_ARM" or elf.elfclass != 32 or not elf.little_endian:
-                raise _unusable(path, "not a firmware for little-endian 32-bit Arm")
+            if elf["e_machine"] != machine or elf.elfclass != 32 or not elf.little_endian:
+                raise _unusable(path, f"not a firmware for little-endian 32-bit {_MACHINES[machine]}")
             segments = tuple(
                 (segment["p_paddr"], segment.data()) for segment in elf.iter_segments("PT_LOAD") if segment["p_filesz"]
             )

@@ -1,28 +1,25 @@
-"""A Cortex-M board on unicorn: memory, the peripherals of `peripherals.py`, and a run loop that stops where told.
+"""A board on unicorn: memory, the peripherals of `peripherals.py`, and a run loop that stops where told.
 
-Unicorn's Cortex-M takes no exceptions and no interrupts. A fault ends the run with an error that says where.
+Unicorn takes no exceptions and no interrupts here. A fault ends the run with an error that says where.
 """
 
 from __future__ import annotations
 
-import struct
 from collections import deque
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from ...boards.model import Board, MemoryRegion
 from ...errors import MissingToolError, TargetError
-from .counting import Counter, make_counter
+from ..blocks import ExecutedBlock
+from .counting import BlockCount, Counter, make_counter
 from .image import FirmwareImage
-from .peripherals import UARTS, Dwt, Nrf51Clock, Nrf51Timer, NrfUarte, Peripheral, SystemControl, Uart
+from .peripherals import UARTS, NrfUarte, Peripheral, Uart
+from .processors import processor_type
 
 __all__ = ["Machine", "require_unicorn"]
 
-_PERIPHERALS = ((0x4000_0000, 0x2000_0000), (0xE000_0000, 0x0010_0000))
-"""Origin and size of the address ranges of the chip's and the core's peripherals (Armv7-M ARM, B3.1)."""
-
-_DWT, _SYSTEM_CONTROL = 0xE000_1000, 0xE000_E000
-_NRF51_CLOCK, _NRF51_TIMER0 = 0x4000_0000, 0x4000_8000
-_NRF53_CLOCK = 0x5000_5000
 _NRF53_FICR = 0x00FF_0000
 """What the factory has written into the chip. Here it says nothing: all ones."""
 
@@ -32,21 +29,6 @@ _GRANULE = 0x400
 
 _NOWHERE = 0xFFFF_FFFE
 """Unicorn stops at an address that it must be given; nothing is there."""
-
-_IT_STATE = 0x0600_FC00
-"""The bits of XPSR that tell which instructions of an IT block are left and their condition (Armv7-M ARM, B1.4.2)."""
-
-_CPUID = {
-    "cortex-m0": 0x410C_C200,
-    "cortex-m0plus": 0x410C_C601,
-    "cortex-m3": 0x412F_C231,
-    "cortex-m4": 0x410F_C241,
-    "cortex-m7": 0x411F_C272,
-    "cortex-m33": 0x410F_D213,
-}
-
-_EXCEPTIONS = {1: "an undefined instruction", 2: "a supervisor call (svc)", 7: "a breakpoint (bkpt)"}
-"""Numbers that unicorn gives its interrupt hook. A chip would take an exception here."""
 
 
 def require_unicorn() -> Any:
@@ -83,9 +65,11 @@ class Machine:
         self._board = board
         self._image = image
         self._unicorn = require_unicorn()
+        self._processor = processor_type(board)(self._unicorn, board)
         self._engine = self._make_engine()
-        ranges = tuple((origin, origin + size - 1) for origin, size in _PERIPHERALS)
-        self._counter = make_counter(self._engine, ranges)
+        ranges = tuple((origin, origin + size - 1) for origin, size in self._processor.peripherals)
+        self._counter = make_counter(self._engine, ranges, self._processor.instruction_set)
+        self._readings: list[dict[tuple[int, int], BlockCount] | None] | None = None
         self._restart()
 
     @property
@@ -118,6 +102,17 @@ class Machine:
                 self._idle = True  # a wait for interrupt (wfi), of which there are none
         return self._idle
 
+    def start_recording(self) -> None:
+        """Remember, from now on, what was executed whenever the firmware reads its counter."""
+        self._readings = []
+
+    def stop_recording(self) -> tuple[tuple[ExecutedBlock, ...], ...]:
+        """For each time between two successive readings of the counter what was executed; empty where that is lost."""
+        readings, self._readings = self._readings or [], None
+        if any(reading is None for reading in readings):
+            return ()
+        return tuple(tuple(self._executed(before or {}, after or {})) for before, after in pairwise(readings))
+
     def reset(self) -> None:
         """Press the reset button: bytes on their way are lost, RAM keeps its content."""
         self.received.clear()
@@ -128,8 +123,7 @@ class Machine:
 
     def _make_engine(self) -> Any:
         unicorn = self._unicorn
-        engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
-        engine.ctl_set_cpu_model(_cpu_model(self._board.core))
+        engine = self._processor.make_engine()
         _map(engine, self._board.flash, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
         _map(engine, self._board.ram, unicorn.UC_PROT_ALL)
         if self._board.console.driver == "nrf_uarte":
@@ -138,7 +132,7 @@ class Machine:
         for address, content in self._image.segments:
             self._check_place(address, len(content))
             engine.mem_write(address, content)
-        for origin, size in _PERIPHERALS:
+        for origin, size in self._processor.peripherals:
             engine.mmio_map(origin, size, self._read, origin, self._write, origin)
             # Without permissions unicorn first calls the hooks of the counter, and brings the program counter up to
             # date for them. Hooks of plain reads and writes would do that too, and slow down all of RAM fourfold.
@@ -163,23 +157,28 @@ class Machine:
 
     def _make_peripherals(self) -> dict[int, tuple[int, Peripheral]]:
         """All peripherals after a reset: for each granule of address space the origin and the peripheral there."""
-        board, clock = self._board, self._counter.at_access
-        dwt = Dwt(clock) if board.core_spec.has("dwt") else None
-        found: dict[int, Peripheral] = {
-            board.console.address: self._make_uart(),
-            _SYSTEM_CONTROL: SystemControl(clock, _CPUID[board.core], self._on_reset, dwt),
-        }
-        if dwt is not None:
-            found[_DWT] = dwt
-        if board.console.driver == "nrf51_uart":
-            found |= {_NRF51_CLOCK: Nrf51Clock(), _NRF51_TIMER0: Nrf51Timer(clock)}
-        if board.console.driver == "nrf_uarte":
-            found[_NRF53_CLOCK] = Nrf51Clock()  # the same registers
+        found = self._processor.make_peripherals(self._read_clock, self._on_reset)
+        found[self._board.console.address] = self._make_uart()
         return {
             address // _GRANULE: (origin, peripheral)
             for origin, peripheral in found.items()
             for address in range(origin, origin + peripheral.size, _GRANULE)
         }
+
+    def _read_clock(self) -> int:
+        """Instructions executed up to now, for the counters of the chip."""
+        if self._readings is not None:
+            self._readings.append(self._counter.blocks())
+        return self._counter.at_access()
+
+    def _executed(
+        self, before: dict[tuple[int, int], BlockCount], after: dict[tuple[int, int], BlockCount]
+    ) -> Iterator[ExecutedBlock]:
+        for (address, size), (entered, left) in after.items():
+            entered_before, left_before = before.get((address, size), (0, 0))
+            if entered > entered_before:
+                code = bytes(self._engine.mem_read(address, size))
+                yield ExecutedBlock(address, code, entered - entered_before, left - left_before)
 
     def _make_uart(self) -> Uart:
         console, line = self._board.console, (self.received, self.sent, self._on_idle)
@@ -197,19 +196,11 @@ class Machine:
         self._bad_access: tuple[int, int] | None = None
         self._exception: int | None = None
         self._peripherals = self._make_peripherals()
-        try:
-            stack, entry = struct.unpack("<II", self._engine.mem_read(self._board.flash.origin, 8))
-        except self._unicorn.UcError as error:  # pragma: no cover - flash is always mapped
-            raise self._fault("cannot be read") from error
-        arm = self._unicorn.arm_const
-        self._engine.reg_write(arm.UC_ARM_REG_SP, stack)
-        self._engine.reg_write(arm.UC_ARM_REG_LR, 0xFFFF_FFFF)
-        self._engine.reg_write(arm.UC_ARM_REG_PC, entry | 1)
+        self._processor.reset(self._engine)
 
     def _run_engine(self) -> None:
-        pc = self._engine.reg_read(self._unicorn.arm_const.UC_ARM_REG_PC)
         try:
-            self._engine.emu_start(pc | 1, _NOWHERE)
+            self._engine.emu_start(self._processor.resume_address(self._engine), _NOWHERE)
         except self._unicorn.UcError as error:
             raise self._problem or self._fault(str(error)) from error
         if self._problem is not None:
@@ -220,32 +211,27 @@ class Machine:
 
     def _read(self, _engine: Any, offset: int, size: int, origin: int) -> int:
         try:
-            self._leave_it_block()
+            self._processor.before_access(self._engine)
             address = origin + offset
             found = self._peripherals.get(address // _GRANULE)
             if found is None:
                 return 0
-            value = found[1].read((address - found[0]) & ~3)
-            return value >> 8 * (address & 3) & ((1 << 8 * size) - 1)
+            within = found[1].register_bytes - 1
+            value = found[1].read((address - found[0]) & ~within)
+            return value >> 8 * (address & within) & ((1 << 8 * size) - 1)
         except BaseException as error:  # left to unicorn's binding, ctypes would complain that no value came
             self._abandon(error)
             return 0
 
     def _write(self, _engine: Any, offset: int, size: int, value: int, origin: int) -> None:
         try:
-            self._leave_it_block()
+            self._processor.before_access(self._engine)
             found = self._peripherals.get((origin + offset) // _GRANULE)
             if found is not None:
-                found[1].write((origin + offset - found[0]) & ~3, value & ((1 << 8 * size) - 1))
+                within = found[1].register_bytes - 1
+                found[1].write((origin + offset - found[0]) & ~within, value & ((1 << 8 * size) - 1))
         except BaseException as error:
             self._abandon(error)
-
-    def _leave_it_block(self) -> None:
-        """Unicorn writes back the state of the IT block around an access, and would apply it to the next block too."""
-        arm = self._unicorn.arm_const
-        xpsr = self._engine.reg_read(arm.UC_ARM_REG_XPSR)
-        if xpsr & _IT_STATE:
-            self._engine.reg_write(arm.UC_ARM_REG_XPSR, xpsr & ~_IT_STATE)
 
     def _abandon(self, error: BaseException) -> None:
         self._problem = error
@@ -270,8 +256,7 @@ class Machine:
     # -- faults ---------------------------------------------------------------------------------------------------
 
     def _fault(self, reason: str) -> TargetError:
-        arm = self._unicorn.arm_const
-        pc, stack = (self._engine.reg_read(register) for register in (arm.UC_ARM_REG_PC, arm.UC_ARM_REG_SP))
+        pc, stack = self._processor.program_counter(self._engine), self._processor.stack_pointer(self._engine)
         hint = "look the address up in the firmware; a debugger or --target qemu shows more"
         if self._bad_access is not None:
             kind, address = self._bad_access
@@ -281,7 +266,9 @@ class Machine:
             if not self._board.ram.origin <= stack <= self._board.ram.end:
                 hint = f"the stack pointer, 0x{stack:08x}, has left the RAM: the stack has run over"
         elif self._exception is not None:
-            reason = f"the firmware met {_EXCEPTIONS.get(self._exception, f'exception {self._exception}')}"
+            reason = (
+                f"the firmware met {self._processor.exceptions.get(self._exception, f'exception {self._exception}')}"
+            )
         return TargetError(f"{reason}, at {self._image.describe(pc)}", where=self._image.path.name, hint=hint)
 
     def _access_name(self, kind: int) -> str:
@@ -291,14 +278,6 @@ class Machine:
         if kind == unicorn.UC_MEM_WRITE_UNMAPPED:
             return "the firmware wrote memory at"
         return "the firmware jumped to code at"
-
-
-def _cpu_model(core: str) -> int:
-    from unicorn import arm_const
-
-    # A Cortex-M0+ executes what a Cortex-M0 does.
-    name = core.removesuffix("plus").upper().replace("-", "_")
-    return int(getattr(arm_const, f"UC_CPU_ARM_{name}"))
 
 
 def _map(engine: Any, region: MemoryRegion, permissions: int) -> None:

@@ -14,16 +14,19 @@ from ...errors import TargetError
 __all__ = [
     "UARTS",
     "Clock",
+    "CmsdkTimer",
     "CmsdkUart",
     "Dwt",
     "Nrf51Clock",
     "Nrf51Timer",
     "Nrf51Uart",
     "NrfUarte",
+    "Ns16550Uart",
     "Peripheral",
     "Stm32Lpuart",
     "Stm32Usart",
     "SystemControl",
+    "TestFinisher",
     "Uart",
 ]
 
@@ -32,21 +35,23 @@ Clock = Callable[[], int]
 
 
 class Peripheral(ABC):
-    """A block of registers of 32 bits each. Reset makes it anew: no state is in class variables.
+    """A block of registers. Reset makes it anew: no state is in class variables.
 
     Attributes:
         size: Bytes of address space, a multiple of 1 KiB.
+        register_bytes: Of a register, 4 or 1.
     """
 
     size = 0x1000
+    register_bytes = 4
 
     @abstractmethod
     def read(self, offset: int) -> int:
-        """The register at an offset that is a multiple of 4."""
+        """The register at an offset that is a multiple of its size."""
 
     @abstractmethod
     def write(self, offset: int, value: int) -> None:
-        """Set the register at an offset that is a multiple of 4."""
+        """Set the register at an offset that is a multiple of its size."""
 
 
 class Stopwatch:
@@ -322,11 +327,41 @@ class NrfUarte(Uart):
                 return
 
 
+class Ns16550Uart(Uart):
+    """The 16550 of PCs and of many a RISC-V chip (National Semiconductor PC16550D), its registers a byte each."""
+
+    DATA, LCR, LSR = 0, 3, 5
+    register_bytes = 1
+    _DATA_READY, _THR_EMPTY, _TX_EMPTY, _DIVISOR_LATCH = 1 << 0, 1 << 5, 1 << 6, 1 << 7
+
+    def __init__(self, received: deque[int], sent: bytearray, on_idle: Callable[[], None]) -> None:
+        super().__init__(received, sent, on_idle)
+        self._settings: dict[int, int] = {}
+
+    def read(self, offset: int) -> int:  # noqa: D102
+        if offset == self.LSR:
+            return self._THR_EMPTY | self._TX_EMPTY | (self._DATA_READY if self._poll() else 0)
+        if offset == self.DATA and not self._sets_divisor:
+            return self._take()
+        return self._settings.get(offset, 0)
+
+    def write(self, offset: int, value: int) -> None:  # noqa: D102
+        if offset == self.DATA and not self._sets_divisor:
+            self._send(value)
+        else:
+            self._settings[offset] = value
+
+    @property
+    def _sets_divisor(self) -> bool:
+        return bool(self._settings.get(self.LCR, 0) & self._DIVISOR_LATCH)
+
+
 UARTS: dict[str, type[Uart]] = {
     "cmsdk_uart": CmsdkUart,
     "stm32_usart": Stm32Usart,
     "stm32_lpuart": Stm32Lpuart,
     "nrf51_uart": Nrf51Uart,
+    "ns16550": Ns16550Uart,
 }
 """For each console driver of a board file its UART, but for the one that needs the memory: `NrfUarte`."""
 
@@ -478,3 +513,55 @@ class Nrf51Clock(Peripheral):
             self._settings[self.LFCLKSTARTED] = 1
         else:
             self._settings[offset] = value
+
+
+# -- Cortex-M System Design Kit -----------------------------------------------------------------------------------
+
+
+class CmsdkTimer(Peripheral):
+    """Timer of the Cortex-M System Design Kit (Arm DDI 0479, 4.4), without its interrupt. It counts down."""
+
+    CTRL, VALUE, RELOAD = 0x0, 0x4, 0x8
+
+    def __init__(self, clock: Clock) -> None:
+        self._elapsed = Stopwatch(clock)
+        self._start = self._reload = self._control = 0
+
+    def read(self, offset: int) -> int:  # noqa: D102
+        if offset == self.VALUE:
+            elapsed = self._elapsed.value
+            return self._start - elapsed if elapsed <= self._start else self._turned(elapsed - self._start - 1)
+        return {self.CTRL: self._control, self.RELOAD: self._reload}.get(offset, 0)
+
+    def write(self, offset: int, value: int) -> None:  # noqa: D102
+        if offset == self.CTRL:
+            self._control = value & 0xF
+            self._elapsed.run(bool(value & 1))
+        elif offset in (self.VALUE, self.RELOAD):
+            # Both start it anew from the value written.
+            self._start = value
+            self._elapsed.set(0)
+            if offset == self.RELOAD:
+                self._reload = value
+
+    def _turned(self, ticks: int) -> int:
+        return self._reload - ticks % (self._reload + 1)
+
+
+# -- QEMU's virt --------------------------------------------------------------------------------------------------
+
+
+class TestFinisher(Peripheral):
+    """SiFive's test device, as QEMU has it (hw/misc/sifive_test.c): a number written to it resets the machine."""
+
+    RESET = 0x7777
+
+    def __init__(self, on_reset: Callable[[], None]) -> None:
+        self._on_reset = on_reset
+
+    def read(self, offset: int) -> int:  # noqa: D102
+        return 0
+
+    def write(self, offset: int, value: int) -> None:  # noqa: D102
+        if offset == 0 and value & 0xFFFF == self.RESET:
+            self._on_reset()
