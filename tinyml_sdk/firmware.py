@@ -141,7 +141,8 @@ def generate(
         MissingToolError, BuildError, TargetError: the arena cannot be measured.
     """
     inspection = inspect_for(model, board, runtime)
-    library = _library(inspection, tflm_root)
+    # The other kinds of project bring a TFLM of their own.
+    library = _library(inspection, tflm_root if project in ("baremetal", "cmake") else None)
     if board is None:
         source = _model_source(inspection, library, optimize)
         write_folder(Path(output), source.files, {"model": source.name, "runtime": runtime, "optimize": optimize})

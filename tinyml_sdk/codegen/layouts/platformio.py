@@ -56,6 +56,8 @@ def _esp_idf(contents: Contents) -> Layout:
         "sdkconfig.defaults": render("projects/esp_idf/sdkconfig.defaults.j2", context),
         **within("src", {**sources, "CMakeLists.txt": render(f"{_TEMPLATES}/src_CMakeLists.txt.j2", context)}),
     }
+    if contents.source.runtime == "tflm":
+        files["src/idf_component.yml"] = render(f"{_TEMPLATES}/src_idf_component.yml.j2", context)
     return Layout({**files, **_common(contents, context)})
 
 
