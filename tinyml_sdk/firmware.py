@@ -24,7 +24,7 @@ from .codegen import (
 from .errors import BuildError, FitError, InputError
 from .graph import Graph, read_graph
 from .ops import Layer, lower_graph, remove_constant_channels
-from .plan import Fit, MemoryPlan, check_fit, measure_fit, plan_memory
+from .plan import Fit, MemoryPlan, check_fit, measure_fit, order_layers, plan_memory
 from .tflm import TflmModel, find_library, inspect_tflm_model
 from .toolchains import BuildJob, BuildResult, Library, MemoryUse, get_toolchain, read_sections
 
@@ -50,6 +50,7 @@ class Inspection:
 
     Attributes:
         graph: The model without the channels that are the same for every input.
+        layers: In the order in which they run.
         removed_channels: How many these were, over all its tensors.
     """
 
@@ -81,12 +82,13 @@ class Firmware:
     arena_bytes: int
 
 
-def inspect_model(model: str | Path, board: str | Path | None = None) -> Inspection:
+def inspect_model(model: str | Path, board: str | Path | None = None, optimize: Optimize = "speed") -> Inspection:
     """Read a .tflite file, check it, choose kernels and plan its memory.
 
     Args:
         model: Path of the file.
         board: Name or file of a board whose core's kernels to choose and whose memory to compare with.
+        optimize: What kernels are chosen for: `speed`, or `size`.
 
     Raises:
         ModelError: the file is damaged or unsupported.
@@ -95,7 +97,7 @@ def inspect_model(model: str | Path, board: str | Path | None = None) -> Inspect
     chosen = load_board(board) if board is not None else None
     original = read_graph(model)
     graph = remove_constant_channels(original)
-    layers = lower_graph(graph, chosen.core_spec if chosen else None)
+    layers = order_layers(graph, lower_graph(graph, chosen.core_spec if chosen else None, optimize))
     plan = plan_memory(graph, layers)
     constants = weight_bytes(graph, layers)
     fit = measure_fit(chosen, plan.arena_bytes, constants) if chosen else None
@@ -140,7 +142,7 @@ def generate(
         InputError: the folder holds other files or cannot be written; the TFLM tree cannot be used.
         MissingToolError, BuildError, TargetError: the arena cannot be measured.
     """
-    inspection = inspect_for(model, board, runtime)
+    inspection = inspect_for(model, board, runtime, optimize)
     # The other kinds of project bring a TFLM of their own.
     library = _library(inspection, tflm_root if project in ("baremetal", "cmake") else None)
     if board is None:
@@ -177,7 +179,7 @@ def build_firmware(
         TargetError: the firmware that measures TFLM's arena does not run.
     """
     chosen = toolchain or default_toolchain(runtime)
-    return build_inspected(inspect_for(model, board, runtime), Path(output), chosen, optimize, app, tflm_root)
+    return build_inspected(inspect_for(model, board, runtime, optimize), Path(output), chosen, optimize, app, tflm_root)
 
 
 def default_toolchain(runtime: Runtime) -> str:
@@ -185,9 +187,11 @@ def default_toolchain(runtime: Runtime) -> str:
     return "gnu_arm" if runtime == "tflm" else "zig"
 
 
-def inspect_for(model: str | Path, board: str | Path | None, runtime: Runtime) -> Inspection | TflmModel:
+def inspect_for(
+    model: str | Path, board: str | Path | None, runtime: Runtime, optimize: Optimize
+) -> Inspection | TflmModel:
     """`inspect_model`, or what there is to know of a model that TFLM runs. Raises as `inspect_model`."""
-    return inspect_tflm_model(model, board) if runtime == "tflm" else inspect_model(model, board)
+    return inspect_tflm_model(model, board) if runtime == "tflm" else inspect_model(model, board, optimize)
 
 
 def firmware_image(

@@ -38,17 +38,19 @@ static const uint32_t input_bytes[] = APP_INPUT_BYTES;
 static const uint32_t output_bytes[] = APP_OUTPUT_BYTES;
 
 static int32_t arena[(APP_ARENA_BYTES + 3u) / 4u] __attribute__((aligned(APP_ARENA_ALIGNMENT)));
-static bool model_ready;
-static uint32_t counter_overhead; /* ticks that reading the counter twice takes by itself */
 
-static uint32_t session_token; /* set by the host, so that it notices a reset */
-
-static struct frame_receiver receiver;
-static uint8_t reply[FRAME_MAX];
-static size_t reply_size;     /* of header and body; 0 before the first request */
-static uint32_t answered_crc; /* of the request it answers */
-
-static const struct port_fault *fault; /* set once the program has crashed */
+/* All else that changes. One object, so that one address in a register serves for all of it; small
+ * members first, where short instructions reach them. */
+static struct {
+  const struct port_fault *fault; /* set once the program has crashed */
+  size_t reply_size;              /* of header and body; 0 before the first request */
+  uint32_t answered_crc;          /* of the request that `reply` answers */
+  uint32_t counter_overhead;      /* ticks that reading the counter twice takes by itself */
+  uint32_t session_token;         /* set by the host, so that it notices a reset */
+  bool model_ready;
+  uint8_t reply[FRAME_MAX];
+  struct frame_receiver receiver;
+} device;
 
 static void copy(uint8_t *to, const uint8_t *from, size_t size) {
   for (size_t i = 0; i < size; ++i) {
@@ -66,12 +68,12 @@ static void calibrate_counter(void) {
     const uint64_t start = port_counter();
     ticks += (uint32_t)(port_counter() - start);
   }
-  counter_overhead = (ticks + 8u) / 16u;
+  device.counter_overhead = (ticks + 8u) / 16u;
 }
 
-static uint64_t elapsed(uint64_t start, uint64_t end) {
+static uint8_t *put_elapsed(uint8_t *to, uint64_t start, uint64_t end) {
   const uint64_t ticks = end - start;
-  return ticks > counter_overhead ? ticks - counter_overhead : 0;
+  return put_u64(to, ticks > device.counter_overhead ? ticks - device.counter_overhead : 0);
 }
 
 static uint8_t *put_name(uint8_t *to, const char *name, size_t size) {
@@ -84,19 +86,18 @@ static uint8_t *put_name(uint8_t *to, const char *name, size_t size) {
 }
 
 static int info(uint8_t *body) {
-  static const uint8_t sha256[32] = APP_MODEL_SHA256;
+  static const struct {
+    uint8_t counts[8];
+    uint8_t sha256[32];
+  } facts = {{PROTOCOL_VERSION, 0, 0, APP_INPUT_COUNT, APP_OUTPUT_COUNT, 0, APP_LAYER_COUNT & 0xFFu,
+              APP_LAYER_COUNT >> 8},
+             APP_MODEL_SHA256};
   static const char board[] = APP_BOARD_NAME;
   static const char model[] = APP_MODEL_NAME;
-  uint8_t *to = body;
-  *to++ = PROTOCOL_VERSION;
-  *to++ = model_ready ? 0 : 1;
-  *to++ = port_counter_kind();
-  *to++ = APP_INPUT_COUNT;
-  *to++ = APP_OUTPUT_COUNT;
-  *to++ = 0;
-  to = put_u16(to, APP_LAYER_COUNT);
-  copy(to, sha256, sizeof sha256);
-  to = put_u32(to + sizeof sha256, port_counter_hz());
+  copy(body, (const uint8_t *)&facts, sizeof facts);
+  body[1] = device.model_ready ? 0 : 1;
+  body[2] = port_counter_kind();
+  uint8_t *to = put_u32(body + sizeof facts, port_counter_hz());
   to = put_u32(to, port_clock_hz());
   to = put_u32(to, APP_ARENA_BYTES);
   to = put_u32(to, port_stack_bytes());
@@ -121,11 +122,22 @@ static int write_input(const uint8_t *request, size_t size) {
   if (index >= APP_INPUT_COUNT || !within(offset, count, input_bytes[index])) {
     return FAILURE(PROTOCOL_OUT_OF_RANGE);
   }
-  if (!model_ready) {
+  if (!device.model_ready) {
     return FAILURE(PROTOCOL_MODEL_FAILED);
   }
   copy((uint8_t *)APP_MODEL(input)(index) + offset, request + 5, count);
   return 0;
+}
+
+/* Copies from a memory of `total` bytes what the request's last six bytes ask for. */
+static int read_bytes(const uint8_t *from, uint32_t total, const uint8_t *request, uint8_t *body) {
+  const uint32_t offset = get_u32(request);
+  const uint32_t count = get_u16(request + 4);
+  if (count > FRAME_BODY_MAX || !within(offset, count, total)) {
+    return FAILURE(PROTOCOL_OUT_OF_RANGE);
+  }
+  copy(body, from + offset, count);
+  return (int)count;
 }
 
 static int read_output(const uint8_t *request, size_t size, uint8_t *body) {
@@ -133,35 +145,53 @@ static int read_output(const uint8_t *request, size_t size, uint8_t *body) {
     return FAILURE(PROTOCOL_MALFORMED);
   }
   const uint8_t index = request[0];
-  const uint32_t offset = get_u32(request + 1);
-  const uint32_t count = get_u16(request + 5);
-  if (index >= APP_OUTPUT_COUNT || count > FRAME_BODY_MAX ||
-      !within(offset, count, output_bytes[index])) {
+  if (index >= APP_OUTPUT_COUNT) {
     return FAILURE(PROTOCOL_OUT_OF_RANGE);
   }
-  if (!model_ready) {
+  if (!device.model_ready) {
     return FAILURE(PROTOCOL_MODEL_FAILED);
   }
-  copy(body, (const uint8_t *)APP_MODEL(output)(index) + offset, count);
-  return (int)count;
+  return read_bytes((const uint8_t *)APP_MODEL(output)(index), output_bytes[index], request + 1,
+                    body);
 }
 
 static int read_arena(const uint8_t *request, size_t size, uint8_t *body) {
   if (size != 6u) {
     return FAILURE(PROTOCOL_MALFORMED);
   }
-  const uint32_t offset = get_u32(request);
-  const uint32_t count = get_u16(request + 4);
-  if (count > FRAME_BODY_MAX || !within(offset, count, APP_ARENA_BYTES)) {
-    return FAILURE(PROTOCOL_OUT_OF_RANGE);
-  }
-  copy(body, (const uint8_t *)arena + offset, count);
-  return (int)count;
+  return read_bytes((const uint8_t *)arena, APP_ARENA_BYTES, request, body);
 }
 
 /* Has recurrent layers forget the inference before, as every one measured stands for itself. */
 static void start_sequence(void) {
-  model_ready = APP_MODEL(init)(arena, sizeof arena) == 0;
+  device.model_ready = APP_MODEL(init)(arena, sizeof arena) == 0;
+}
+
+/* Inferences, or layers of one, each with its ticks in the reply. The counter is read right before
+ * and after the call, so that nothing else counts. */
+static int count_ticks(bool layers, uint32_t first, uint32_t end, uint8_t *body) {
+  uint8_t *to = body;
+  for (uint32_t i = first; i < end; ++i) {
+    uint64_t start, stop;
+    int status;
+    if (!layers || i == 0) {
+      start_sequence();
+    }
+    if (layers) {
+      start = port_counter();
+      status = APP_MODEL(invoke_layer)(i);
+      stop = port_counter();
+    } else {
+      start = port_counter();
+      status = APP_MODEL(invoke)();
+      stop = port_counter();
+    }
+    if (status != 0) {
+      return FAILURE(PROTOCOL_MODEL_FAILED);
+    }
+    to = put_elapsed(to, start, stop);
+  }
+  return (int)(to - body);
 }
 
 /* Inferences behind the first run on what it left in the arena: good for timing, not for results.
@@ -174,18 +204,7 @@ static int invoke(const uint8_t *request, size_t size, uint8_t *body) {
   if (count == 0 || count > INVOKE_MAX) {
     return FAILURE(PROTOCOL_OUT_OF_RANGE);
   }
-  uint8_t *to = body;
-  for (uint32_t i = 0; i < count; ++i) {
-    start_sequence();
-    const uint64_t start = port_counter();
-    const int status = APP_MODEL(invoke)();
-    const uint64_t end = port_counter();
-    if (status != 0) {
-      return FAILURE(PROTOCOL_MODEL_FAILED);
-    }
-    to = put_u64(to, elapsed(start, end));
-  }
-  return (int)(to - body);
+  return count_ticks(false, 0, count, body);
 }
 
 static int run_layers(const uint8_t *request, size_t size, uint8_t *body) {
@@ -197,20 +216,7 @@ static int run_layers(const uint8_t *request, size_t size, uint8_t *body) {
   if (count == 0 || count > LAYERS_MAX || !within(first, count, APP_LAYER_COUNT)) {
     return FAILURE(PROTOCOL_OUT_OF_RANGE);
   }
-  uint8_t *to = body;
-  for (uint32_t layer = first; layer < first + count; ++layer) {
-    if (layer == 0) {
-      start_sequence();
-    }
-    const uint64_t start = port_counter();
-    const int status = APP_MODEL(invoke_layer)(layer);
-    const uint64_t end = port_counter();
-    if (status != 0) {
-      return FAILURE(PROTOCOL_MODEL_FAILED);
-    }
-    to = put_u64(to, elapsed(start, end));
-  }
-  return (int)(to - body);
+  return count_ticks(true, first, first + count, body);
 }
 
 static int memory(uint8_t *body) {
@@ -225,9 +231,9 @@ static int session(const uint8_t *request, size_t size, uint8_t *body) {
     return FAILURE(PROTOCOL_MALFORMED);
   }
   if (size == 4u) {
-    session_token = get_u32(request);
+    device.session_token = get_u32(request);
   }
-  put_u32(body, session_token);
+  put_u32(body, device.session_token);
   return 4;
 }
 
@@ -260,54 +266,54 @@ static int handle(uint8_t type, const uint8_t *request, size_t size, uint8_t *bo
 /* Does what the request asks and leaves the reply in `reply`. */
 static void execute(const uint8_t *request, size_t size) {
   const uint8_t type = request[1];
-  uint8_t *const body = reply + FRAME_HEADER_BYTES;
+  uint8_t *const body = device.reply + FRAME_HEADER_BYTES;
   int result = handle(type, request + FRAME_HEADER_BYTES, size - FRAME_HEADER_BYTES, body);
-  reply[0] = request[0];
-  reply[1] = (uint8_t)(type | REPLY);
+  device.reply[0] = request[0];
+  device.reply[1] = (uint8_t)(type | REPLY);
   if (result < 0) {
-    reply[1] = ERROR;
+    device.reply[1] = ERROR;
     body[0] = (uint8_t)-result;
     body[1] = type;
     result = 2;
   }
-  reply_size = FRAME_HEADER_BYTES + (size_t)result;
+  device.reply_size = FRAME_HEADER_BYTES + (size_t)result;
 }
 
 static void send_fault(uint8_t sequence) {
-  uint8_t *to = reply;
+  uint8_t *to = device.reply;
   *to++ = sequence;
   *to++ = FAULT;
-  to = put_u32(to, fault->exception);
-  to = put_u32(to, fault->program_counter);
-  to = put_u32(to, fault->link_register);
-  to = put_u32(to, fault->status);
-  to = put_u32(to, fault->address);
-  to = put_u32(to, fault->stack_pointer);
-  to = put_u32(to, fault->stack_limit);
-  frame_send(reply, (size_t)(to - reply));
+  to = put_u32(to, device.fault->exception);
+  to = put_u32(to, device.fault->program_counter);
+  to = put_u32(to, device.fault->link_register);
+  to = put_u32(to, device.fault->status);
+  to = put_u32(to, device.fault->address);
+  to = put_u32(to, device.fault->stack_pointer);
+  to = put_u32(to, device.fault->stack_limit);
+  frame_send(device.reply, (size_t)(to - device.reply));
 }
 
 static void answer(const uint8_t *request, size_t size) {
   const uint32_t crc = get_u32(request + size);
-  if (fault != NULL && request[1] != REQUEST_RESET) {
+  if (device.fault != NULL && request[1] != REQUEST_RESET) {
     send_fault(request[0]);
     return;
   }
-  if (reply_size == 0 || crc != answered_crc) {
+  if (device.reply_size == 0 || crc != device.answered_crc) {
     execute(request, size);
-    answered_crc = crc;
+    device.answered_crc = crc;
   }
-  frame_send(reply, reply_size);
-  if (reply[1] == (REQUEST_RESET | REPLY)) {
+  frame_send(device.reply, device.reply_size);
+  if (device.reply[1] == (REQUEST_RESET | REPLY)) {
     port_reset();
   }
 }
 
 void protocol_poll(void) {
   for (int byte = port_read(); byte >= 0; byte = port_read()) {
-    const size_t size = frame_receive(&receiver, (uint8_t)byte);
+    const size_t size = frame_receive(&device.receiver, (uint8_t)byte);
     if (size != 0) {
-      answer(receiver.bytes, size);
+      answer(device.receiver.bytes, size);
     }
   }
 }
@@ -320,7 +326,7 @@ static void serve(void) {
 
 void protocol_start(void) {
   calibrate_counter();
-  model_ready = APP_MODEL(init)(arena, sizeof arena) == 0;
+  start_sequence();
 }
 
 void protocol_run(void) {
@@ -329,8 +335,8 @@ void protocol_run(void) {
 }
 
 void protocol_fault(const struct port_fault *crash) {
-  fault = crash;
-  reply_size = 0;
+  device.fault = crash;
+  device.reply_size = 0;
   send_fault(0);
   serve();
 }

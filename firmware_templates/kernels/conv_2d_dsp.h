@@ -15,8 +15,8 @@
 typedef struct {
   tinyml_window window;
   int32_t input_channels;
-  int32_t input_zero_point;
-  int32_t run_taps; /* filter_width; 1 where taps are not neighbours */
+  int16_t run_taps; /* filter_width; 1 where taps are not neighbours */
+  int8_t input_zero_point;
   tinyml_dsp_matrix matrix;
 } tinyml_conv_2d_dsp_params;
 
@@ -37,11 +37,63 @@ TINYML_INLINE void tinyml_conv_2d_dsp_advance(const tinyml_window *w,
   }
 }
 
+/* What is the same for all pixels of an image. */
+typedef struct {
+  const tinyml_conv_2d_dsp_params *p;
+  const int8_t *input;
+  int32_t rows_inside; /* windows that start before it do not reach the padding below */
+  int32_t columns_inside;
+  int32_t row_bytes;
+  int32_t run;  /* bytes */
+  int32_t rest; /* of them, behind the last whole word */
+  int32_t runs;
+  int32_t step; /* from a run to the next, in the image; 0 where it differs */
+  uint32_t *words;
+  int8_t *rests[2]; /* for each pixel, what its runs leave of words */
+  int8_t *lines[2]; /* for a run of each pixel */
+} tinyml_conv_2d_dsp_walk;
+
+/* Behind the widened inputs, scratch has a run of each pixel and what their runs leave of words. */
+TINYML_INLINE tinyml_conv_2d_dsp_walk tinyml_conv_2d_dsp_start(const tinyml_conv_2d_dsp_params *p,
+                                                               const int8_t *input,
+                                                               int8_t *scratch) {
+  const tinyml_window *w = &p->window;
+  const int32_t rows = w->input_height - (w->filter_height - 1) * w->dilation_height;
+  const int32_t columns = w->input_width - (w->filter_width - 1) * w->dilation_width;
+  tinyml_conv_2d_dsp_walk walk;
+  walk.p = p;
+  walk.input = input;
+  walk.rows_inside = rows > 0 ? rows : 0;
+  walk.columns_inside = columns > 0 ? columns : 0;
+  walk.row_bytes = w->input_width * p->input_channels;
+  walk.run = p->run_taps * p->input_channels;
+  walk.rest = walk.run % 4;
+  walk.runs = w->filter_height * (w->filter_width / p->run_taps);
+  walk.step = p->run_taps == w->filter_width ? w->dilation_height * walk.row_bytes : 0;
+  walk.words = (uint32_t *)(void *)scratch;
+  walk.lines[0] = scratch + 4 * p->matrix.depth;
+  walk.lines[1] = walk.lines[0] + walk.run;
+  walk.rests[0] = walk.lines[1] + walk.run;
+  walk.rests[1] = walk.rests[0] + (walk.runs * walk.rest + 3) / 4 * 4;
+  return walk;
+}
+
+/* Where a pixel's window starts in the input, NULL where it reaches into the padding. */
+TINYML_INLINE const int8_t *tinyml_conv_2d_dsp_inside(const tinyml_conv_2d_dsp_walk *walk,
+                                                      const tinyml_conv_2d_dsp_pixel *pixel) {
+  /* As unsigned numbers, negative ones are beyond every limit. */
+  if ((uint32_t)pixel->y < (uint32_t)walk->rows_inside &&
+      (uint32_t)pixel->x < (uint32_t)walk->columns_inside) {
+    return walk->input + (pixel->y * walk->row_bytes + pixel->x * walk->p->input_channels);
+  }
+  return NULL;
+}
+
 /* A run that lies partly or wholly in the padding, as a copy in `line`. row: the input's row, NULL
  * in the padding. x: the first tap's column. */
-TINYML_SHARED const int8_t *tinyml_conv_2d_dsp_padded(const int8_t *row, int32_t x, int32_t taps,
-                                                      int32_t width, int32_t channels,
-                                                      int32_t zero_point, int8_t *line) {
+TINYML_SHARED const int8_t *tinyml_conv_2d_dsp_edge(const int8_t *row, int32_t x, int32_t taps,
+                                                    int32_t width, int32_t channels,
+                                                    int32_t zero_point, int8_t *line) {
   const int32_t before = x < 0 ? -x : 0;
   const int32_t inside = tinyml_min(taps, width - x) - before;
   tinyml_fill(line, zero_point, taps * channels);
@@ -51,50 +103,80 @@ TINYML_SHARED const int8_t *tinyml_conv_2d_dsp_padded(const int8_t *row, int32_t
   return line;
 }
 
-/* Where the run of a filter's row, from one of its columns on, lies for a pixel. */
-TINYML_INLINE const int8_t *tinyml_conv_2d_dsp_run(const tinyml_conv_2d_dsp_params *p,
-                                                   const int8_t *input,
+/* A pixel's run at one place of the filter. */
+TINYML_INLINE const int8_t *tinyml_conv_2d_dsp_run(const tinyml_conv_2d_dsp_walk *walk,
                                                    const tinyml_conv_2d_dsp_pixel *pixel,
                                                    int32_t row, int32_t column, int8_t *line) {
+  const tinyml_conv_2d_dsp_params *p = walk->p;
   const tinyml_window *w = &p->window;
   const int32_t y = pixel->y + row * w->dilation_height;
   const int32_t x = pixel->x + column * w->dilation_width;
-  const int32_t row_inside = y >= 0 && y < w->input_height;
-  if (row_inside && x >= 0 && x + p->run_taps <= w->input_width) {
-    return input + (y * w->input_width + x) * p->input_channels;
+  const int8_t *from =
+      (uint32_t)y < (uint32_t)w->input_height ? walk->input + y * walk->row_bytes : NULL;
+  if (from != NULL && x >= 0 && x + p->run_taps <= w->input_width) {
+    return from + x * p->input_channels;
   }
-  return tinyml_conv_2d_dsp_padded(
-      row_inside ? input + y * w->input_width * p->input_channels : NULL, x, p->run_taps,
-      w->input_width, p->input_channels, p->input_zero_point, line);
+  return tinyml_conv_2d_dsp_edge(from, x, p->run_taps, w->input_width, p->input_channels,
+                                 p->input_zero_point, line);
 }
 
-/* Widens all that two pixels read. Behind the activations, scratch has room for a run of each pixel
- * and for what their runs leave of words. */
-TINYML_INLINE void tinyml_conv_2d_dsp_gather(const tinyml_conv_2d_dsp_params *p,
-                                             const int8_t *input,
-                                             const tinyml_conv_2d_dsp_pixel pixels[2],
-                                             int8_t *scratch) {
-  const tinyml_window *w = &p->window;
-  const int32_t run = p->run_taps * p->input_channels, rest = run % 4;
-  const int32_t rests = w->filter_height * (w->filter_width / p->run_taps) * rest;
-  uint32_t *to = (uint32_t *)(void *)scratch;
-  int8_t *line0 = scratch + 4 * p->matrix.depth, *line1 = line0 + run;
-  int8_t *rests0 = line1 + run, *rests1 = rests0 + (rests + 3) / 4 * 4;
-  int32_t kept = 0;
-  for (int32_t row = 0; row < w->filter_height; ++row) {
-    for (int32_t column = 0; column < w->filter_width; column += p->run_taps) {
-      const int8_t *from0 = tinyml_conv_2d_dsp_run(p, input, &pixels[0], row, column, line0);
-      const int8_t *from1 = tinyml_conv_2d_dsp_run(p, input, &pixels[1], row, column, line1);
-      tinyml_dsp_widen(to, from0, from1, run / 4);
-      to += run - rest;
-      for (int32_t i = run - rest; i < run; ++i) {
-        rests0[kept] = from0[i];
-        rests1[kept++] = from1[i];
-      }
+/* Of `runs` runs of both pixels, what is left of words. */
+TINYML_INLINE void tinyml_conv_2d_dsp_take_rests(const tinyml_conv_2d_dsp_walk *walk, int32_t runs,
+                                                 const int8_t *from0, const int8_t *from1,
+                                                 int8_t *rests0, int8_t *rests1) {
+  for (; runs > 0; --runs) {
+    TINYML_ROLLED
+    for (int32_t i = walk->run - walk->rest; i < walk->run; ++i) {
+      *rests0++ = from0[i];
+      *rests1++ = from1[i];
+    }
+    from0 += walk->step;
+    from1 += walk->step;
+  }
+}
+
+/* Widens what two pixels read, run by run: at the edges of the image, and with dilation. */
+TINYML_INLINE void tinyml_conv_2d_dsp_gather_runs(const tinyml_conv_2d_dsp_walk *walk,
+                                                  const tinyml_conv_2d_dsp_pixel pixels[2]) {
+  const tinyml_conv_2d_dsp_params *p = walk->p;
+  uint32_t *words = walk->words;
+  int8_t *rests0 = walk->rests[0], *rests1 = walk->rests[1];
+  for (int32_t row = 0; row < p->window.filter_height; ++row) {
+    for (int32_t column = 0; column < p->window.filter_width; column += p->run_taps) {
+      const int8_t *from0 = tinyml_conv_2d_dsp_run(walk, &pixels[0], row, column, walk->lines[0]);
+      const int8_t *from1 = tinyml_conv_2d_dsp_run(walk, &pixels[1], row, column, walk->lines[1]);
+      tinyml_dsp_widen(words, from0, from1, walk->run / 4);
+      tinyml_conv_2d_dsp_take_rests(walk, 1, from0, from1, rests0, rests1);
+      words += walk->run - walk->rest;
+      rests0 += walk->rest;
+      rests1 += walk->rest;
     }
   }
-  if (rest != 0) {
-    tinyml_dsp_widen(to, rests0, rests1, (rests + 3) / 4);
+}
+
+/* Widens all that two pixels read. */
+TINYML_INLINE void tinyml_conv_2d_dsp_gather(const tinyml_conv_2d_dsp_walk *walk,
+                                             const tinyml_conv_2d_dsp_pixel pixels[2]) {
+  const int32_t words = walk->run - walk->rest;
+#ifdef TINYML_OPTIMIZE_SIZE
+  tinyml_conv_2d_dsp_gather_runs(walk, pixels);
+#else
+  const int8_t *from0 = tinyml_conv_2d_dsp_inside(walk, &pixels[0]);
+  const int8_t *from1 = tinyml_conv_2d_dsp_inside(walk, &pixels[1]);
+  if (from0 == NULL || from1 == NULL || walk->step == 0) {
+    tinyml_conv_2d_dsp_gather_runs(walk, pixels);
+  } else {
+    if (words > 0) {
+      tinyml_dsp_widen_runs(walk->words, from0, from1, words / 4, walk->runs, walk->step - words);
+    }
+    if (walk->rest > 0) {
+      tinyml_conv_2d_dsp_take_rests(walk, walk->runs, from0, from1, walk->rests[0], walk->rests[1]);
+    }
+  }
+#endif
+  if (walk->rest > 0) {
+    tinyml_dsp_widen(walk->words + walk->runs * words, walk->rests[0], walk->rests[1],
+                     (walk->runs * walk->rest + 3) / 4);
   }
 }
 
@@ -103,8 +185,9 @@ TINYML_KERNEL void tinyml_conv_2d_dsp(const tinyml_conv_2d_dsp_params *p, const 
                                       const int32_t *weights, const int32_t *scale,
                                       const int8_t *shift, int8_t *output, int8_t *scratch) {
   const tinyml_window *w = &p->window;
-  const tinyml_dsp_scales scales = {scale, shift};
   const int32_t channels = p->matrix.channels;
+  tinyml_dsp_blocks blocks = tinyml_dsp_whole_blocks(&p->matrix, scratch, weights, scale, shift);
+  tinyml_conv_2d_dsp_walk walk = tinyml_conv_2d_dsp_start(p, input, scratch);
   for (int32_t batch = 0; batch < w->batches; ++batch) {
     tinyml_conv_2d_dsp_pixel pixels[2];
     pixels[1].y = -w->padding_top;
@@ -116,13 +199,14 @@ TINYML_KERNEL void tinyml_conv_2d_dsp(const tinyml_conv_2d_dsp_params *p, const 
         tinyml_conv_2d_dsp_advance(w, &pixels[1]);
       }
       /* An odd last pixel is its own partner. */
-      tinyml_conv_2d_dsp_gather(p, input, pixels, scratch);
-      p->matrix.multiply(&p->matrix, scratch, weights, scales, output,
-                         left > 1 ? output + channels : output);
+      tinyml_conv_2d_dsp_gather(&walk, pixels);
+      blocks.output0 = output;
+      blocks.output1 = left > 1 ? output + channels : output;
+      p->matrix.multiply(&p->matrix, &blocks);
       tinyml_conv_2d_dsp_advance(w, &pixels[1]);
       output += left > 1 ? 2 * channels : channels;
     }
-    input += w->input_height * w->input_width * p->input_channels;
+    walk.input += w->input_height * walk.row_bytes;
   }
 }
 

@@ -28,9 +28,9 @@ TINYML_KERNEL void tinyml_fully_connected_rows_dsp(const tinyml_fully_connected_
                                                    const int32_t *scale, const int8_t *shift,
                                                    int8_t *output, int8_t *scratch) {
   uint32_t *activations = (uint32_t *)(void *)scratch;
-  const tinyml_dsp_scales scales = {scale, shift};
   const int32_t depth = p->depth, tail = p->depth % 4;
   const int32_t channels = p->matrix.channels;
+  tinyml_dsp_blocks blocks = tinyml_dsp_whole_blocks(&p->matrix, scratch, weights, scale, shift);
   for (int32_t row = 0; row < p->rows; row += 2) {
     /* An odd last row is its own partner. */
     const int32_t both = row + 1 < p->rows;
@@ -42,11 +42,20 @@ TINYML_KERNEL void tinyml_fully_connected_rows_dsp(const tinyml_fully_connected_
       tinyml_dsp_last_word(last[1], partner + depth - tail, tail);
       tinyml_dsp_widen(activations + (depth - tail), last[0], last[1], 1);
     }
-    p->matrix.multiply(&p->matrix, activations, weights, scales, output,
-                       both ? output + channels : output);
+    blocks.output0 = output;
+    blocks.output1 = both ? output + channels : output;
+    p->matrix.multiply(&p->matrix, &blocks);
     input += 2 * depth;
     output += 2 * channels;
   }
+}
+
+/* A row and zeros up to whole words, in scratch. */
+TINYML_RARE const int8_t *tinyml_dsp_whole_words(const tinyml_fully_connected_dsp_params *p,
+                                                 const int8_t *input, int8_t *scratch) {
+  tinyml_copy(scratch, input, p->depth);
+  tinyml_fill(scratch + p->depth, 0, p->matrix.depth - p->depth);
+  return scratch;
 }
 
 /* A single row. scratch: a copy of the row, for a depth that is no multiple of 4. */
@@ -54,13 +63,12 @@ TINYML_KERNEL void tinyml_fully_connected_row_dsp(const tinyml_fully_connected_d
                                                   const int8_t *input, const int32_t *weights,
                                                   const int32_t *scale, const int8_t *shift,
                                                   int8_t *output, int8_t *scratch) {
-  const tinyml_dsp_scales scales = {scale, shift};
   if (p->depth % 4 != 0) {
-    tinyml_copy(scratch, input, p->depth);
-    tinyml_fill(scratch + p->depth, 0, p->matrix.depth - p->depth);
-    input = scratch;
+    input = tinyml_dsp_whole_words(p, input, scratch);
   }
-  p->matrix.multiply(&p->matrix, input, weights, scales, output, output);
+  tinyml_dsp_blocks blocks = tinyml_dsp_whole_blocks(&p->matrix, input, weights, scale, shift);
+  blocks.output0 = output;
+  p->matrix.multiply(&p->matrix, &blocks);
 }
 
 #endif

@@ -71,15 +71,31 @@ TINYML_INLINE void tinyml_pool_2d_lanes(const tinyml_pool_2d_params *p,
   }
 }
 
+/* The same for four lanes, of the kind that its name says: for cores that have better. */
+typedef void tinyml_pool_2d_four(const tinyml_pool_2d_params *p, const tinyml_pool_2d_patch *patch,
+                                 int32_t channel, uint32_t reciprocal, int8_t *output);
+
+TINYML_INLINE void tinyml_average_pool_2d_four(const tinyml_pool_2d_params *p,
+                                               const tinyml_pool_2d_patch *patch, int32_t channel,
+                                               uint32_t reciprocal, int8_t *output) {
+  tinyml_pool_2d_lanes(p, patch, TINYML_POOL_AVERAGE, channel, 4, reciprocal, output);
+}
+
+TINYML_INLINE void tinyml_max_pool_2d_four(const tinyml_pool_2d_params *p,
+                                           const tinyml_pool_2d_patch *patch, int32_t channel,
+                                           uint32_t reciprocal, int8_t *output) {
+  tinyml_pool_2d_lanes(p, patch, TINYML_POOL_MAX, channel, 4, reciprocal, output);
+}
+
 TINYML_INLINE void tinyml_pool_2d_pixel(const tinyml_pool_2d_params *p,
                                         const tinyml_pool_2d_patch *patch, tinyml_pool_2d_kind kind,
-                                        int8_t *output) {
+                                        tinyml_pool_2d_four *four, int8_t *output) {
   const uint32_t count = (uint32_t)(patch->rows * patch->columns);
   const uint32_t reciprocal =
       kind == TINYML_POOL_AVERAGE ? ((UINT32_C(1) << 24) + count - 1u) / count : 0u;
   const int32_t end_of_blocks = p->channels / 4 * 4;
   for (int32_t channel = 0; channel < end_of_blocks; channel += 4) {
-    tinyml_pool_2d_lanes(p, patch, kind, channel, 4, reciprocal, output);
+    four(p, patch, channel, reciprocal, output);
   }
   for (int32_t channel = end_of_blocks; channel < p->channels; ++channel) {
     tinyml_pool_2d_lanes(p, patch, kind, channel, 1, reciprocal, output);
@@ -87,7 +103,7 @@ TINYML_INLINE void tinyml_pool_2d_pixel(const tinyml_pool_2d_params *p,
 }
 
 TINYML_INLINE void tinyml_pool_2d(const tinyml_pool_2d_params *p, tinyml_pool_2d_kind kind,
-                                  const int8_t *input, int8_t *output) {
+                                  tinyml_pool_2d_four *four, const int8_t *input, int8_t *output) {
   const tinyml_window *w = &p->window;
   for (int32_t batch = 0; batch < w->batches; ++batch) {
     for (int32_t y = 0; y < w->output_height; ++y) {
@@ -100,7 +116,7 @@ TINYML_INLINE void tinyml_pool_2d(const tinyml_pool_2d_params *p, tinyml_pool_2d
             input + (top * w->input_width + left) * p->channels,
             p->stays_inside ? w->filter_height : rows.end - rows.begin,
             p->stays_inside ? w->filter_width : columns.end - columns.begin};
-        tinyml_pool_2d_pixel(p, &patch, kind, output);
+        tinyml_pool_2d_pixel(p, &patch, kind, four, output);
         output += p->channels;
       }
     }
@@ -110,12 +126,12 @@ TINYML_INLINE void tinyml_pool_2d(const tinyml_pool_2d_params *p, tinyml_pool_2d
 
 TINYML_KERNEL void tinyml_average_pool_2d(const tinyml_pool_2d_params *p, const int8_t *input,
                                           int8_t *output) {
-  tinyml_pool_2d(p, TINYML_POOL_AVERAGE, input, output);
+  tinyml_pool_2d(p, TINYML_POOL_AVERAGE, tinyml_average_pool_2d_four, input, output);
 }
 
 TINYML_KERNEL void tinyml_max_pool_2d(const tinyml_pool_2d_params *p, const int8_t *input,
                                       int8_t *output) {
-  tinyml_pool_2d(p, TINYML_POOL_MAX, input, output);
+  tinyml_pool_2d(p, TINYML_POOL_MAX, tinyml_max_pool_2d_four, input, output);
 }
 
 #endif

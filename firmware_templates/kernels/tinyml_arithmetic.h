@@ -10,15 +10,31 @@
 #include <stdint.h>
 
 /* Kernels are inlined into each layer, where all parameters are literals and the compiler makes a
- * version for that layer alone. With TINYML_OPTIMIZE_SIZE all layers share one instance. */
+ * version for that layer alone. With TINYML_OPTIMIZE_SIZE layers share one instance: the compiler
+ * inlines what is called once. */
 #ifdef TINYML_OPTIMIZE_SIZE
-#define TINYML_KERNEL static __attribute__((noinline, unused))
+#define TINYML_KERNEL static __attribute__((unused))
 #else
 #define TINYML_KERNEL static inline __attribute__((always_inline))
 #endif
 
-/* A layer is called by the whole inference and by the one that goes layer by layer. */
-#define TINYML_LAYER static __attribute__((noinline))
+/* Of what kernels call in many places: inlined for speed, one instance for size. */
+#ifdef TINYML_OPTIMIZE_SIZE
+#define TINYML_STEP static __attribute__((noinline, unused))
+#else
+#define TINYML_STEP static inline __attribute__((always_inline))
+#endif
+
+/* What a layer needs at its edges only: kept small, and out of the way. */
+#define TINYML_RARE static __attribute__((noinline, cold, unused))
+
+/* Before a loop that shall stay one: clang makes four turns of it, with all that takes at the ends.
+ */
+#ifdef __clang__
+#define TINYML_ROLLED _Pragma("clang loop unroll(disable) vectorize(disable)")
+#else
+#define TINYML_ROLLED
+#endif
 
 #define TINYML_INLINE static inline __attribute__((always_inline))
 

@@ -10,6 +10,7 @@ TINYML_INLINE void tinyml_copy(int8_t *to, const int8_t *from, int32_t bytes) {
   if (to == from) {
     return;
   }
+  TINYML_ROLLED
   for (; bytes >= 4; bytes -= 4) {
     uint32_t word;
     __builtin_memcpy(&word, from, 4);
@@ -17,6 +18,7 @@ TINYML_INLINE void tinyml_copy(int8_t *to, const int8_t *from, int32_t bytes) {
     from += 4;
     to += 4;
   }
+  TINYML_ROLLED
   for (; bytes > 0; --bytes) {
     *to++ = *from++;
   }
@@ -24,10 +26,12 @@ TINYML_INLINE void tinyml_copy(int8_t *to, const int8_t *from, int32_t bytes) {
 
 TINYML_INLINE void tinyml_fill(int8_t *to, int32_t value, int32_t bytes) {
   const uint32_t word = (uint32_t)(uint8_t)value * UINT32_C(0x01010101);
+  TINYML_ROLLED
   for (; bytes >= 4; bytes -= 4) {
     __builtin_memcpy(to, &word, 4);
     to += 4;
   }
+  TINYML_ROLLED
   for (; bytes > 0; --bytes) {
     *to++ = (int8_t)value;
   }

@@ -16,6 +16,14 @@
 /* One instance for all layers: what would gain nothing from a shape of its own. */
 #define TINYML_SHARED static __attribute__((noinline, unused))
 
+/* The same for the code around the loops that count. Clang would unroll it and make a copy of it
+ * for each outcome of its conditions: four times the bytes, and not one instruction less. */
+#ifdef __clang__
+#define TINYML_COMPACT static __attribute__((noinline, unused, minsize))
+#else
+#define TINYML_COMPACT TINYML_SHARED
+#endif
+
 /* A function whose body is one assembler statement: arguments and result as the ABI has them. */
 #ifdef __clang__
 #define TINYML_NAKED static __attribute__((naked, noinline, unused))
@@ -59,6 +67,45 @@ TINYML_INLINE uint32_t tinyml_sxtb16_odd(uint32_t bytes) {
   return result;
 #else
   return tinyml_sxtb16(bytes >> 8);
+#endif
+}
+
+/* Bytes 0 and 2, added to two int16. */
+TINYML_INLINE uint32_t tinyml_sxtab16(uint32_t sums, uint32_t bytes) {
+#if TINYML_HAS_DSP
+  uint32_t result;
+  __asm__("sxtab16 %0, %1, %2" : "=r"(result) : "r"(sums), "r"(bytes));
+  return result;
+#else
+  const uint32_t wide = tinyml_sxtb16(bytes);
+  return ((sums + wide) & 0xffffu) | ((sums & 0xffff0000u) + (wide & 0xffff0000u));
+#endif
+}
+
+/* Bytes 1 and 3, added to two int16. */
+TINYML_INLINE uint32_t tinyml_sxtab16_odd(uint32_t sums, uint32_t bytes) {
+#if TINYML_HAS_DSP
+  uint32_t result;
+  __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(result) : "r"(sums), "r"(bytes));
+  return result;
+#else
+  return tinyml_sxtab16(sums, bytes >> 8);
+#endif
+}
+
+/* Of each of the four bytes as int8 the larger one. */
+TINYML_INLINE uint32_t tinyml_max_of_bytes(uint32_t a, uint32_t b) {
+#if TINYML_HAS_DSP
+  uint32_t result;
+  __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(result) : "r"(a), "r"(b) : "cc");
+  return result;
+#else
+  uint32_t result = 0;
+  for (uint32_t shift = 0; shift < 32; shift += 8) {
+    const int8_t first = (int8_t)(a >> shift & 0xffu), second = (int8_t)(b >> shift & 0xffu);
+    result |= (uint32_t)(uint8_t)(first > second ? first : second) << shift;
+  }
+  return result;
 #endif
 }
 

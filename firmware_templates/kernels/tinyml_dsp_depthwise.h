@@ -30,18 +30,18 @@ typedef struct {
   int32_t input_width;
   int32_t output_height;
   int32_t output_width;
-  int32_t padding_top;
-  int32_t padding_left;
   int32_t channels; /* at least 4 */
-  int32_t input_zero_point;
   /* With a fraction, all but TINYML_DSP_CLAMP: a channel's shift is k, and the offset is the
    * output's zero point and the half that rounds. Without, k is 1, the shift is that of the
    * outputs to the right, and the offset lacks it. */
   int32_t offset;
-  int32_t shift_mask; /* k = shift & shift_mask | shift_base */
-  int32_t shift_base;
-  int32_t activation_min;
-  int32_t activation_max;
+  int8_t shift_mask; /* k = shift & shift_mask | shift_base */
+  int8_t shift_base;
+  int8_t activation_min;
+  int8_t activation_max;
+  int8_t padding_top;
+  int8_t padding_left;
+  int8_t input_zero_point;
 } tinyml_dsp_depthwise_params;
 
 #define TINYML_DSP_DEPTHWISE_LANES 4
@@ -265,7 +265,7 @@ TINYML_INLINE void tinyml_dsp_depthwise_batch(const tinyml_dsp_depthwise_params 
                                               const tinyml_dsp_depthwise_constants *constants,
                                               int8_t *output, uint32_t *lines) {
   const int32_t width = tinyml_dsp_depthwise_columns(p, stride);
-  const int8_t zero = (int8_t)p->input_zero_point;
+  const int8_t zero = p->input_zero_point;
   tinyml_dsp_depthwise_source source = {.rows = p->input_height,
                                         .row_bytes = p->input_width * p->channels,
                                         .step = p->channels,
@@ -296,8 +296,8 @@ TINYML_INLINE void tinyml_dsp_depthwise_batch(const tinyml_dsp_depthwise_params 
 }
 
 /* The input where a whole number of pixels lies between it and the output, or no byte is shared. */
-TINYML_INLINE const int8_t *tinyml_dsp_depthwise_align(const tinyml_dsp_depthwise_params *p,
-                                                       const int8_t *input, int8_t *output) {
+TINYML_RARE const int8_t *tinyml_dsp_depthwise_align(const tinyml_dsp_depthwise_params *p,
+                                                     const int8_t *input, int8_t *output) {
   const uintptr_t distance = (uintptr_t)input - (uintptr_t)output;
   const int32_t output_bytes = p->batches * p->output_height * p->output_width * p->channels;
   const uintptr_t excess = distance % (uintptr_t)p->channels;
@@ -316,7 +316,7 @@ TINYML_SHARED void tinyml_dsp_depthwise(const tinyml_dsp_depthwise_params *p, in
                                         int8_t *output, int8_t *scratch) {
   uint32_t *lines = (uint32_t *)(void *)scratch;
   const int32_t words = 2 * TINYML_DSP_DEPTHWISE_LANES * tinyml_dsp_depthwise_columns(p, stride);
-  const uint32_t padding = (uint32_t)p->input_zero_point;
+  const uint32_t padding = (uint32_t)(int32_t)p->input_zero_point;
   for (int32_t i = 0; i < words; ++i) {
     lines[i] = tinyml_pkhbt(padding, padding);
   }

@@ -66,7 +66,7 @@ typedef struct {
   const int8_t *shift;
   int8_t *output0;
   int8_t *output1;     /* where it is output0, that pixel's outputs stay */
-  int32_t first_steps; /* of the loop's first turn: steps % 8 */
+  int32_t first_steps; /* of the loop's first turn: steps % TINYML_TURN */
 } tinyml_dsp_blocks;
 
 #if TINYML_HAS_DSP
@@ -75,34 +75,44 @@ typedef struct {
  * sums are in r6 to r12 and lr; even ones are SA, odd ones 256 * SB + SA. */
 #define TINYML_CLOBBERS "r0", "r1", "r2", "r3", "r12", "cc", "memory"
 
+/* Steps of a turn, of 44 bytes each, and for each remainder of the steps by it: where the first
+ * turn enters, in half words behind the table. */
+#ifdef TINYML_OPTIMIZE_SIZE
+#define TINYML_TURN 2
+#define TINYML_TURN_ENTRIES ".byte 1, 23\n"
+#else
+#define TINYML_TURN 8
+#define TINYML_TURN_ENTRIES ".byte 4, 158, 136, 114, 92, 70, 48, 26\n"
+#endif
+#define TINYML_TEXT_OF(macro) #macro
+#define TINYML_TEXT(macro) TINYML_TEXT_OF(macro)
+
 /* Two pixels (from r0 to the address at `end`) x four channels (from r1). 12 instructions for 16
- * products. Eight steps a turn, of 44 bytes each; the first turn enters at step r4, steps % 8. */
+ * products. r4: steps % TINYML_TURN. */
 #define TINYML_DOT_2X4(end)                                                                        \
   "ldmia r1!, {r6-r9}\n"                                                                           \
   "mov r10, r6\n"                                                                                  \
   "mov r11, r7\n"                                                                                  \
   "mov r12, r8\n"                                                                                  \
   "mov lr, r9\n"                                                                                   \
-  "tbb [pc, r4]\n"                                                                                 \
-  ".byte 4, 158, 136, 114, 92, 70, 48, 26\n"                                                       \
-  "2:\n"                                                                                           \
-  ".rept 8\n"                                                                                      \
-  "ldmia r0!, {r2, r3}\n"                                                                          \
-  "ldmia r1!, {r4, r5}\n"                                                                          \
-  "smlad r7, r4, r2, r7\n"                                                                         \
-  "smlad r11, r4, r3, r11\n"                                                                       \
-  "smlad r9, r5, r2, r9\n"                                                                         \
-  "smlad lr, r5, r3, lr\n"                                                                         \
-  "sxtb16 r4, r4\n"                                                                                \
-  "sxtb16 r5, r5\n"                                                                                \
-  "smlad r6, r4, r2, r6\n"                                                                         \
-  "smlad r10, r4, r3, r10\n"                                                                       \
-  "smlad r8, r5, r2, r8\n"                                                                         \
-  "smlad r12, r5, r3, r12\n"                                                                       \
-  ".endr\n"                                                                                        \
-  "ldr r2, " end "\n"                                                                              \
-  "cmp r0, r2\n"                                                                                   \
-  "bne.w 2b\n" TINYML_SPLIT_SUMS
+  "tbb [pc, r4]\n" TINYML_TURN_ENTRIES "2:\n"                                                      \
+  ".rept " TINYML_TEXT(TINYML_TURN) "\n"                                                           \
+                                    "ldmia r0!, {r2, r3}\n"                                        \
+                                    "ldmia r1!, {r4, r5}\n"                                        \
+                                    "smlad r7, r4, r2, r7\n"                                       \
+                                    "smlad r11, r4, r3, r11\n"                                     \
+                                    "smlad r9, r5, r2, r9\n"                                       \
+                                    "smlad lr, r5, r3, lr\n"                                       \
+                                    "sxtb16 r4, r4\n"                                              \
+                                    "sxtb16 r5, r5\n"                                              \
+                                    "smlad r6, r4, r2, r6\n"                                       \
+                                    "smlad r10, r4, r3, r10\n"                                     \
+                                    "smlad r8, r5, r2, r8\n"                                       \
+                                    "smlad r12, r5, r3, r12\n"                                     \
+                                    ".endr\n"                                                      \
+                                    "ldr r2, " end "\n"                                            \
+                                    "cmp r0, r2\n"                                                 \
+                                    "bne.w 2b\n" TINYML_SPLIT_SUMS
 
 /* From 256 * SB + SA to SB. */
 #define TINYML_SPLIT_SUMS                                                                          \
@@ -178,14 +188,16 @@ typedef struct {
 TINYML_NAKED void tinyml_dsp_dot_2x4(const uint32_t *activations TINYML_UNUSED,
                                      const int32_t *weights TINYML_UNUSED,
                                      int32_t steps TINYML_UNUSED, int32_t *sums TINYML_UNUSED) {
-  __asm__ volatile("push {r4-r11, lr}\n"
-                   "and r4, r2, #7\n"
-                   "add r2, r0, r2, lsl #3\n"
-                   "push {r2, r3}\n" /* the end of the activations, and where the sums go */
-                   TINYML_DOT_2X4("[sp]") "pop {r2, r3}\n"
-                                          "stmia r3, {r6-r12, lr}\n"
-                                          "pop {r4-r11, pc}\n" ::
-                                              : TINYML_CLOBBERS);
+  __asm__ volatile(
+      "push {r4-r11, lr}\n"
+      "and r4, r2, #" TINYML_TEXT(
+          TINYML_TURN) " - 1\n"
+                       "add r2, r0, r2, lsl #3\n"
+                       "push {r2, r3}\n" /* the end of the activations, and where the sums go */
+      TINYML_DOT_2X4("[sp]") "pop {r2, r3}\n"
+                             "stmia r3, {r6-r12, lr}\n"
+                             "pop {r4-r11, pc}\n" ::
+                                 : TINYML_CLOBBERS);
 }
 
 /* One row of bytes x eight channels. quads: fours of products, > 0. 31 instructions for 32
@@ -232,6 +244,8 @@ TINYML_NAKED void tinyml_dsp_dot_1x8(const int8_t *input TINYML_UNUSED,
 }
 
 #else
+
+#define TINYML_TURN 1 /* step */
 
 /* The same in C. Adds the products of two widened inputs with a word of weights to sum A and to
  * 256 * sum B + sum A. */
@@ -314,72 +328,79 @@ TINYML_DSP_BLOCKS(signed, TINYML_FORM_SIGNED, TINYML_FINISH_SIGNED)
 typedef struct tinyml_dsp_matrix tinyml_dsp_matrix;
 
 struct tinyml_dsp_matrix {
-  int32_t depth;      /* products of an output, padded to a multiple of 4 */
-  int32_t channels;   /* outputs */
-  int32_t scale_step; /* of a row. 4: scales for each four channels; 0: the same for all */
-  tinyml_requantization output; /* for TINYML_FORM_GENERAL */
+  int32_t depth;    /* products of an output, padded to a multiple of 4 */
+  int32_t channels; /* outputs */
   /* The instance below for the layer's form. Named by the layer, so that no other is linked. */
-  void (*multiply)(const tinyml_dsp_matrix *m, const void *inputs, const int32_t *weights,
-                   tinyml_dsp_scales scales, int8_t *output0, int8_t *output1);
+  void (*multiply)(const tinyml_dsp_matrix *m, const tinyml_dsp_blocks *whole);
+  tinyml_requantization output; /* for TINYML_FORM_GENERAL */
+  int8_t scale_step; /* of a row. 4: scales for each four channels; 0: the same for all */
 };
 
-/* All channels of two pixels, from widened inputs, by one of the forms in assembler. */
-TINYML_INLINE void tinyml_dsp_pair(void (*compute)(const tinyml_dsp_blocks *),
-                                   const tinyml_dsp_matrix *m, const void *inputs,
-                                   const int32_t *weights, tinyml_dsp_scales scales,
-                                   int8_t *output0, int8_t *output1) {
-  const int32_t depth = m->depth;
-  const int32_t blocks = m->channels / 4, rest = m->channels % 4;
+/* The blocks of four channels without the last one, if that is not whole: the same for all pixels,
+ * but for where their outputs go. */
+TINYML_INLINE tinyml_dsp_blocks tinyml_dsp_whole_blocks(const tinyml_dsp_matrix *m,
+                                                        const void *inputs, const int32_t *weights,
+                                                        const int32_t *scale, const int8_t *shift) {
   tinyml_dsp_blocks b;
   b.activations = (const uint32_t *)inputs;
-  b.activations_end = b.activations + depth;
+  b.activations_end = b.activations + m->depth;
   b.weights = weights;
-  b.weights_end = weights + blocks * (4 + depth);
-  b.scale = scales.scale;
-  b.shift = scales.shift;
-  b.output0 = output0;
-  b.output1 = output1;
-  b.first_steps = depth / 2 % 8;
-  if (blocks > 0) {
-    compute(&b);
+  b.weights_end = weights + m->channels / 4 * (4 + m->depth);
+  b.scale = scale;
+  b.shift = shift;
+  b.output0 = NULL;
+  b.output1 = NULL;
+  b.first_steps = m->depth / 2 % TINYML_TURN;
+  return b;
+}
+
+/* The last one to three channels. */
+TINYML_INLINE void tinyml_dsp_last_channels(void (*compute)(const tinyml_dsp_blocks *),
+                                            const tinyml_dsp_matrix *m,
+                                            const tinyml_dsp_blocks *whole) {
+  const int32_t rest = m->channels % 4, before = m->channels - rest;
+  int8_t last[2][4];
+  tinyml_dsp_blocks b = *whole;
+  b.weights = whole->weights_end;
+  b.weights_end += 4 + m->depth;
+  b.scale += 2 * before;
+  b.shift += before;
+  b.output0 = last[0];
+  b.output1 = last[1];
+  compute(&b);
+  for (int32_t channel = 0; channel < rest; ++channel) {
+    whole->output1[before + channel] = last[1][channel];
+    whole->output0[before + channel] = last[0][channel];
   }
-  if (rest > 0) {
-    int8_t last[2][4];
-    b.weights = b.weights_end;
-    b.weights_end += 4 + depth;
-    b.scale += 8 * blocks;
-    b.shift += 4 * blocks;
-    b.output0 = last[0];
-    b.output1 = last[1];
-    compute(&b);
-    tinyml_copy(output1 + 4 * blocks, last[1], rest);
-    tinyml_copy(output0 + 4 * blocks, last[0], rest);
+}
+
+/* All channels of two pixels, from widened inputs, by one of the forms in assembler. */
+#define TINYML_DSP_PAIR(name)                                                                      \
+  TINYML_SHARED void tinyml_dsp_pair_##name(const tinyml_dsp_matrix *m,                            \
+                                            const tinyml_dsp_blocks *whole) {                      \
+    if (whole->weights != whole->weights_end) {                                                    \
+      tinyml_dsp_blocks_##name(whole);                                                             \
+    }                                                                                              \
+    if (m->channels % 4 != 0) {                                                                    \
+      tinyml_dsp_last_channels(tinyml_dsp_blocks_##name, m, whole);                                \
+    }                                                                                              \
   }
-}
 
-TINYML_SHARED void tinyml_dsp_pair_clamped(const tinyml_dsp_matrix *m, const void *inputs,
-                                           const int32_t *weights, tinyml_dsp_scales scales,
-                                           int8_t *output0, int8_t *output1) {
-  tinyml_dsp_pair(tinyml_dsp_blocks_clamped, m, inputs, weights, scales, output0, output1);
-}
+TINYML_DSP_PAIR(clamped)
+TINYML_DSP_PAIR(signed)
 
-TINYML_SHARED void tinyml_dsp_pair_signed(const tinyml_dsp_matrix *m, const void *inputs,
-                                          const int32_t *weights, tinyml_dsp_scales scales,
-                                          int8_t *output0, int8_t *output1) {
-  tinyml_dsp_pair(tinyml_dsp_blocks_signed, m, inputs, weights, scales, output0, output1);
-}
-
-TINYML_SHARED void tinyml_dsp_pair_general(const tinyml_dsp_matrix *m, const void *inputs,
-                                           const int32_t *weights, tinyml_dsp_scales scales,
-                                           int8_t *output0, int8_t *output1) {
+TINYML_SHARED void tinyml_dsp_pair_general(const tinyml_dsp_matrix *m,
+                                           const tinyml_dsp_blocks *whole) {
+  const tinyml_dsp_scales scales = {whole->scale, whole->shift};
+  const int32_t *weights = whole->weights;
   int32_t sums[8];
   for (int32_t channel = 0; channel < m->channels; ++channel) {
     if (channel % 4 == 0) {
-      tinyml_dsp_dot_2x4((const uint32_t *)inputs, weights, m->depth / 2, sums);
+      tinyml_dsp_dot_2x4(whole->activations, weights, m->depth / 2, sums);
       weights += 4 + m->depth;
     }
     for (int32_t pixel = 1; pixel >= 0; --pixel) {
-      int8_t *output = pixel == 1 ? output1 : output0;
+      int8_t *output = pixel == 1 ? whole->output1 : whole->output0;
       output[channel] = tinyml_dsp_requantize(TINYML_FORM_GENERAL, &m->output, scales, channel,
                                               sums[4 * pixel + channel % 4]);
     }
@@ -387,10 +408,12 @@ TINYML_SHARED void tinyml_dsp_pair_general(const tinyml_dsp_matrix *m, const voi
 }
 
 /* All channels of one row of bytes: the sums of eight, then their outputs four at a time. */
-TINYML_INLINE void tinyml_dsp_row(int32_t form, const tinyml_dsp_matrix *m, const void *inputs,
-                                  const int32_t *weights, tinyml_dsp_scales scales,
-                                  int8_t *output) {
-  const int8_t *input = (const int8_t *)inputs;
+TINYML_INLINE void tinyml_dsp_row(int32_t form, const tinyml_dsp_matrix *m,
+                                  const tinyml_dsp_blocks *b) {
+  const int8_t *input = (const int8_t *)(const void *)b->activations;
+  const int32_t *weights = b->weights;
+  tinyml_dsp_scales scales = {b->scale, b->shift};
+  int8_t *output = b->output0;
   const int32_t depth = m->depth;
   int32_t sums[8];
   const int32_t *sum = sums + 8;
@@ -418,64 +441,99 @@ TINYML_INLINE void tinyml_dsp_row(int32_t form, const tinyml_dsp_matrix *m, cons
 }
 
 #define TINYML_DSP_ROW(name, form)                                                                 \
-  TINYML_SHARED void tinyml_dsp_row_##name(const tinyml_dsp_matrix *m, const void *inputs,         \
-                                           const int32_t *weights, tinyml_dsp_scales scales,       \
-                                           int8_t *output0, int8_t *output1) {                     \
-    (void)output1;                                                                                 \
-    tinyml_dsp_row(form, m, inputs, weights, scales, output0);                                     \
+  TINYML_SHARED void tinyml_dsp_row_##name(const tinyml_dsp_matrix *m,                             \
+                                           const tinyml_dsp_blocks *whole) {                       \
+    tinyml_dsp_row(form, m, whole);                                                                \
   }
 
-TINYML_DSP_ROW(clamped, TINYML_FORM_CLAMPED)
 TINYML_DSP_ROW(signed, TINYML_FORM_SIGNED)
+#ifdef TINYML_OPTIMIZE_SIZE
+#define tinyml_dsp_row_clamped tinyml_dsp_row_signed /* which is exact wherever the other is */
+#else
+TINYML_DSP_ROW(clamped, TINYML_FORM_CLAMPED)
+#endif
 TINYML_DSP_ROW(general, TINYML_FORM_GENERAL)
 
 /* -- gathering --------------------------------------------------------------------------------- */
 
 /* Widens words of two pixels to where tinyml_dsp_blocks reads them: 8 instructions a word of both.
- */
+ * One run of words of each pixel, or several with `gap` bytes between them. quads, runs > 0. */
 #if TINYML_HAS_DSP
-TINYML_NAKED void tinyml_dsp_widen(uint32_t *to TINYML_UNUSED, const int8_t *pixel0 TINYML_UNUSED,
-                                   const int8_t *pixel1 TINYML_UNUSED,
-                                   int32_t quads TINYML_UNUSED) {
-  __asm__ volatile(".macro tinyml_widen_word\n"
-                   "ldr r4, [r1], #4\n"
-                   "ldr r5, [r2], #4\n"
-                   "sxtb16 r6, r4, ror #8\n"
-                   "sxtb16 r7, r5, ror #8\n"
-                   "sxtb16 r4, r4\n"
-                   "sxtb16 r5, r5\n"
-                   "stmia r0!, {r4-r7}\n"
-                   ".endm\n"
-                   "push {r4-r7, lr}\n"
-                   "lsrs r3, r3, #1\n"
-                   "adc r3, r3, #0\n"
-                   "bcs 2f\n" /* an odd number of quads: half a turn first */
-                   "cbz r3, 3f\n"
-                   "1:\n"
-                   "tinyml_widen_word\n"
-                   "2:\n"
-                   "tinyml_widen_word\n"
-                   "subs r3, r3, #1\n"
-                   "bne 1b\n"
-                   "3:\n"
-                   "pop {r4-r7, pc}\n"
-                   ".purgem tinyml_widen_word\n" ::
+/* A turn of two words, entered in its middle for an odd number. r12: quads. */
+#define TINYML_WIDEN                                                                               \
+  ".macro tinyml_widen_word\n"                                                                     \
+  "ldr r4, [r1], #4\n"                                                                             \
+  "ldr r5, [r2], #4\n"                                                                             \
+  "sxtb16 r6, r4, ror #8\n"                                                                        \
+  "sxtb16 r7, r5, ror #8\n"                                                                        \
+  "sxtb16 r4, r4\n"                                                                                \
+  "sxtb16 r5, r5\n"                                                                                \
+  "stmia r0!, {r4-r7}\n"                                                                           \
+  ".endm\n"                                                                                        \
+  "lsrs r12, r3, #1\n"                                                                             \
+  "bcc 1f\n"                                                                                       \
+  "add r12, r12, #1\n"                                                                             \
+  "b 2f\n"                                                                                         \
+  "1:\n"                                                                                           \
+  "tinyml_widen_word\n"                                                                            \
+  "2:\n"                                                                                           \
+  "tinyml_widen_word\n"                                                                            \
+  "subs r12, r12, #1\n"                                                                            \
+  "bne 1b\n"                                                                                       \
+  ".purgem tinyml_widen_word\n"
+
+TINYML_NAKED void tinyml_dsp_widen_runs(uint32_t *to TINYML_UNUSED,
+                                        const int8_t *pixel0 TINYML_UNUSED,
+                                        const int8_t *pixel1 TINYML_UNUSED,
+                                        int32_t quads TINYML_UNUSED, int32_t runs TINYML_UNUSED,
+                                        int32_t gap TINYML_UNUSED) {
+  __asm__ volatile("push {r4-r9, lr}\n"
+                   "ldrd r8, r9, [sp, #28]\n"
+                   "0:\n" TINYML_WIDEN "add r1, r1, r9\n"
+                   "add r2, r2, r9\n"
+                   "subs r8, r8, #1\n"
+                   "bne 0b\n"
+                   "pop {r4-r9, pc}\n" ::
                        : TINYML_CLOBBERS);
 }
+
+TINYML_NAKED void tinyml_dsp_widen_run(uint32_t *to TINYML_UNUSED,
+                                       const int8_t *pixel0 TINYML_UNUSED,
+                                       const int8_t *pixel1 TINYML_UNUSED,
+                                       int32_t quads TINYML_UNUSED) {
+  __asm__ volatile("push {r4-r7, lr}\n" TINYML_WIDEN "pop {r4-r7, pc}\n" ::: TINYML_CLOBBERS);
+}
 #else
-TINYML_SHARED void tinyml_dsp_widen(uint32_t *to, const int8_t *pixel0, const int8_t *pixel1,
-                                    int32_t quads) {
-  for (; quads > 0; --quads) {
-    const uint32_t word0 = tinyml_load_word(pixel0);
-    const uint32_t word1 = tinyml_load_word(pixel1);
-    *to++ = tinyml_sxtb16(word0);
-    *to++ = tinyml_sxtb16(word1);
-    *to++ = tinyml_sxtb16_odd(word0);
-    *to++ = tinyml_sxtb16_odd(word1);
-    pixel0 += 4;
-    pixel1 += 4;
+TINYML_SHARED void tinyml_dsp_widen_runs(uint32_t *to, const int8_t *pixel0, const int8_t *pixel1,
+                                         int32_t quads, int32_t runs, int32_t gap) {
+  for (; runs > 0; --runs) {
+    for (int32_t i = 0; i < quads; ++i) {
+      const uint32_t word0 = tinyml_load_word(pixel0);
+      const uint32_t word1 = tinyml_load_word(pixel1);
+      *to++ = tinyml_sxtb16(word0);
+      *to++ = tinyml_sxtb16(word1);
+      *to++ = tinyml_sxtb16_odd(word0);
+      *to++ = tinyml_sxtb16_odd(word1);
+      pixel0 += 4;
+      pixel1 += 4;
+    }
+    pixel0 += gap;
+    pixel1 += gap;
   }
 }
+
+TINYML_INLINE void tinyml_dsp_widen_run(uint32_t *to, const int8_t *pixel0, const int8_t *pixel1,
+                                        int32_t quads) {
+  tinyml_dsp_widen_runs(to, pixel0, pixel1, quads, 1, 0);
+}
 #endif
+
+/* A single run, of any number of words. */
+TINYML_INLINE void tinyml_dsp_widen(uint32_t *to, const int8_t *pixel0, const int8_t *pixel1,
+                                    int32_t quads) {
+  if (quads > 0) {
+    tinyml_dsp_widen_run(to, pixel0, pixel1, quads);
+  }
+}
 
 #endif

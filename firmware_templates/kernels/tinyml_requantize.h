@@ -13,11 +13,11 @@ enum {
 
 /* What is the same for all channels of a layer. */
 typedef struct {
-  int32_t output_zero_point;
-  int32_t activation_min;
-  int32_t activation_max;
-  int32_t channel_step; /* 1: a multiplier and shift for each channel; 0: one for all */
-  int32_t scaling;      /* TINYML_SCALE_… */
+  int8_t output_zero_point;
+  int8_t activation_min;
+  int8_t activation_max;
+  int8_t channel_step; /* 1: a multiplier and shift for each channel; 0: one for all */
+  int8_t scaling;      /* TINYML_SCALE_… */
 } tinyml_requantization;
 
 /* The layer's constants, in flash. */
@@ -35,8 +35,8 @@ TINYML_INLINE int32_t tinyml_scale_small(int32_t value, int32_t multiplier, int3
   return (high + (high >> 31) + half) >> -shift;
 }
 
-TINYML_INLINE int8_t tinyml_requantize_by(const tinyml_requantization *p, int32_t multiplier,
-                                          int32_t shift, int32_t accumulator) {
+TINYML_STEP int8_t tinyml_requantize_by(const tinyml_requantization *p, int32_t multiplier,
+                                        int32_t shift, int32_t accumulator) {
   const int32_t scaled =
       p->scaling == TINYML_SCALE_SMALL  ? tinyml_scale_small(accumulator, multiplier, shift)
       : p->scaling == TINYML_SCALE_DOWN ? tinyml_scale_down(accumulator, multiplier, shift)

@@ -10,14 +10,14 @@ typedef struct {
   int32_t input_width;
   int32_t output_height;
   int32_t output_width;
-  int32_t filter_height;
-  int32_t filter_width;
-  int32_t stride_height;
-  int32_t stride_width;
-  int32_t dilation_height;
-  int32_t dilation_width;
-  int32_t padding_top;
-  int32_t padding_left;
+  int16_t filter_height;
+  int16_t filter_width;
+  int16_t stride_height;
+  int16_t stride_width;
+  int16_t dilation_height;
+  int16_t dilation_width;
+  int16_t padding_top;
+  int16_t padding_left;
 } tinyml_window;
 
 /* The taps of a filter that fall inside the input, along one axis. */

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from tinyml_sdk.boards.cores import CORES, Core
 from tinyml_sdk.graph import ABSENT, DType, Graph, Tensor, parse_graph
-from tinyml_sdk.ops import Layer, lower_graph
+from tinyml_sdk.ops import Layer, Optimize, lower_graph
 from tinyml_sdk.plan import MemoryPlan, plan_memory
 
 from .host_c import Variant, run_variants
@@ -31,9 +31,9 @@ CORES_WITH_KERNELS = (None, CORES["cortex-m4"])
 """Kernels differ by the core's features; all of them run on this machine, through their twins in portable C."""
 
 
-def lower(model: bytes, core: Core | None = None) -> tuple[Layer, ...]:
+def lower(model: bytes, core: Core | None = None, optimize: Optimize = "speed") -> tuple[Layer, ...]:
     """The layers of a model with the kernels of a core; what raises ModelError for one that is refused."""
-    return lower_graph(parse_graph(model, "op.tflite"), core)
+    return lower_graph(parse_graph(model, "op.tflite"), core, optimize)
 
 
 def assert_equals_tflm(
@@ -134,9 +134,9 @@ def plan_with(graph: Graph, layers: Sequence[Layer], fixed: dict[int, int]) -> M
         if index not in offsets:
             offsets[index] = -(-top // 4) * 4
             top = offsets[index] + size
-    for layer in layers:
-        scratch[layer.op.index] = -(-top // 4) * 4
-        top = scratch[layer.op.index] + layer.scratch_bytes
+    for position, layer in enumerate(layers):
+        scratch[position] = -(-top // 4) * 4
+        top = scratch[position] + layer.scratch_bytes
     return MemoryPlan(
         arena_bytes=top,
         tensor_offsets=offsets,

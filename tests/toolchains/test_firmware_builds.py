@@ -183,7 +183,7 @@ def test_a_compiler_that_crashes_silently(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_gcc_without_newlib_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_gcc(tmp_path, monkeypatch, 'case "$*" in *nostartfiles*) echo "ld: cannot find -lc" >&2; exit 1;; esac')
+    fake_gcc(tmp_path, monkeypatch, 'case "$*" in *nostartfiles*) echo "ld: cannot find -lc_nano" >&2; exit 1;; esac')
     with pytest.raises(MissingToolError) as caught:
         get_toolchain("gnu_arm").build(job_in(tmp_path / "project"))
     assert "libnewlib" in caught.value.hint

@@ -69,7 +69,7 @@ def benchmark(
     """
     report: Progress = progress or (lambda _stage, _done, _total: None)
     toolchain = toolchain or default_toolchain(runtime)
-    inspection = inspect_for(model, board, runtime)
+    inspection = inspect_for(model, board, runtime, optimize)
     graph = inspection.graph
     assert inspection.board is not None
     if inputs is None:

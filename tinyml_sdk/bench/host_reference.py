@@ -15,6 +15,7 @@ from ..codegen import generate_host_program, generate_model, write_folder
 from ..firmware import Inspection
 from ..graph import Graph
 from ..link import Client, SubprocessStream
+from ..ops import Layer
 from ..plan import MemoryPlan
 from ..toolchains import BuildJob, HostToolchain
 from .transfer import Array, read_arena_tensor, read_outputs, write_inputs
@@ -34,6 +35,7 @@ class HostReference:
 
     def __init__(self, inspection: Inspection) -> None:
         self._graph: Graph = inspection.graph
+        self._layers: Sequence[Layer] = inspection.layers
         self._plan: MemoryPlan = inspection.plan
         self._folder = tempfile.TemporaryDirectory()
         self._stream = SubprocessStream([_build(inspection, Path(self._folder.name) / "host")])
@@ -52,9 +54,9 @@ class HostReference:
         """The values of computed tensors in one inference, each read right after the layer that writes it."""
         write_inputs(self._client, inputs)
         values: dict[int, Array] = {}
-        for position, op in enumerate(self._graph.ops):
+        for position, layer in enumerate(self._layers):
             self._client.run_layers(position, position + 1)
-            for index in op.outputs:
+            for index in layer.op.outputs:
                 offset = self._plan.tensor_offsets[index]
                 values[index] = read_arena_tensor(self._client, self._graph.tensors[index], offset)
         return [values[index] for index in tensor_indices]

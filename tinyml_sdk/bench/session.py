@@ -127,9 +127,9 @@ def first_divergent_layer(
 
     def search() -> int | None:
         write_inputs(client, inputs)
-        for position, op in enumerate(graph.ops):
+        for position, layer in enumerate(inspection.layers):
             client.run_layers(position, position + 1)
-            for index in op.outputs:
+            for index in layer.op.outputs:
                 tensor, wanted = graph.tensors[index], expected[index]
                 if tensor.channels is not None and wanted.shape != tensor.shape:
                     wanted = wanted[..., list(tensor.channels)]

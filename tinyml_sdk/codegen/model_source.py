@@ -13,17 +13,15 @@ import numpy.typing as npt
 
 from .. import __version__
 from ..graph import DType, Graph, Tensor
-from ..ops import Constant, Input, Layer, Output, Parameters, Scratch
-from ..ops.base import Argument
+from ..ops import Constant, Input, Layer, Optimize
 from ..plan import MemoryPlan
 from ..resources import templates_dir
-from .c_source import C_TYPES, array_rows, c_call, struct_rows
+from .c_source import C_TYPES, array_rows
+from .layer_source import constant_symbol, layer_source, runs, tensor_symbol
 from .model_face import describe_tensor
 from .templates import render
 
 __all__ = ["ModelSource", "Optimize", "Runtime", "generate_model", "weight_bytes"]
-
-Optimize = Literal["speed", "size"]
 
 Runtime = Literal["aot", "tflm"]
 """What runs a model: C generated for it, or TensorFlow Lite Micro's interpreter."""
@@ -72,7 +70,7 @@ def generate_model(
         _Array(symbol, C_TYPES[values.dtype.name], values.size, array_rows(values), comment)
         for symbol, (values, comment) in _constants(graph, layers).items()
     ]
-    headers = sorted({layer.header for layer in layers if _runs(layer, plan)})
+    headers = sorted({layer.header for layer in layers if runs(layer, plan)})
     context: dict[str, Any] = {
         "version": __version__,
         "name": graph.name,
@@ -86,7 +84,7 @@ def generate_model(
         "outputs": [_port(tensor, plan) for tensor in graph.output_tensors],
         "states": [_state(graph.tensors[index], plan) for index in graph.variables if index in plan.tensor_offsets],
         "headers": headers,
-        "layers": [_layer(graph, layer, plan) for layer in layers],
+        **vars(layer_source(graph, layers, plan, share_all=optimize == "size")),
         "arrays": arrays,
     }
     files = {
@@ -123,14 +121,6 @@ def _with_includes(headers: Sequence[str]) -> list[str]:
 # -- constants ----------------------------------------------------------------------------------------------------
 
 
-def _constant_symbol(graph: Graph, layer: Layer, constant: Constant) -> str:
-    return f"{graph.name}_{layer.op.index}_{constant.name}"
-
-
-def _tensor_symbol(graph: Graph, tensor: Tensor) -> str:
-    return f"{graph.name}_tensor_{tensor.index}"
-
-
 def weight_bytes(graph: Graph, layers: Sequence[Layer]) -> int:
     """What the constants of a model take in flash, without writing them as C."""
     return sum(values.nbytes for values, _ in _constants(graph, layers).values())
@@ -142,66 +132,19 @@ def _constants(graph: Graph, layers: Sequence[Layer]) -> dict[str, tuple[npt.NDA
     for layer in layers:
         for argument in layer.arguments:
             if isinstance(argument, Constant):
-                symbol, values, what = _constant_symbol(graph, layer, argument), argument.values, argument.name
+                symbol, values, what = constant_symbol(graph, layer, argument), argument.values, argument.name
             elif isinstance(argument, Input):
                 tensor = graph.tensors[layer.op.inputs[argument.index]]
                 if tensor.data is None:
                     continue
-                symbol, values, what = _tensor_symbol(graph, tensor), tensor.data, f"input {argument.index}"
+                symbol, values, what = tensor_symbol(graph, tensor), tensor.data, f"input {argument.index}"
             else:
                 continue
             constants[symbol] = values, f"{what} of layer {layer.op.index}, {layer.op.name}"
     return constants
 
 
-# -- layers -------------------------------------------------------------------------------------------------------
-
-
-def _runs(layer: Layer, plan: MemoryPlan) -> bool:
-    """Whether the layer does anything: a copy onto itself does not."""
-    if not layer.is_copy:
-        return True
-    offsets = plan.tensor_offsets
-    return offsets.get(layer.op.inputs[0]) != offsets[layer.op.outputs[0]]
-
-
-def _layer(graph: Graph, layer: Layer, plan: MemoryPlan) -> dict[str, Any]:
-    parameters = [argument for argument in layer.arguments if isinstance(argument, Parameters)]
-    arguments = [_argument(graph, layer, plan, argument) for argument in layer.arguments]
-    shapes = [
-        "x".join(str(size) for size in graph.tensors[index].shape) or "1"
-        for index in (*(index for index in layer.op.inputs[:1]), *layer.op.outputs)
-    ]
-    return {
-        "index": layer.op.index,
-        "op": layer.op.name,
-        "function": f"layer_{layer.op.index}_{layer.op.name.lower()}",
-        "shapes": " -> ".join(shapes),
-        "macs": layer.macs,
-        "runs": _runs(layer, plan),
-        "params_type": parameters[0].c_type if parameters else None,
-        "params": struct_rows(parameters[0].fields, "      ") if parameters else "",
-        "call": c_call(layer.kernel, arguments, "  "),
-    }
-
-
-def _argument(graph: Graph, layer: Layer, plan: MemoryPlan, argument: Argument) -> str:
-    if isinstance(argument, Parameters):
-        return "&params"
-    if isinstance(argument, Constant):
-        return _constant_symbol(graph, layer, argument)
-    if isinstance(argument, Scratch):
-        return f"arena + {plan.scratch_offsets[layer.op.index]}" if layer.scratch_bytes else "NULL"
-    of_op = layer.op.outputs if isinstance(argument, Output) else layer.op.inputs
-    index = of_op[argument.index]
-    tensor = graph.tensors[index]
-    if tensor.is_constant:
-        return _tensor_symbol(graph, tensor)
-    address = f"arena + {plan.tensor_offsets[index]}"
-    if tensor.dtype is DType.INT8:
-        return address
-    const = "const " if isinstance(argument, Input) else ""
-    return f"({const}{C_TYPES[tensor.dtype.value]} *)({const}void *)({address})"
+# -- memory -------------------------------------------------------------------------------------------------------
 
 
 def _state(tensor: Tensor, plan: MemoryPlan) -> dict[str, int]:

@@ -13,6 +13,7 @@ from .base import (
     KernelChoice,
     Layer,
     Operator,
+    Optimize,
     OpView,
     Output,
     Parameters,
@@ -35,7 +36,9 @@ from .quantize import Quantize
 from .relu import Relu
 from .relu6 import Relu6
 from .reshape import Reshape
+from .selection import not_worth_their_code
 from .softmax import Softmax
+from .sparse import CODE_BYTES
 from .strided_slice import StridedSlice
 from .sub import Sub
 from .tanh import Tanh
@@ -49,6 +52,7 @@ __all__ = [
     "Layer",
     "OpView",
     "Operator",
+    "Optimize",
     "Output",
     "ParameterValue",
     "Parameters",
@@ -86,14 +90,24 @@ OPERATORS: dict[str, Operator] = {
 }
 
 
-def lower_graph(graph: Graph, core: Core | None = None) -> tuple[Layer, ...]:
-    """Check every op and choose its kernel for `core` (portable kernels where None).
+def lower_graph(graph: Graph, core: Core | None = None, optimize: Optimize = "speed") -> tuple[Layer, ...]:
+    """Check every op and choose its kernel for `core` (portable kernels where None), for `speed` or `size`.
 
     Raises:
         ModelError: an operator is unknown, or one of its fields is unsupported or impossible.
     """
     _refuse_int16(graph)
     features = core.features if core else frozenset()
+    without: frozenset[str] = frozenset()
+    while True:
+        layers = _lower(graph, features, optimize, without)
+        more = not_worth_their_code(layers, CODE_BYTES) if optimize == "size" else frozenset()
+        if not more:
+            return layers
+        without |= more
+
+
+def _lower(graph: Graph, features: frozenset[str], optimize: Optimize, without: frozenset[str]) -> tuple[Layer, ...]:
     layers = []
     for op in graph.ops:
         operator = OPERATORS.get(op.name)
@@ -103,7 +117,7 @@ def lower_graph(graph: Graph, core: Core | None = None) -> tuple[Layer, ...]:
                 where=f"{graph.source}: op {op.index} ({op.name})",
                 hint=f"supported are {', '.join(sorted(OPERATORS))}",
             )
-        layers.append(operator.checked_lower(OpView(graph, op, features)))
+        layers.append(operator.checked_lower(OpView(graph, op, features, optimize, without)))
     return tuple(layers)
 
 

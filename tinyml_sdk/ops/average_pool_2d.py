@@ -13,3 +13,4 @@ class AveragePool2D(Pool2D):
     name = "AVERAGE_POOL_2D"
     resolver = "AddAveragePool2D"
     kernel = "tinyml_average_pool_2d"
+    largest_dsp_window = 255

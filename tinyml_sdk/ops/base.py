@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +27,15 @@ __all__ = [
     "Layer",
     "OpView",
     "Operator",
+    "Optimize",
     "Output",
     "ParameterValue",
     "Parameters",
     "Scratch",
     "State",
 ]
+
+Optimize = Literal["speed", "size"]
 
 ParameterValue: TypeAlias = "int | float | str | tuple[int, ...] | Mapping[str, ParameterValue]"
 """A field of a kernel's parameter struct: a literal, the name of a C constant, an array or a nested struct."""
@@ -96,12 +99,16 @@ class KernelChoice:
         cost: Estimated instructions of one inference, None where it cannot compute the layer.
         taken: Whether it is the layer's.
         reason: Why, or why not.
+        flash: Bytes of its constants, 0 where it cannot compute the layer.
+        possible: Whether it could have been taken.
     """
 
     kernel: str
     cost: int | None
     taken: bool
     reason: str
+    flash: int = 0
+    possible: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +125,8 @@ class Layer:
             take the input's place. The kernel's loop order decides it; see `overlap.py`.
         scratch_bytes: Memory the kernel needs while it runs.
         is_copy: The output's bytes are the input's: nothing runs where both lie at the same address.
+        shared: One instance of the kernel serves all layers as fast as a version for each, as its inner loops are
+            functions of their own.
         choices: The kernels that were considered, where there is more than one.
     """
 
@@ -129,6 +138,7 @@ class Layer:
     lead: tuple[int | None, ...] = ()
     scratch_bytes: int = 0
     is_copy: bool = False
+    shared: bool = False
     choices: tuple[KernelChoice, ...] = ()
 
     @property
@@ -146,11 +156,19 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class OpView:
-    """An op with its tensors resolved, and the checks that all operators share. Failures name op and field."""
+    """An op with its tensors resolved, and the checks that all operators share. Failures name op and field.
+
+    Attributes:
+        core_features: What kernels may use (`boards/cores.py`).
+        optimize: What they are chosen for, see `selection.py`.
+        without: Kernels that are not to be taken.
+    """
 
     graph: Graph
     op: Op
     core_features: frozenset[str] = field(default_factory=frozenset)
+    optimize: Optimize = "speed"
+    without: frozenset[str] = frozenset()
 
     def fail(self, what: str, message: str, hint: str = "") -> ModelError:
         """A ModelError that names the file, this op and the field."""

@@ -5,6 +5,8 @@ Semantics: tensorflow/lite/micro/kernels/conv_common.cc and reference_integer_op
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +16,7 @@ from .dsp import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, padded
 from .fully_connected import matrix_layer
 from .overlap import gathered_window_lead, window_lead
 from .selection import Candidate, Refusal, choose_kernel
+from .sparse import sparse_convolutions
 from .weights import filter_channels, filter_constants, product_scales, read_filter
 from .window import Window, sliding_window
 
@@ -46,7 +49,7 @@ class Conv2D(Operator):
         if groups > 1:
             return choose_kernel(view, [portable, Refusal(_DSP_KERNEL, "the convolution is in groups")])
         dsp = dsp_convolution(view, window, filter_channels(filter_), scales=product_scales(input_, filter_))
-        return choose_kernel(view, [portable, dsp])
+        return choose_kernel(view, [portable, dsp, *_sparse(view, window, filter_)])
 
     def _groups(self, view: OpView, input_: Tensor, filter_: Tensor) -> int:
         groups, rest = divmod(input_.shape[3], filter_.shape[3])
@@ -85,6 +88,17 @@ def _portable(view: OpView, window: Window, filter_: Tensor, groups: int) -> Can
     return Candidate(layer, cost=output.elements * (2.8 * products + 25))
 
 
+def _sparse(view: OpView, window: Window, filter_: Tensor) -> Iterator[Candidate | Refusal]:
+    input_ = view.activation(0)
+    constants = filter_constants(
+        view,
+        filter_channels(filter_),
+        scales=product_scales(input_, filter_),
+        fold_zero_point=input_.zero_point,
+    )
+    return sparse_convolutions(view, window, constants, input_channels=filter_.shape[3])
+
+
 def dsp_convolution(
     view: OpView, window: Window, weights: npt.NDArray[np.generic], *, scales: tuple[float, ...]
 ) -> Candidate | Refusal:
@@ -99,10 +113,8 @@ def dsp_convolution(
     input_, output = view.activation(0), view.output()
     filter_height, filter_width = window.filter_height, window.filter_width
     channels, depth = len(weights), input_.shape[3]
-    # Neighbouring taps lie one after the other in memory unless dilated.
-    run_taps = filter_width if window.dilation_width == 1 else 1
-    run = run_taps * depth
-    runs = filter_height * filter_width // run_taps
+    run = window.run_taps * depth
+    runs = filter_height * filter_width // window.run_taps
     constants = filter_constants(view, weights, scales=scales, fold_zero_point=input_.zero_point)
     dsp = dsp_constants(constants, _run_order(runs, run), block=4)
     if dsp is None:
@@ -110,10 +122,7 @@ def dsp_convolution(
     parameters = Parameters(
         "tinyml_conv_2d_dsp_params",
         {
-            "window": window.parameters,
-            "input_channels": depth,
-            "input_zero_point": input_.zero_point,
-            "run_taps": run_taps,
+            **window.runs_parameters(depth, input_.zero_point),
             "matrix": dsp.matrix("pair"),
         },
     )
@@ -126,6 +135,7 @@ def dsp_convolution(
         macs=output.elements * runs * run,
         lead=(gathered_window_lead(window, input_channels=depth, output_channels=channels),),
         scratch_bytes=4 * dsp.depth + 2 * run + 2 * padded_to_words(rests),
+        shared=True,
     )
     gathering = 35 * runs + 3 * dsp.depth + 12 * rests
     return Candidate(layer, pair_cost(output.elements // channels, dsp.depth, channels, gathering=gathering), DSP)

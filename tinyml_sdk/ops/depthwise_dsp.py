@@ -81,6 +81,7 @@ def dsp_depthwise(
         macs=portable.macs,
         lead=(IN_PLACE, None, None),
         scratch_bytes=_LANES * _LINES * _WORD * ((window.output_width - 1) * stride + 3),
+        shared=True,
     )
     return Candidate(layer, _cost(window, form, channels), frozenset({"dsp"}))
 

@@ -13,6 +13,7 @@ from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
 from .dsp import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, pair_cost, row_cost
 from .overlap import gathered_lead
 from .selection import Candidate, Refusal, choose_kernel
+from .sparse import rows_window, sparse_convolutions, sparse_row
 from .weights import FilterConstants, filter_channels, filter_constants, product_scales, read_filter
 
 __all__ = ["FullyConnected", "matrix_layer"]
@@ -46,8 +47,11 @@ def matrix_layer(view: OpView, *, rows: int, scales: tuple[float, ...]) -> Layer
     """The layer of a checked op whose first input is rows of the length of a filter channel."""
     weights = filter_channels(view.input(1))
     constants = filter_constants(view, weights, scales=scales, fold_zero_point=view.activation(0).zero_point)
-    dsp = _dsp_row(view, constants) if rows == 1 else _dsp_rows(view, constants, rows)
-    return choose_kernel(view, [_portable(view, constants, rows), dsp])
+    portable = _portable(view, constants, rows)
+    if rows == 1:
+        return choose_kernel(view, [portable, _dsp_row(view, constants), *sparse_row(view, constants)])
+    sparse = sparse_convolutions(view, rows_window(rows), constants, input_channels=weights.shape[1])
+    return choose_kernel(view, [portable, _dsp_rows(view, constants, rows), *sparse])
 
 
 def _portable(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
@@ -97,6 +101,7 @@ def _dsp_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate 
         macs=rows * units * depth,
         lead=(gathered_lead(first * depth, first * units),),
         scratch_bytes=4 * dsp.depth,
+        shared=True,
     )
     return Candidate(layer, pair_cost(rows, dsp.depth, units, gathering=3 * dsp.depth), DSP)
 
@@ -122,5 +127,6 @@ def _dsp_row(view: OpView, constants: FilterConstants) -> Candidate | Refusal:
         macs=units * depth,
         lead=(0 if copied else (units - 1) // 8 * 8,),
         scratch_bytes=dsp.depth if copied else 0,
+        shared=True,
     )
     return Candidate(layer, row_cost(dsp.depth, units), DSP)

@@ -5,20 +5,26 @@ Semantics: tensorflow/lite/micro/kernels/pooling_common.cc and reference_integer
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
 from ..graph import Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters
+from .dsp import DSP
 from .overlap import window_lead
-from .window import sliding_window
+from .selection import Candidate, Refusal, choose_kernel
+from .window import Window, sliding_window
 
 __all__ = ["Pool2D"]
 
 _SIZE_LIMIT = 32_767
 _SUM_LIMIT = 2**31 // 256
 """Elements of a window whose sum, raised to be positive, fits 32 bits."""
+
+_LANES = 4
+"""Channels that are computed together."""
 
 
 class Pool2D(Operator):
@@ -29,9 +35,11 @@ class Pool2D(Operator):
 
     versions = (1, 3)
     kernel: ClassVar[str]
+    largest_dsp_window: ClassVar[int] = _SUM_LIMIT
+    """Elements of a window that the kernel for the DSP extension can take."""
 
     def lower(self, view: OpView) -> Layer:
-        """One kernel for any window, stride and padding."""
+        """One kernel for any window, stride and padding, and one for the DSP extension."""
         view.expect_counts(1)
         input_ = view.activation(0, rank=4)
         output = view.output(rank=4)
@@ -54,13 +62,25 @@ class Pool2D(Operator):
                 "activation_max": high,
             },
         )
-        return Layer(
+        portable = Layer(
             op=view.op,
             kernel=self.kernel,
             header="pool_2d.h",
             arguments=(parameters, Input(0), Output()),
             lead=(window_lead(window, input_channels=channels, output_channels=channels, channelwise=True),),
         )
+        return choose_kernel(
+            view, [Candidate(portable, _cost(window, channels, 2.0)), self._dsp(portable, window, channels)]
+        )
+
+    def _dsp(self, portable: Layer, window: Window, channels: int) -> Candidate | Refusal:
+        kernel = f"{self.kernel}_dsp"
+        if channels < _LANES:
+            return Refusal(kernel, f"it is for {_LANES} channels or more")
+        if window.filter_height * window.filter_width > self.largest_dsp_window:
+            return Refusal(kernel, f"sums of more than {self.largest_dsp_window} elements do not fit 16 bits")
+        layer = replace(portable, kernel=kernel, header="pool_2d_dsp.h")
+        return Candidate(layer, _cost(window, channels, 1.3), DSP)
 
     def _expect_same_quantization(self, view: OpView, input_: Tensor, output: Tensor) -> None:
         # TFLM's own tolerance. Within it, values are passed on as they are.
@@ -71,3 +91,9 @@ class Pool2D(Operator):
                 f"scale {output.scale:g} and zero point {output.zero_point} differ from the input's "
                 f"{input_.scale:g} and {input_.zero_point}; poolings do not rescale",
             )
+
+
+def _cost(window: Window, channels: int, per_element: float) -> float:
+    """Instructions: of each element of each window, and of each output."""
+    outputs = window.batches * window.output_height * window.output_width * channels
+    return outputs * (per_element * window.filter_height * window.filter_width + 15)

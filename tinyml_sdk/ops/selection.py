@@ -1,13 +1,23 @@
-"""Which kernel computes a layer: of those that the core can run and the layer allows, the cheapest."""
+"""Which kernel computes a layer: of those that the core can run and the layer allows, the one that serves best.
+
+To optimize for speed is to take the fewest instructions. So it is to optimize for size, but that a kernel over packed
+weights (lists of what is not zero, or codes) takes precedence if its constants take fewer bytes and it needs at most
+`SLOWER` times the instructions; of several the one with the fewest bytes. The code of such a kernel is not counted
+layer by layer but once for the model: see `not_worth_their_code`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from .base import KernelChoice, Layer, OpView
 
-__all__ = ["Candidate", "Refusal", "choose_kernel"]
+__all__ = ["SLOWER", "Candidate", "Refusal", "best_candidate", "choose_kernel", "not_worth_their_code"]
+
+SLOWER = 2.5
+"""How many times as many instructions fewer bytes may cost."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +28,20 @@ class Candidate:
         layer: The layer with this kernel.
         cost: Estimated instructions of one inference.
         requires: Features that the core must have (`boards/cores.py`).
+        packed: Whether its weights may take less than a byte each.
+        note: What of the layer speaks for or against it, where the cost alone does not say.
     """
 
     layer: Layer
     cost: float
     requires: frozenset[str] = frozenset()
+    packed: bool = False
+    note: str = ""
+
+    @property
+    def flash(self) -> int:
+        """Bytes of its constants."""
+        return sum(constant.values.nbytes for constant in self.layer.constants)
 
 
 @dataclass(frozen=True)
@@ -34,24 +53,66 @@ class Refusal:
 
 
 def choose_kernel(view: OpView, candidates: Iterable[Candidate | Refusal]) -> Layer:
-    """The cheapest candidate that the core can run. At least one must be portable."""
+    """The best candidate that the core can run. At least one must be portable."""
     candidates = tuple(candidates)
     possible = [candidate for candidate in candidates if isinstance(candidate, Candidate)]
-    best = min(
-        (candidate for candidate in possible if candidate.requires <= view.core_features),
-        key=lambda candidate: candidate.cost,
-    )
+    best = best_candidate(view, [candidate for candidate in possible if not _excluded(view, candidate)])
     return replace(best.layer, choices=tuple(_choice(view, candidate, best) for candidate in candidates))
+
+
+def best_candidate(view: OpView, candidates: Sequence[Candidate]) -> Candidate:
+    """By the rule above, for the view's objective."""
+    packed = [candidate for candidate in candidates if candidate.packed]
+    plain = [candidate for candidate in candidates if not candidate.packed]
+    if view.optimize == "speed" or not packed:
+        return min(candidates, key=_instructions)
+    fastest = min(plain or packed, key=_instructions)
+    small = [each for each in packed if each.cost <= SLOWER * fastest.cost and each.flash < fastest.flash]
+    return min(small, key=lambda candidate: (candidate.flash, candidate.cost), default=fastest)
+
+
+def _instructions(candidate: Candidate) -> tuple[float, int]:
+    return candidate.cost, candidate.flash
+
+
+def not_worth_their_code(layers: Iterable[Layer], code_bytes: dict[str, int]) -> frozenset[str]:
+    """Of the kernels whose code is given, those that save less flash in all layers together than their code takes."""
+    saved: Counter[str] = Counter()
+    for layer in layers:
+        if layer.kernel in code_bytes:
+            taken = next(choice for choice in layer.choices if choice.taken)
+            others = [choice.flash for choice in layer.choices if choice.possible and choice.kernel not in code_bytes]
+            saved[layer.kernel] += min(others) - taken.flash
+    return frozenset(kernel for kernel, less in saved.items() if less < code_bytes[kernel])
+
+
+def _excluded(view: OpView, candidate: Candidate) -> str:
+    """Why a candidate is out of the question, empty where it is not."""
+    missing = sorted(candidate.requires - view.core_features)
+    if missing:
+        return f"the core has no {' and '.join(missing)}"
+    return "its code would take more flash than its encoding saves" if candidate.layer.kernel in view.without else ""
 
 
 def _choice(view: OpView, candidate: Candidate | Refusal, best: Candidate) -> KernelChoice:
     if isinstance(candidate, Refusal):
         return KernelChoice(candidate.kernel, None, False, candidate.reason)
-    missing = sorted(candidate.requires - view.core_features)
-    if missing:
-        reason = f"the core has no {' and '.join(missing)}"
+    excluded = _excluded(view, candidate)
+    if excluded:
+        reason = excluded
     elif candidate is best:
-        reason = "the cheapest"
+        reason = "the smallest" if view.optimize == "size" and best.packed else "the cheapest"
+    elif view.optimize == "size" and best.packed and candidate.flash > best.flash:
+        reason = f"takes {candidate.flash - best.flash:,} bytes more"
     else:
         reason = f"costs {candidate.cost / best.cost:.1f} times as much"
-    return KernelChoice(candidate.layer.kernel, round(candidate.cost), candidate is best, reason)
+    if candidate.note and not excluded:
+        reason += f": {candidate.note}"
+    return KernelChoice(
+        candidate.layer.kernel,
+        round(candidate.cost),
+        candidate is best,
+        reason,
+        flash=candidate.flash,
+        possible=not excluded,
+    )

@@ -75,6 +75,7 @@ def _dsp(view: OpView, walk: Broadcast, subtract: bool) -> Candidate | Refusal:
         header="add_dsp.h",
         arguments=(parameters, Input(0), Input(1), Output()),
         lead=walk.lead,
+        shared=True,
     )
     return Candidate(layer, 6.0 * view.output().elements + 45.0 * walk.rows, DSP)
 

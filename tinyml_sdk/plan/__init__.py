@@ -1,6 +1,7 @@
-"""Tensor lifetimes, placement in the arena, and whether a model fits a board."""
+"""The order of layers, tensor lifetimes, placement in the arena, and whether a model fits a board."""
 
 from .fit import Fit, check_fit, measure_fit
 from .memory import LiveBuffer, MemoryPlan, plan_memory
+from .order import order_layers
 
-__all__ = ["Fit", "LiveBuffer", "MemoryPlan", "check_fit", "measure_fit", "plan_memory"]
+__all__ = ["Fit", "LiveBuffer", "MemoryPlan", "check_fit", "measure_fit", "order_layers", "plan_memory"]

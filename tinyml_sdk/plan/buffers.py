@@ -20,7 +20,7 @@ class Buffer:
 
     Attributes:
         tensor: The tensor it holds, or None for a layer's scratch memory.
-        layer: For scratch memory, the layer that uses it.
+        layer: For scratch memory, the position of the layer that uses it.
     """
 
     bytes: int
@@ -77,9 +77,10 @@ def find_leads(graph: Graph, layers: Sequence[Layer], buffers: Sequence[Buffer])
     return leads
 
 
-def label(graph: Graph, buffer: Buffer) -> str:
+def label(graph: Graph, layers: Sequence[Layer], buffer: Buffer) -> str:
     """A name for people: the tensor's, or which layer's scratch memory it is."""
     if buffer.tensor is None:
-        return f"scratch of layer {buffer.layer}"
+        assert buffer.layer is not None
+        return f"scratch of layer {layers[buffer.layer].op.index}"
     tensor: Tensor = graph.tensors[buffer.tensor]
     return tensor.name or f"tensor {tensor.index}"

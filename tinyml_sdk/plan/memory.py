@@ -29,11 +29,11 @@ class MemoryPlan:
     Attributes:
         arena_bytes: Size of the arena, inputs, outputs and scratch memory included.
         tensor_offsets: Tensor index → offset, for every tensor that is not constant.
-        scratch_offsets: Layer → offset of its scratch memory.
+        scratch_offsets: Position of a layer → offset of its scratch memory.
         lower_bound: What no placement of these layers in this order can go below.
         live_bytes: The most bytes that live at any time if nothing may overlap: a plain planner's lower bound.
         optimal: Whether a smaller arena is proved impossible.
-        peak_layer: The layer at which most is alive.
+        peak_layer: The position of the layer at which most is alive.
         peak: What lives then.
     """
 
@@ -63,7 +63,7 @@ def plan_memory(graph: Graph, layers: Sequence[Layer]) -> MemoryPlan:
         live_bytes=sum(buffer.bytes for buffer in peak),
         optimal=placement.optimal,
         peak_layer=peak_layer,
-        peak=tuple(LiveBuffer(label(graph, buffer), offsets[buffer], buffer.bytes) for buffer in peak),
+        peak=tuple(LiveBuffer(label(graph, layers, buffer), offsets[buffer], buffer.bytes) for buffer in peak),
     )
 
 

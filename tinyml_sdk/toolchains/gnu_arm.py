@@ -30,21 +30,27 @@ _GCC = "arm-none-eabi-gcc"
 _GCC_REMEDY = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi, or use --toolchain zig"
 
 _CODE = ("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fomit-frame-pointer")
-_C_CODE = ("-ffreestanding", *_CODE)
+_C_CODE = (
+    "-ffreestanding",
+    *_CODE,
+    # Loops that copy stay what they are: memcpy and memset would be called for a few bytes, and take hundreds in flash.
+    "-fno-tree-loop-distribute-patterns",
+)
 
-# Start-up code is the port's own. Of newlib only what the compiler calls by itself is wanted: memcpy and its kin.
+# Start-up code is the port's own. Of newlib only what the compiler calls by itself is wanted: memcpy and its kin, from
+# its small variant.
 _LINK = ("-nostartfiles", "-nodefaultlibs", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-e,Reset_Handler")
-_LIBRARIES = ("-Wl,--start-group", "-lc", "-lgcc", "-Wl,--end-group")
+_LIBRARIES = ("-Wl,--start-group", "-lc_nano", "-lgcc", "-Wl,--end-group")
 
-
-# A C++ library wants more of newlib, and stubs for the system calls below it that no firmware here makes.
+# A C++ library wants more of newlib, its fast loops for copying among it, and stubs for system calls that no firmware
+# here makes.
 _CXX_CODE = ("-fno-rtti", "-fno-exceptions", "-fno-threadsafe-statics", "-fno-use-cxa-atexit")
 _CXX_LIBRARIES = (
     "-Wl,--start-group", "-lstdc++", "-lm", "-lc", "-lgcc", "-lnosys", "-Wl,--end-group", "-Wl,--defsym=end=_end"
 )  # fmt: skip
 _CXX_REMEDY = "apt-get install libstdc++-arm-none-eabi-newlib"
 
-_NO_NEWLIB = re.compile(r"cannot find -lc\b")
+_NO_NEWLIB = re.compile(r"cannot find -lc(?:_nano)?\b")
 _NO_CXX_LIBRARY = re.compile(r"cannot find -lstdc\+\+|fatal error: (?:new|cstd\w+|algorithm): No such file")
 
 

@@ -7,6 +7,9 @@
 #include "app_config.h"
 #include "cortex_m.h"
 #include "port.h"
+#include "small_code.h"
+
+SMALL_CODE_BEGIN
 
 #define SYST_CSR REGISTER(0xE000E010)
 #define SYST_RVR REGISTER(0xE000E014)
@@ -104,3 +107,5 @@ uint8_t port_counter_kind(void) {
 uint32_t port_counter_hz(void) {
   return counter_hz;
 }
+
+SMALL_CODE_END

@@ -1,6 +1,9 @@
 /* What a crash tells the host: where it was and why, instead of silence. */
 #include "cortex_m.h"
 #include "protocol.h"
+#include "small_code.h"
+
+SMALL_CODE_BEGIN
 
 void fault_report(uint32_t stack_pointer);
 
@@ -41,3 +44,5 @@ __attribute__((used)) void fault_report(uint32_t stack_pointer) {
   read_fault_status(&fault);
   protocol_fault(&fault);
 }
+
+SMALL_CODE_END

@@ -1,5 +1,8 @@
 /* From reset to main, and into the fault report. Every Cortex-M from Armv6-M up. */
 #include "cortex_m.h"
+#include "small_code.h"
+
+SMALL_CODE_BEGIN
 
 int main(void);
 void Reset_Handler(void);
@@ -85,3 +88,5 @@ __attribute__((naked, used)) void Fault_Handler(void) {
 
 /* Only the SysTick counter has something to do here. */
 __attribute__((weak, alias("Fault_Handler"))) void SysTick_Handler(void);
+
+SMALL_CODE_END

@@ -2,6 +2,9 @@
 #include "app_config.h"
 #include "cortex_m.h"
 #include "port.h"
+#include "small_code.h"
+
+SMALL_CODE_BEGIN
 
 static uint32_t clock_hz;
 
@@ -46,3 +49,5 @@ void port_reset(void) {
   for (;;) {
   }
 }
+
+SMALL_CODE_END

@@ -2,6 +2,9 @@
 #include "app_config.h"
 #include "cortex_m.h"
 #include "port.h"
+#include "small_code.h"
+
+SMALL_CODE_BEGIN
 
 #define UART_DATA REGISTER(APP_CONSOLE_ADDRESS + 0x00u)
 #define UART_STATE REGISTER(APP_CONSOLE_ADDRESS + 0x04u)
@@ -34,3 +37,5 @@ void port_write(const uint8_t *data, size_t size) {
     UART_DATA = data[i];
   }
 }
+
+SMALL_CODE_END
