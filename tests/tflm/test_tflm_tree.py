@@ -22,6 +22,7 @@ M0 = ("-mcpu=cortex-m0",)
 M3 = ("-mcpu=cortex-m3",)
 M4_SOFT = ("-mcpu=cortex-m4", "-mfloat-abi=soft")
 M4_HARD = ("-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", *HARD)
+M7_SINGLE = ("-mcpu=cortex-m7", "-mfpu=fpv5-sp-d16", *HARD)
 M7_DOUBLE = ("-mcpu=cortex-m7", "-mfpu=fpv5-d16", *HARD)
 
 
@@ -61,6 +62,10 @@ def test_the_library_of_the_core_with_the_best_kernels(tree: Path) -> None:
     assert library.hard_float
     assert library.defines == ("TF_LITE_STATIC_MEMORY", "CMSIS_NN", "NDEBUG", "TF_LITE_STRIP_ERROR_STRINGS")
     assert library.include_dirs[0] == tree.resolve()
+    # A Cortex-M7's is for the same architecture, and its FPU is one that a Cortex-M4 does not have.
+    m7 = add_library(tree, "m7", M7_SINGLE, CMSIS_NN)
+    assert find_library(tree, load_board("mps2-an386")).archive == best
+    assert find_library(tree, load_board("mps2-an500")).archive == m7
 
 
 def test_logs_and_reference_kernels_show_in_what_the_headers_are_told(tree: Path) -> None:
@@ -74,6 +79,7 @@ def test_logs_and_reference_kernels_show_in_what_the_headers_are_told(tree: Path
         ("mps2-an385", M4_SOFT, "armv7e-m, a cortex-m3 is armv7-m"),
         ("microbit", M3, "armv7-m, a cortex-m0 is armv6-m"),
         ("mps2-an500", M7_DOUBLE, "double precision"),
+        ("mps2-an386", M7_SINGLE, "needs an FPv5"),
     ],
 )
 def test_a_library_for_another_core_is_refused(tree: Path, board: str, flags: tuple[str, ...], why: str) -> None:

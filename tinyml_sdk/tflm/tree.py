@@ -19,7 +19,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from ..boards import Board
-from ..boards.compiler_flags import tflm_make_flags
+from ..boards.compiler_flags import tflm_architecture, tflm_make_flags
 from ..errors import InputError
 from ..toolchains import Library
 
@@ -49,6 +49,9 @@ _RUNS = {
 
 _DOUBLE_PRECISION_FPUS = ("fpv5-d16",)
 
+_FPV5 = (7, 8)
+"""Values of Tag_FP_arch: FPv5, which has instructions that a Cortex-M4's FPU has not."""
+
 
 @dataclass(frozen=True)
 class _Built:
@@ -57,6 +60,7 @@ class _Built:
     Attributes:
         hard_float: Whether floats are passed in FPU registers.
         double_precision: Whether it may use an FPU's double precision.
+        fpv5: Whether it may use what an FPv5 has and an FPv4 has not.
         cmsis_nn: Whether it has CMSIS-NN's kernels.
         logs: Whether it has the texts of errors, and with them newlib's printf.
     """
@@ -65,6 +69,7 @@ class _Built:
     architecture: str
     hard_float: bool
     double_precision: bool
+    fpv5: bool
     cmsis_nn: bool
     logs: bool
 
@@ -76,14 +81,18 @@ class _Built:
             return f"is built for {self.architecture}, a {board.core} is {board.core_spec.isa}"
         if self.hard_float and board.fpu == "none":
             return "needs an FPU, and the board file names none"
+        if self.hard_float and self.fpv5 and board.fpu.startswith("fpv4"):
+            return f"needs an FPv5, the board's FPU is {board.fpu}"
         if self.hard_float and self.double_precision and board.fpu not in _DOUBLE_PRECISION_FPUS:
             return f"needs an FPU for double precision, the board's is {board.fpu}"
         return ""
 
     def preference(self, board: Board) -> tuple[Any, ...]:
-        """The larger the better: the core's own instructions, its FPU, CMSIS-NN, and no texts."""
+        """The larger the better: the core's own instructions, its FPU, CMSIS-NN, no texts, the core's name."""
         own = _RUNS[self.architecture]
-        return own, self.hard_float, self.double_precision, self.cmsis_nn, not self.logs, str(self.archive)
+        named = f"_{tflm_architecture(board)}_" in str(self.archive)
+        fpu = self.hard_float, self.fpv5, self.double_precision
+        return own, *fpu, self.cmsis_nn, not self.logs, named, str(self.archive)
 
 
 def find_library(root: str | Path, board: Board) -> Library:
@@ -173,6 +182,7 @@ def _inspect(archive: Path) -> _Built:
         architecture=_ARCHITECTURES.get(attributes.get("TAG_CPU_ARCH", 0), "another architecture"),
         hard_float=attributes.get("TAG_ABI_VFP_ARGS", 0) == 1,
         double_precision=attributes.get("TAG_ABI_HARDFP_USE", 0) != 1,
+        fpv5=attributes.get("TAG_FP_ARCH", 0) in _FPV5,
         cmsis_nn=b"Register_CONV_2D_INT8" in symbols,
         logs=b"MicroPrintf" in symbols,
     )
