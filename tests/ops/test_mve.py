@@ -63,10 +63,14 @@ def test_the_cheapest_exact_form_is_chosen(layer: FullyConnected, numbers: Numbe
     ("model", "kernel"),
     [
         (depthwise_model(), "tinyml_mve_depthwise_stride1_signed"),
-        (depthwise_model((1, 9, 9, 16), stride=(2, 2), activation="RELU"), "tinyml_mve_depthwise_stride2_general"),
+        (depthwise_model((1, 20, 20, 16), activation="RELU"), "tinyml_mve_depthwise_stride1_general"),
         (depthwise_model(output_quantization=(0.1, -128)), "tinyml_mve_depthwise_stride1_clamped"),
-        (depthwise_model(output_quantization=(1e-4, 5)), "tinyml_depthwise_conv_2d"),  # a scale above 1
-        (depthwise_model(filter_size=(3, 4)), "tinyml_depthwise_conv_2d"),
+        (
+            depthwise_model((1, 5, 6, 9), output_quantization=(1e-4, 5)),
+            "tinyml_depthwise_conv_2d_mve",
+        ),  # a scale above 1
+        (depthwise_model((1, 5, 6, 9), filter_size=(3, 4)), "tinyml_depthwise_conv_2d_mve"),
+        (depthwise_model((1, 5, 6, 2), multiplier=3), "tinyml_depthwise_conv_2d"),
         (depthwise_model((1, 4, 5, 1)), "tinyml_mve_depthwise_stride1_signed"),
         (depthwise_model((1, 4, 5, 1), multiplier=8), "tinyml_conv_2d_mve"),
         (binary_model("ADD", (2, 8), (2, 8)), "tinyml_add_mve"),
@@ -108,6 +112,7 @@ def test_all_pairs(name: str) -> None:
         FullyConnected((1, 32), units=40).model(),  # read again for the last eight
         FullyConnected((5, 16), units=20).model(),
         FullyConnected((3, 16), units=70).model(),  # copied, as they are read twice
+        depthwise_model((2, 5, 6, 8), filter_size=(2, 3)),
     ],
 )
 def test_the_lead_is_what_the_kernels_need(model: bytes) -> None:

@@ -26,7 +26,7 @@ def many_layers(layers: int, seed: int) -> bytes:
     for index in range(layers):
         numbers = NUMBERS[rng.integers(len(NUMBERS))]
         numbers = Numbers(**{**vars(numbers), "seed": int(rng.integers(2**31))})
-        kind = (_convolution, _pointwise, _fully_connected, _depthwise, _depthwise, _sum)[index % 6]
+        kind = (_convolution, _pointwise, _fully_connected, _depthwise, _any_depthwise, _sum)[index % 6]
         kind(builder, rng, numbers)
     return builder.build()
 
@@ -70,11 +70,22 @@ def _fully_connected(builder: ModelBuilder, rng: np.random.Generator, n: Numbers
     builder.op("FULLY_CONNECTED", [x, weights, *bias], [y], fused_activation_function=n.activation)
 
 
-def _depthwise(builder: ModelBuilder, rng: np.random.Generator, n: Numbers) -> None:
+def _any_depthwise(builder: ModelBuilder, rng: np.random.Generator, n: Numbers) -> None:
+    sizes = int(rng.integers(1, 6)), int(rng.integers(1, 6))
+    _depthwise(builder, rng, n, sizes if rng.integers(2) else (3, 3), dilation=int(rng.integers(1, 3)))
+
+
+def _depthwise(
+    builder: ModelBuilder,
+    rng: np.random.Generator,
+    n: Numbers,
+    filter_size: tuple[int, int] = (3, 3),
+    dilation: int = 1,
+) -> None:
     height, width, channels = int(rng.integers(1, 10)), int(rng.integers(1, 14)), int(rng.integers(1, 37))
     stride = int(rng.integers(1, 3))
     x = builder.input((1, height, width, channels), n.input_scale, n.input_zero_point)
-    weights = n.add_filter(builder, (1, 3, 3, channels), channel_axis=3)
+    weights = n.add_filter(builder, (1, *filter_size, channels), channel_axis=3)
     bias = n.add_bias(builder, channels)
     y = builder.output((1, -(-height // stride), -(-width // stride), channels), n.output_scale, n.output_zero_point)
     builder.op(
@@ -83,6 +94,8 @@ def _depthwise(builder: ModelBuilder, rng: np.random.Generator, n: Numbers) -> N
         [y],
         stride_h=stride,
         stride_w=stride,
+        dilation_h_factor=dilation,
+        dilation_w_factor=dilation,
         depth_multiplier=1,
         fused_activation_function=n.activation,
     )

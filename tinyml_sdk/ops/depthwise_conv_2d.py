@@ -9,6 +9,7 @@ from ..graph import Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters
 from .conv_2d import dsp_convolution
 from .conv_2d_mve import mve_convolution
+from .depthwise_conv_2d_mve import mve_any_depthwise
 from .depthwise_dsp import dsp_depthwise
 from .depthwise_mve import mve_depthwise
 from .depthwise_scalar import scalar_depthwise
@@ -75,6 +76,7 @@ class DepthwiseConv2D(Operator):
             Candidate(portable, cost=portable_effort(view) * portable.macs * _PORTABLE_COST),
             dsp_depthwise(view, window, constants, input_, portable),
             mve_depthwise(view, window, constants, input_, portable),
+            mve_any_depthwise(view, window, filter_constants(view, weights, scales=scales), input_, portable),
             scalar_depthwise(view, window, constants, input_, portable.macs),
         ]
         if input_.shape[3] == 1:
