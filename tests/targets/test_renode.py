@@ -116,7 +116,7 @@ def test_the_robot_asks_what_the_firmware_answers(tmp_path):
 def test_boards_and_projects_that_renode_does_not_know(tmp_path, capsys):
     with pytest.raises(BoardError, match="Renode does not know"):
         generate(DIGITS, tmp_path / "p", board="microbit", emulator="renode")
-    with pytest.raises(BoardError, match="no files for Renode"):
+    with pytest.raises(BoardError, match="no files for Renode in a project of the kind platformio"):
         generate(DIGITS, tmp_path / "p", board="nrf52840_dk", project="platformio", emulator="renode")
     with pytest.raises(BoardError, match="Renode does not know"):
         open_target("renode", load_board("microbit"))

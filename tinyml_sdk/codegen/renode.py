@@ -54,7 +54,7 @@ def renode_files(name: str, board: Board, kind: ProjectKind, context: Mapping[st
     """
     if kind not in _ELF:
         raise BoardError(
-            f"a {kind} project has no files for Renode",
+            f"there are no files for Renode in a project of the kind {kind}",
             where=board.name,
             hint=f"choose --project {' or '.join(_ELF)}",
         )
