@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from .bench.instructions import require_capstone
 from .bench.tflm_reference import TflmReference
 from .boards import list_boards
 from .errors import MissingToolError, TinymlError
@@ -71,6 +72,7 @@ def diagnose() -> tuple[Finding, ...]:
             "the builtin emulator; without it, it counts the same a hundred times slower",
             "install zig or gcc, whichever is missing",
         ),
+        _try("disassembler", _disassembler, "estimated cycles in tinyml bench"),
         _try("tflite-micro", _reference, "the reference for outputs; without it, the same C on this host"),
         _toolchain("host compiler", get_toolchain("host"), "the reference where tflite-micro is missing"),
         _try("tensorflow", _tensorflow, "tinyml compress and quantize"),
@@ -124,6 +126,10 @@ def _counter() -> str:
     if counter.kind != "native":
         raise RuntimeError("it could not be compiled or loaded")
     return counter.kind
+
+
+def _disassembler() -> str:
+    return f"capstone {require_capstone().__version__}"
 
 
 def _reference() -> str:
