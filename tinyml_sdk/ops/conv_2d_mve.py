@@ -11,8 +11,8 @@ from .window import Window
 
 __all__ = ["mve_convolution"]
 
-_GATHERED_BYTES = 384
-"""Scratch for pixels that are gathered together, beyond which there are just two of them."""
+_GATHERED = ((8, 256), (4, 640))
+"""Pixels that may be gathered together, and the most bytes of scratch that this is worth."""
 
 
 def mve_convolution(view: OpView, window: Window, constants: FilterConstants) -> Candidate:
@@ -30,7 +30,7 @@ def mve_convolution(view: OpView, window: Window, constants: FilterConstants) ->
     run_taps = window.filter_width if window.dilation_width == 1 else 1
     runs = window.filter_height * window.filter_width // run_taps
     mve = mve_constants(constants, shape="pair")
-    pixels = 2 if channels > PARTS["pair"] else max(2, _GATHERED_BYTES // mve.depth // 2 * 2)
+    pixels = _gathered_pixels(channels, mve.depth)
     parameters = Parameters(
         "tinyml_conv_2d_mve_params",
         {
@@ -54,3 +54,10 @@ def mve_convolution(view: OpView, window: Window, constants: FilterConstants) ->
     )
     gathering = 2 * (15 + runs * (8 + 2 * -(-run_taps * depth // VECTOR))) + 140 / pixels
     return Candidate(layer, mve_cost(mve, output.elements // channels, gathering=gathering), MVE)
+
+
+def _gathered_pixels(channels: int, depth: int) -> int:
+    """How many pixels of `depth` bytes are gathered together: 2 where their outputs come in several parts."""
+    if channels > PARTS["pair"]:
+        return 2
+    return next((pixels for pixels, most in _GATHERED if pixels * depth <= most), 2)
