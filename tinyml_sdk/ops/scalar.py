@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from .base import Constant, Input, Layer, OpView, Output, Parameters, ParameterValue, Scratch
 from .dsp import ScaledChannels, padded_to_words, scaled_channels
+from .narrow_scaling import narrow_channels
 from .overlap import gathered_lead, gathered_window_lead
 from .selection import Candidate
 from .weights import FilterConstants
@@ -26,6 +27,7 @@ __all__ = [
     "has_low_registers",
     "has_many_registers",
     "portable_effort",
+    "scalar_channels",
     "scalar_convolution",
     "scalar_matrix",
     "scalar_rows",
@@ -45,12 +47,18 @@ _SEGMENT, _SEGMENT_UNIT = 16, 7
 """The longest segment of the kernel for Armv6-M, and TINYML_SEGMENT_UNIT."""
 
 
+def scalar_channels(view: OpView, constants: FilterConstants) -> ScaledChannels:
+    """The channels of a layer with the requantization of the view's core: narrow where it has no product of 64 bits."""
+    narrow = narrow_channels(constants) if has_low_registers(view) else None
+    return narrow or scaled_channels(constants)
+
+
 @dataclass(frozen=True, eq=False)
 class ScalarScale:
     """What makes outputs of sums, of each channel or once where all are alike.
 
     Attributes:
-        multiplier: int32, (multiplier, offset).
+        multiplier: int32, (multiplier, offset), or what `narrow_channels` says.
         shift: int8.
         step: 1, or 0 where one entry serves all channels.
     """
@@ -123,7 +131,7 @@ def _tile(view: OpView) -> int:
 
 def scalar_matrix(view: OpView, constants: FilterConstants) -> ScalarMatrix:
     """Lay out a layer whose input zero point is folded into the bias, for the view's core."""
-    channels = scaled_channels(constants)
+    channels = scalar_channels(view, constants)
     scale = ScalarScale.of(channels)
     count, products = channels.weights.shape
     depth = padded_to_words(products)
@@ -263,6 +271,6 @@ def _cost(view: OpView, pixels: int, depth: int, channels: int, *, gathering: fl
     tile = _tile(view)
     tiles = -(-pixels // tile)
     if has_low_registers(view):
-        return tiles * (channels * (tile * 2.6 * depth + 60) + 20 * depth) + pixels * (35 * channels + gathering)
+        return tiles * (channels * (tile * 2.6 * depth + 60) + 20 * depth) + pixels * (17 * channels + gathering)
     blocks, product = -(-channels // _BLOCK), 2.6 if has_many_registers(view) else 2.0
     return tiles * (blocks * (product * tile * _BLOCK * depth + 80) + 40) + pixels * (12 * channels + gathering)
