@@ -3,7 +3,8 @@
 TFLM's scaling of a sum never falls as the sum grows, so that it is known by the least sum of each output: at most 255
 thresholds. Any formula that never falls either, and agrees on both sides of every threshold, is the same function.
 The kernels for Armv6-M (`firmware_templates/kernels/tinyml_scalar.h`, TINYML_SCALAR_NARROW) limit a sum to where its
-outputs differ and scale it with two products of 32 bits, in a third of the instructions of an exact product of 64.
+outputs differ and scale it with two products of 32 bits, in half of the instructions of an exact product of 64. One
+offset seldom serves outputs of both signs, as TFLM rounds ties away from zero; layers with ReLU have but one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _REACH = 1 << 19
 
 _LOWER_BITS, _FRACTION = 12, 22  # TINYML_SCALAR_LOWER_BITS, TINYML_SCALAR_NARROW_FRACTION
 _LARGEST_FACTOR = 2**31
+_NEVER = 2**40
+"""Beyond any offset."""
 
 
 def narrow_channels(constants: FilterConstants) -> ScaledChannels | None:
@@ -102,10 +105,10 @@ def _table(scaling: _Scaling, least: Int64, most: Int64) -> Int64 | None:
     unit = 1 << _FRACTION
     reached, falls_short = thresholds < _REACH, thresholds > -_REACH
     edge_sums = scaled(np.stack([low, high], axis=1))
-    at_least = np.where(reached, outputs * unit - scaled(np.minimum(thresholds, _REACH - 1)), -(2**40)).max(axis=1)
-    at_least = np.maximum(at_least, (edges * unit - edge_sums).max(axis=1))
-    at_most = np.where(falls_short, outputs * unit - 1 - scaled(thresholds - 1), 2**40).min(axis=1)
-    at_most = np.minimum(at_most, ((edges + 1) * unit - 1 - edge_sums).min(axis=1))
+    at_least = np.where(reached, outputs * unit - scaled(np.minimum(thresholds, _REACH - 1)), -_NEVER)
+    at_least = np.maximum(at_least.max(axis=1, initial=-_NEVER), (edges * unit - edge_sums).max(axis=1))
+    at_most = np.where(falls_short, outputs * unit - 1 - scaled(thresholds - 1), _NEVER)
+    at_most = np.minimum(at_most.min(axis=1, initial=_NEVER), ((edges + 1) * unit - 1 - edge_sums).min(axis=1))
     offset = (at_least + at_most) >> 1
     offset = np.where(is_constant, constant[:, 0] * unit, offset)
     low, high = (np.where(is_constant, 0, bound) for bound in (low, high))
