@@ -33,7 +33,7 @@ def simulate(
     link: Annotated[
         Path | None, typer.Option("--link", metavar="PATH", help="Make a link to the port here, the same each time.")
     ] = None,
-    toolchain: ToolchainOption = "zig",
+    toolchain: ToolchainOption = None,
     optimize: OptimizeOption = "speed",
     app: AppOption = "benchmark",
 ) -> None:
