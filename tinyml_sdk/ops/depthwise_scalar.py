@@ -71,6 +71,7 @@ def scalar_depthwise(
         macs=macs,
         lead=(IN_PLACE, None, None),
         scratch_bytes=_LINES * _LANES * ((window.output_width - 1) * stride + 3),
+        shared=True,
     )
     return Candidate(layer, 4.5 * macs + 60 * channels * window.output_height, SCALAR)
 

@@ -229,6 +229,7 @@ def scalar_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidat
         macs=rows * units * depth,
         lead=(gathered_lead(first * depth, first * units, tile),),
         scratch_bytes=matrix.tile_bytes,
+        shared=True,
     )
     return Candidate(layer, _cost(view, rows, matrix.depth, units, gathering=1.5 * depth), SCALAR)
 
@@ -260,6 +261,7 @@ def scalar_convolution(view: OpView, window: Window, constants: FilterConstants)
         macs=output.elements * products,
         lead=(gathered_window_lead(window, input_channels=input_.shape[3], output_channels=channels, tile=tile),),
         scratch_bytes=matrix.tile_bytes + (run if run % 4 == 0 else products),
+        shared=True,
     )
     pixels = output.elements // channels
     gathering = 30 * runs + (1.5 if run % 4 == 0 else 5.0) * products
