@@ -13,7 +13,8 @@ from .broadcast import Broadcast, broadcast_inputs
 from .dsp import DSP
 from .scalar import SCALAR, portable_effort
 from .selection import Candidate, Refusal, choose_kernel
-from .sum_dsp import LinearSum, Operand, linear_sum
+from .sum_dsp import LinearSum, linear_sum, sum_operand
+from .sum_mve import mve_sum
 
 __all__ = ["sum_layer"]
 
@@ -26,7 +27,8 @@ def sum_layer(view: OpView, *, subtract: bool) -> Layer:
     view.expect_counts(2)
     input1, input2 = view.activation(0), view.activation(1)
     walk = broadcast_inputs(view, input1, input2, view.output())
-    return choose_kernel(view, [_portable(view, walk, subtract), *_linear(view, walk, subtract)])
+    mve = mve_sum(view, walk, subtract=subtract)
+    return choose_kernel(view, [_portable(view, walk, subtract), *_linear(view, walk, subtract), mve])
 
 
 def _portable(view: OpView, walk: Broadcast, subtract: bool) -> Candidate:
@@ -72,9 +74,9 @@ def _linear_function(view: OpView, walk: Broadcast, subtract: bool) -> LinearSum
     if not walk.moves_both:
         return "an input is repeated along the rows"
     function = linear_sum(
-        _operand(view.activation(0)),
-        _operand(view.activation(1)),
-        _operand(view.output()),
+        sum_operand(view.activation(0)),
+        sum_operand(view.activation(1)),
+        sum_operand(view.output()),
         subtract=subtract,
         activation=view.activation_range(view.output()),
     )
@@ -82,7 +84,8 @@ def _linear_function(view: OpView, walk: Broadcast, subtract: bool) -> LinearSum
 
 
 def _linear_layer(view: OpView, walk: Broadcast, function: LinearSum, kind: str) -> Layer:
-    parameters = Parameters(f"tinyml_add_{kind}_params", {"walk": walk.parameters, **vars(function)})
+    fields = {"factor1": function.factor1, "factor2": function.factor2, "offset": function.offset}
+    parameters = Parameters(f"tinyml_add_{kind}_params", {"walk": walk.parameters, **fields})
     return Layer(
         op=view.op,
         kernel=f"tinyml_add_{kind}",
@@ -91,10 +94,6 @@ def _linear_layer(view: OpView, walk: Broadcast, function: LinearSum, kind: str)
         lead=walk.lead,
         shared=True,
     )
-
-
-def _operand(tensor: Tensor) -> Operand:
-    return Operand(tensor.scale, tensor.zero_point)
 
 
 def _rescaling(view: OpView, tensor: Tensor, factor: float) -> dict[str, ParameterValue]:
