@@ -10,6 +10,7 @@ from .boards import Board, load_board
 from .codegen import (
     BUILD_FOLDER,
     Application,
+    Emulator,
     GeneratedProject,
     ModelSource,
     Optimize,
@@ -118,6 +119,7 @@ def generate(
     runtime: Runtime = "aot",
     tflm_root: str | Path | None = None,
     app: Application = "benchmark",
+    emulator: Emulator | None = None,
 ) -> ModelSource | GeneratedProject:
     """Write C for a model into a folder: the model library alone, or with a board a whole firmware project.
 
@@ -134,10 +136,11 @@ def generate(
             it is measured on this machine, with a margin.
         app: With a board, the application around the model: `benchmark` answers `tinyml bench`, `mlperf` the runner of
             MLPerf Tiny.
+        emulator: With a board, `renode` adds what Renode runs the firmware with.
 
     Raises:
         ModelError: as for `inspect_model`; or the application does not take such a model.
-        BoardError: there is no such board, or no project of that kind for it.
+        BoardError: there is no such board, no project of that kind for it, or the emulator does not know it.
         FitError: the model cannot fit the board.
         InputError: the folder holds other files or cannot be written; the TFLM tree cannot be used.
         MissingToolError, BuildError, TargetError: the arena cannot be measured.
@@ -149,7 +152,7 @@ def generate(
         source = _model_source(inspection, library, optimize)
         write_folder(Path(output), source.files, {"model": source.name, "runtime": runtime, "optimize": optimize})
         return source
-    whole = _project(inspection, library, optimize, project, app)
+    whole = _project(inspection, library, optimize, project, app, emulator)
     write_folder(Path(output), whole.files, whole.manifest)
     return whole
 
@@ -231,7 +234,12 @@ def _model_source(
 
 
 def _project(
-    inspection: Inspection | TflmModel, library: Library | None, optimize: Optimize, kind: ProjectKind, app: Application
+    inspection: Inspection | TflmModel,
+    library: Library | None,
+    optimize: Optimize,
+    kind: ProjectKind,
+    app: Application,
+    emulator: Emulator | None = None,
 ) -> GeneratedProject:
     """The firmware project, unless the model cannot fit."""
     board = inspection.board
@@ -240,7 +248,7 @@ def _project(
     if isinstance(inspection, Inspection):
         check_fit(board, inspection.plan.arena_bytes, inspection.weight_bytes)
     source = _model_source(inspection, library, optimize, kind)
-    return generate_project(inspection.graph, source, board, optimize, kind, app)
+    return generate_project(inspection.graph, source, board, optimize, kind, app, emulator)
 
 
 def _required_library(

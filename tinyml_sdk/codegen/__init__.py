@@ -4,7 +4,7 @@ from ..boards.model import ProjectKind
 from .files import BUILD_FOLDER, MANIFEST, read_manifest, write_folder
 from .layouts import Application
 from .model_source import ModelSource, Optimize, Runtime, generate_model, weight_bytes
-from .project import GeneratedProject, check_project, generate_host_program, generate_project
+from .project import Emulator, GeneratedProject, check_project, generate_host_program, generate_project
 from .tflm_source import ArenaSize, generate_tflm_model
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "MANIFEST",
     "Application",
     "ArenaSize",
+    "Emulator",
     "GeneratedProject",
     "ModelSource",
     "Optimize",
