@@ -51,4 +51,11 @@ tinyml_fully_connected_row_armv6m(const tinyml_fully_connected_row_armv6m_params
   }
 }
 
+/* The same with TINYML_SCALAR_NARROW, which has no shifts. */
+TINYML_KERNEL void tinyml_fully_connected_row_armv6m_narrow(
+    const tinyml_fully_connected_row_armv6m_params *p, const int8_t *input, const int8_t *weights,
+    const int32_t *bias, const int32_t *scale, int8_t *output, int8_t *scratch) {
+  tinyml_fully_connected_row_armv6m(p, input, weights, bias, scale, NULL, output, scratch);
+}
+
 #endif

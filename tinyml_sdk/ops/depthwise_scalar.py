@@ -57,7 +57,7 @@ def scalar_depthwise(
     )
     layer = Layer(
         op=view.op,
-        kernel=_KERNEL,
+        kernel=f"tinyml_depthwise_conv_2d_{scale.kind}",
         header="depthwise_conv_2d_scalar.h",
         arguments=(
             parameters,

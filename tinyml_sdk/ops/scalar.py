@@ -59,12 +59,12 @@ class ScalarScale:
 
     Attributes:
         multiplier: int32, (multiplier, offset), or what `narrow_channels` says.
-        shift: int8.
+        shift: int8; None where the kernel takes none.
         step: 1, or 0 where one entry serves all channels.
     """
 
     multiplier: Constant
-    shift: Constant
+    shift: Constant | None
     step: int
 
     @classmethod
@@ -72,14 +72,18 @@ class ScalarScale:
         """The table of a layer."""
         alike = bool((channels.scale == channels.scale[0]).all() and (channels.shift == channels.shift[0]).all())
         count = 1 if alike else len(channels.shift)
-        return cls(
-            Constant("scale", channels.scale[:count]), Constant("shift", channels.shift[:count]), 0 if alike else 1
-        )
+        shift = None if channels.form == "narrow" else Constant("shift", channels.shift[:count])
+        return cls(Constant("scale", channels.scale[:count]), shift, 0 if alike else 1)
 
     @property
-    def arguments(self) -> tuple[Constant, Constant]:
+    def arguments(self) -> tuple[Constant, ...]:
         """In the order of every kernel's parameters."""
-        return self.multiplier, self.shift
+        return (self.multiplier,) if self.shift is None else (self.multiplier, self.shift)
+
+    @property
+    def kind(self) -> str:
+        """What the kernel's name ends with."""
+        return "narrow" if self.shift is None else "scalar"
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +227,7 @@ def scalar_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidat
     )
     layer = Layer(
         op=view.op,
-        kernel="tinyml_fully_connected_rows_scalar",
+        kernel=f"tinyml_fully_connected_rows_{matrix.scale.kind}",
         header="fully_connected_scalar.h",
         arguments=(parameters, Input(0), *matrix.arguments, Output(), Scratch()),
         macs=rows * units * depth,
@@ -255,7 +259,7 @@ def scalar_convolution(view: OpView, window: Window, constants: FilterConstants)
     )
     layer = Layer(
         op=view.op,
-        kernel="tinyml_conv_2d_scalar",
+        kernel=f"tinyml_conv_2d_{matrix.scale.kind}",
         header="conv_2d_scalar.h",
         arguments=(parameters, Input(0), *matrix.arguments, Output(), Scratch()),
         macs=output.elements * products,
