@@ -227,7 +227,7 @@ def _model_source(
     inspection: Inspection | TflmModel, library: Library | None, optimize: Optimize, kind: ProjectKind = "baremetal"
 ) -> ModelSource:
     if isinstance(inspection, TflmModel):
-        inspection.check_flash()
+        inspection.check_fit()
         arena = inspection.size_arena(library, get_toolchain(default_toolchain("tflm")), optimize)
         return inspection.source(arena, kind)
     return generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)

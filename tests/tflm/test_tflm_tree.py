@@ -26,6 +26,15 @@ M7_SINGLE = ("-mcpu=cortex-m7", "-mfpu=fpv5-sp-d16", *HARD)
 M7_DOUBLE = ("-mcpu=cortex-m7", "-mfpu=fpv5-d16", *HARD)
 
 
+def small_board(folder: Path, old: str, new: str) -> Path:
+    """The micro:bit with another size of memory."""
+    text = (boards_dir() / "microbit.yaml").read_text()
+    assert old in text
+    board = folder / "small.yaml"
+    board.write_text(text.replace(old, new).replace("name: microbit", "name: small"))
+    return board
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A tree with headers and no library."""
@@ -135,10 +144,17 @@ def test_options_that_exclude_each_other_are_told_before_building(tree: Path, tm
     assert not out.exists()
 
 
-def test_a_file_larger_than_flash_is_refused_before_building(tree: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "missing"),
+    [
+        ("0x0000_0000, size: 0x4_0000", "0x0000_0000, size: 0x4000", "flash needs"),
+        ("size: 0x4000", "size: 0x800", "RAM needs"),
+    ],
+)
+def test_a_model_too_large_for_the_board_is_refused_before_building(
+    tree: Path, tmp_path: Path, old: str, new: str, missing: str
+) -> None:
     add_library(tree, "m0", M0, CMSIS_NN)
-    board = tmp_path / "small.yaml"
-    text = (boards_dir() / "microbit.yaml").read_text().replace("size: 0x4_0000", "size: 0x4000")
-    board.write_text(text.replace("name: microbit", "name: small"))
-    with pytest.raises(FitError, match="flash needs"):
-        build_firmware(DIGITS, tmp_path / "out", board=board, runtime="tflm", tflm_root=tree)
+    with pytest.raises(FitError, match=missing):
+        build_firmware(DIGITS, tmp_path / "out", board=small_board(tmp_path, old, new), runtime="tflm", tflm_root=tree)
+    assert not (tmp_path / "out").exists()

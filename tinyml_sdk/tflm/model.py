@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..boards import Board, load_board
 from ..codegen import ArenaSize, ModelSource, Optimize, ProjectKind, generate_tflm_model
-from ..graph import Graph, read_graph
+from ..graph import ABSENT, Graph, read_graph
 from ..ops import Layer
 from ..ops.tflm import find_registrations, tflm_layers
 from ..plan import check_fit
@@ -47,10 +47,19 @@ class TflmModel:
         arduino = kind == "arduino" or (kind == "platformio" and ids is not None and ids.framework == "arduino")
         return generate_tflm_model(self.graph, self.layers, self.data, arena, arduino=arduino)
 
-    def check_flash(self) -> None:
-        """Raise FitError where the board's flash cannot hold the file: before anything is built."""
+    @property
+    def least_arena_bytes(self) -> int:
+        """What no interpreter can do without: a layer that multiplies keeps its input and output apart."""
+        return max((self._apart(layer) for layer in self.layers if layer.macs), default=0)
+
+    def check_fit(self) -> None:
+        """Raise FitError where the model cannot fit the board, whatever its arena is: before anything is built."""
         if self.board is not None:
-            check_fit(self.board, 0, len(self.data) + RUNTIME_CODE_BYTES)
+            check_fit(self.board, self.least_arena_bytes, len(self.data) + RUNTIME_CODE_BYTES)
+
+    def _apart(self, layer: Layer) -> int:
+        tensors = [self.graph.tensors[index] for index in {*layer.op.inputs, *layer.op.outputs} - {ABSENT}]
+        return sum(tensor.bytes for tensor in tensors if not tensor.is_constant)
 
     def size_arena(self, library: Library | None, toolchain: Toolchain, optimize: Optimize) -> ArenaSize:
         """Measured on the board's core with a library, else on this machine with a margin.
