@@ -31,7 +31,9 @@ def forced(*kernels: str, forms: tuple[Form, ...], tile: int = 8) -> Iterator[No
             cost = 1e12
         return Candidate(layer, cost, *rest, **named)
 
-    with patch.multiple(sparse, FORMS=forms, _TILES=(tile,), _LEAST_LEFT_OUT=-9, Candidate=cheap):
+    with patch.multiple(
+        sparse, FORMS=forms, _TILES=(tile,), _LEAST_LEFT_OUT=-9, _room=lambda _: 10**9, Candidate=cheap
+    ):
         yield
 
 
