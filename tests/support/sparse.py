@@ -44,7 +44,7 @@ def form_of(layer: Layer) -> Form:
     fields: Any = layer.arguments[0].fields  # type: ignore[union-attr]
     if layer.kernel == DSP:
         return fields["narrow"]["lists"].removeprefix("tinyml_sparse_")[:-2]  # type: ignore[no-any-return]
-    return fields["format"].removeprefix("TINYML_LIST_").lower()  # type: ignore[no-any-return]
+    return fields["compute"].split("_", maxsplit=3)[-1]  # type: ignore[no-any-return]
 
 
 def sparse_weights(

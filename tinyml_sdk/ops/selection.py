@@ -30,7 +30,7 @@ CLEARLY_FASTER = 0.87
 """Packed weights take more loads: on a Cortex-M4 an instruction takes 1.6 cycles on average, of the dense kernels' 1.4
 (docs/sparsity.md). So they must save more instructions than that, to save time."""
 
-SLOWER = 2.5
+SLOWER = 2.0
 """How many times as many instructions fewer bytes may cost."""
 
 
