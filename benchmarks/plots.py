@@ -48,8 +48,8 @@ def draw(path: Path, title: str, axis: str, lines: Lines) -> None:
         for (label, points), colour, marker in zip(lines.items(), COLOURS, MARKERS, strict=False):
             places = [names.index(x) if named else x for x in points]
             costs = list(points.values())
-            line = "-" if axis else ""  # no line through places that have no order
-            axes.plot(places, costs, line, color=colour, marker=marker, markersize=4, lw=1.3, label=label)
+            line = "-" if axis else "none"  # no line through places that have no order
+            axes.plot(places, costs, ls=line, color=colour, marker=marker, markersize=4, lw=1.3, label=label)
         if named:
             axes.set_xticks(
                 range(len(names)),

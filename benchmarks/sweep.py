@@ -29,9 +29,9 @@ KERNELS = ((1, 1), (1, 3), (3, 1), (2, 2), (3, 3), (4, 4), (5, 5), (7, 7), (10, 
 SPARSITIES: tuple[Sparsity, ...] = (0.0, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, "2:4", "1x4")
 
 BOARDS = {
-    "cortex-m4": "mps2-an386",
-    "cortex-m3": "mps2-an385",
     "cortex-m0plus": "mps2-cm0plus",
+    "cortex-m3": "mps2-an385",
+    "cortex-m4": "mps2-an386",
     "cortex-m33": "mps2-an505",
     "riscv32imc": "virt-rv32",
 }
@@ -164,11 +164,12 @@ SWEEPS = {
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one layer: instructions of an inference, the kernel that was taken, multiply-accumulates."""
+    """Of one layer: instructions of an inference, multiply-accumulates, the kernel that was taken, estimated cycles."""
 
     instructions: int
     macs: int
     kernel: str
+    cycles: int | None = None
 
     @property
     def per_mac(self) -> float:
@@ -193,7 +194,7 @@ class Measurements:
             self._path.write_text(json.dumps(self._known, indent=1) + "\n", encoding="utf-8")
         return Cost(**self._known[key])
 
-    def _measure(self, layer: SingleLayer) -> dict[str, int | str]:
+    def _measure(self, layer: SingleLayer) -> dict[str, int | str | None]:
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder) / "layer.tflite"
             model.write_bytes(layer.build())
@@ -202,7 +203,29 @@ class Measurements:
             raise SystemExit(f"{layer} is not bit exact")
         (only,) = counted.layers
         note(f"{layer}: {only.count / only.macs:.2f}")
-        return {"instructions": only.count, "macs": only.macs, "kernel": only.kernel}
+        cycles = counted.cycles.layers[0] if counted.cycles else None
+        return {"instructions": only.count, "macs": only.macs, "kernel": only.kernel, "cycles": cycles}
+
+
+TYPICAL = {
+    "convolution 3x3, 16 → 16, 16x16": CONV,
+    "pointwise, 64 → 64, 8x8": replace(POINTWISE, inputs=64, outputs=64, image=(8, 8)),
+    "depthwise 3x3, 16, 16x16": DEPTHWISE,
+    "fully connected, 128 → 128": MATRIX,
+}
+
+
+def cores_table(path: Path) -> Iterator[str]:
+    """Typical layers on every core: instructions per multiply-accumulate, and estimated cycles where they are known."""
+    yield f"| layer | {' | '.join(BOARDS)} |"
+    yield "| --- |" + " --- |" * len(BOARDS)
+    for label, layer in TYPICAL.items():
+        cells = []
+        for core in BOARDS:
+            cost = Measurements(path, core).measure(layer)
+            cycles = f", {cost.cycles / cost.macs:.1f} cycles" if cost.cycles else ""
+            cells.append(f"{cost.per_mac:.2f}{cycles}")
+        yield f"| {label} | {' | '.join(cells)} |"
 
 
 # -- what stands out ----------------------------------------------------------------------------------------------
@@ -253,7 +276,11 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=tuple(SWEEPS), default=tuple(SWEEPS))
     parser.add_argument("--json", type=Path, default=Path("out/sweep.json"))
     parser.add_argument("--plot", type=Path, metavar="DIR", help="write an SVG for each sweep here")
+    parser.add_argument("--cores", action="store_true", help="only a table of typical layers on every core")
     arguments = parser.parse_args()
+    if arguments.cores:
+        print("\n".join(cores_table(arguments.json)))
+        return 0
     measurements = Measurements(arguments.json, arguments.core)
     costs = {
         name: {

@@ -9,9 +9,18 @@ from typing import Any
 
 from .measuring import Counted, LayerCount
 
-__all__ = ["Compared", "PeerModel", "bakenn_table", "geometric_mean", "layer_table", "model_table", "worst_layers"]
+__all__ = [
+    "Compared",
+    "PeerModel",
+    "bakenn_table",
+    "geometric_mean",
+    "layer_table",
+    "means",
+    "model_table",
+    "worst_layers",
+]
 
-SMALLEST_SHARE = 0.01
+SMALLEST_SHARE = 0.001
 """Of its model, for a layer to be one of the worst: below it a few instructions more or less decide nothing."""
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "PortReset",
     "ProjectKind",
     "QemuMachine",
+    "RenodePlatform",
 ]
 
 ProjectKind = Literal["baremetal", "platformio", "esp_idf", "cmake", "arduino"]
@@ -127,11 +128,24 @@ class QemuMachine(_Strict):
     bios: Literal["none"] | None = None
 
 
+class RenodePlatform(_Strict):
+    """How Renode knows this board.
+
+    Attributes:
+        platform: Of its platform descriptions (.repl) the one to take; None where ours describes all of the board.
+        uart: What that calls the console.
+    """
+
+    platform: Annotated[str, Field(pattern=r"^platforms/[A-Za-z0-9_./-]+\.repl$")] | None = None
+    uart: Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_]*$")] = "uart0"
+
+
 class Emulators(_Strict):
     """Which emulators run the board's unchanged ELF. An absent key means that one cannot."""
 
     builtin: bool = False
     qemu: QemuMachine | None = None
+    renode: RenodePlatform | None = None
 
 
 _FLASH_TOOL_KEYS: dict[str, tuple[str, ...]] = {

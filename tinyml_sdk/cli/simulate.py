@@ -25,15 +25,15 @@ def simulate(
     target: Annotated[
         str | None,
         typer.Option(
-            metavar="builtin|qemu",
-            callback=one_of("builtin", "qemu"),
+            metavar="builtin|qemu|renode",
+            callback=one_of("builtin", "qemu", "renode"),
             help="What emulates the board.  [default: the first that has it]",
         ),
     ] = None,
     link: Annotated[
         Path | None, typer.Option("--link", metavar="PATH", help="Make a link to the port here, the same each time.")
     ] = None,
-    toolchain: ToolchainOption = "zig",
+    toolchain: ToolchainOption = None,
     optimize: OptimizeOption = "speed",
     app: AppOption = "benchmark",
 ) -> None:

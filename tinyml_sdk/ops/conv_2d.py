@@ -5,8 +5,6 @@ Semantics: tensorflow/lite/micro/kernels/conv_common.cc and reference_integer_op
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +13,7 @@ from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
 from .dsp import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, padded_to_words, pair_cost
 from .fully_connected import matrix_layer
 from .overlap import gathered_window_lead, window_lead
+from .scalar import portable_effort, scalar_convolution
 from .selection import Candidate, Refusal, choose_kernel
 from .sparse import sparse_convolutions
 from .weights import filter_channels, filter_constants, product_scales, read_filter
@@ -49,7 +48,14 @@ class Conv2D(Operator):
         if groups > 1:
             return choose_kernel(view, [portable, Refusal(_DSP_KERNEL, "the convolution is in groups")])
         dsp = dsp_convolution(view, window, filter_channels(filter_), scales=product_scales(input_, filter_))
-        return choose_kernel(view, [portable, dsp, *_sparse(view, window, filter_)])
+        folded = filter_constants(
+            view,
+            filter_channels(filter_),
+            scales=product_scales(input_, filter_),
+            fold_zero_point=input_.zero_point,
+        )
+        sparse = sparse_convolutions(view, window, folded, input_channels=filter_.shape[3])
+        return choose_kernel(view, [portable, dsp, scalar_convolution(view, window, folded), *sparse])
 
     def _groups(self, view: OpView, input_: Tensor, filter_: Tensor) -> int:
         groups, rest = divmod(input_.shape[3], filter_.shape[3])
@@ -85,18 +91,7 @@ def _portable(view: OpView, window: Window, filter_: Tensor, groups: int) -> Can
         macs=output.elements * products,
         lead=(window_lead(window, input_channels=depth * groups, output_channels=channels, channelwise=False),),
     )
-    return Candidate(layer, cost=output.elements * (2.8 * products + 25))
-
-
-def _sparse(view: OpView, window: Window, filter_: Tensor) -> Iterator[Candidate | Refusal]:
-    input_ = view.activation(0)
-    constants = filter_constants(
-        view,
-        filter_channels(filter_),
-        scales=product_scales(input_, filter_),
-        fold_zero_point=input_.zero_point,
-    )
-    return sparse_convolutions(view, window, constants, input_channels=filter_.shape[3])
+    return Candidate(layer, cost=portable_effort(view) * output.elements * (2.8 * products + 25))
 
 
 def dsp_convolution(

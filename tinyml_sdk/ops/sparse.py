@@ -14,6 +14,7 @@ from ..graph import ABSENT, Op
 from .base import Argument, Constant, Input, Layer, OpView, Output, Parameters, ParameterValue, Scratch
 from .dsp import DSP, ScaledChannels, scaled_channels, sum_bounds
 from .overlap import gathered_window_lead
+from .scalar import portable_effort
 from .selection import Candidate, Refusal, best_candidate
 from .sparse_lists import CODEBOOK, FORMS, WeightLists, weight_lists
 from .weights import FilterConstants
@@ -201,7 +202,8 @@ def _portable(
     )
     tiles = window.batches * -(-window.output_height * window.output_width // _PORTABLE_TILE)
     weights = lists.listed * (_PORTABLE_DECODING[lists.form] + 2.2 * _PORTABLE_TILE)
-    return Candidate(layer, tiles * (weights + 90 * count + 11.3 * depth), packed=True, note=lists.note)
+    cost = portable_effort(view) * tiles * (weights + 90 * count + 11.3 * depth)
+    return Candidate(layer, cost, packed=True, note=lists.note)
 
 
 def _row(view: OpView, constants: FilterConstants, lists: WeightLists) -> Candidate:
@@ -216,9 +218,8 @@ def _row(view: OpView, constants: FilterConstants, lists: WeightLists) -> Candid
         lead=count - 1,
         scratch_bytes=0,
     )
-    return Candidate(
-        layer, lists.listed * (_PORTABLE_DECODING[lists.form] + 2.2) + 45 * count, packed=True, note=lists.note
-    )
+    cost = portable_effort(view) * (lists.listed * (_PORTABLE_DECODING[lists.form] + 2.2) + 45 * count)
+    return Candidate(layer, cost, packed=True, note=lists.note)
 
 
 def _codes_row(view: OpView, constants: FilterConstants, lists: WeightLists) -> Candidate:
