@@ -58,18 +58,20 @@ TINYML_INLINE void tinyml_sparse_four(int32_t form, const tinyml_conv_2d_sparse_
   const int32_t next_codebook = p->codebooks > 1 ? TINYML_CODEBOOK : 0;
   lists += p->codebooks * TINYML_CODEBOOK;
   for (int32_t channel = 0; channel < p->channels; ++channel) {
+    int32_t sums[TINYML_SPARSE_PIXELS];
     tinyml_sparse_sums s;
     s.pixels = TINYML_SPARSE_PIXELS;
     s.packed = 0;
     s.row = tile;
-    for (int32_t i = 0; i < TINYML_SPARSE_PIXELS; ++i) {
-      s.sums[i] = (uint32_t)bias[channel];
-    }
+    s.sum0 = s.sum1 = s.sum2 = s.sum3 = (uint32_t)bias[channel];
     lists = tinyml_sparse_walk(form, lists, codebook, &s);
     codebook += next_codebook;
+    sums[0] = (int32_t)s.sum0;
+    sums[1] = (int32_t)s.sum1;
+    sums[2] = (int32_t)s.sum2;
+    sums[3] = (int32_t)s.sum3;
     for (int32_t i = 0; i < count; ++i) {
-      output[i * p->channels + channel] =
-          tinyml_requantize(&p->output, scale, channel, (int32_t)s.sums[i]);
+      output[i * p->channels + channel] = tinyml_requantize(&p->output, scale, channel, sums[i]);
     }
   }
 }

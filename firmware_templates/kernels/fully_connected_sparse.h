@@ -34,10 +34,10 @@ TINYML_INLINE void tinyml_sparse_row(int32_t form, const tinyml_fully_connected_
     s.pixels = 1;
     s.packed = 0;
     s.row = input;
-    s.sums[0] = (uint32_t)bias[channel];
+    s.sum0 = (uint32_t)bias[channel];
     lists = tinyml_sparse_walk(form, lists, codebook, &s);
     codebook += next_codebook;
-    output[channel] = tinyml_requantize(&p->output, scale, channel, (int32_t)s.sums[0]);
+    output[channel] = tinyml_requantize(&p->output, scale, channel, (int32_t)s.sum0);
   }
 }
 

@@ -202,7 +202,8 @@ def _portable(
     )
     tiles = window.batches * -(-window.output_height * window.output_width // _PORTABLE_TILE)
     weights = lists.listed * (_PORTABLE_DECODING[lists.form] + 2.2 * _PORTABLE_TILE)
-    cost = portable_effort(view) * tiles * (weights + 90 * count + 11.3 * depth)
+    gathering = 20 * depth + 240 * (depth // (window.run_taps * input_channels))
+    cost = _effort(view) * tiles * (weights + 150 * count + gathering)
     return Candidate(layer, cost, packed=True, note=lists.note)
 
 
@@ -218,7 +219,7 @@ def _row(view: OpView, constants: FilterConstants, lists: WeightLists) -> Candid
         lead=count - 1,
         scratch_bytes=0,
     )
-    cost = portable_effort(view) * (lists.listed * (_PORTABLE_DECODING[lists.form] + 2.2) + 45 * count)
+    cost = _effort(view) * (lists.listed * (_PORTABLE_DECODING[lists.form] + 2.2) + 45 * count)
     return Candidate(layer, cost, packed=True, note=lists.note)
 
 
@@ -285,7 +286,12 @@ _CHANNEL_COST = {"clamped": (92, 62), "signed": (108, 70), "general": (230, 130)
 """Those of a channel besides: its first sums and its outputs."""
 
 _PORTABLE_DECODING = {"gaps": 4.5, "coded_gaps": 5.5, "blocks": 1.7, "codes": 2.3}
-"""Instructions of a weight before it is multiplied, in C."""
+"""Instructions of a weight before it is multiplied, in C, on a Cortex-M3."""
+
+
+def _effort(view: OpView) -> float:
+    """Instructions on the view's core, as a multiple of those on a Cortex-M3."""
+    return 2.1 if "low-registers" in view.core_features else portable_effort(view)
 
 
 def _dsp_cost(window: Window, channels: ScaledChannels, lists: WeightLists, input_channels: int, tile: int) -> float:
