@@ -37,7 +37,7 @@ def bench(
         typer.Option(
             metavar="builtin|qemu|renode",
             callback=one_of("builtin", "qemu", "renode"),
-            help="Where to run: the builtin emulator, or an installed QEMU.  [default: the first that has the board]",
+            help="The builtin emulator, an installed QEMU or Renode.  [default: the first that has the board]",
         ),
     ] = None,
     port: PortOption = None,

@@ -44,7 +44,9 @@ def simulate(
     from ..boards import load_board
     from ..firmware import firmware_image
     from ..simulator import BoardSimulator
+    from ..targets import open_target
 
+    open_target(target, load_board(board)).close()  # a board that cannot run there is better known before building
     with tempfile.TemporaryDirectory() as folder:
         with StageProgress() as progress:
             progress("building", 0, 1)

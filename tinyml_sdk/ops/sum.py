@@ -12,7 +12,8 @@ from .base import Input, Layer, OpView, Output, Parameters, ParameterValue
 from .broadcast import Broadcast, broadcast_inputs
 from .dsp import DSP
 from .selection import Candidate, Refusal, choose_kernel
-from .sum_dsp import Operand, linear_sum
+from .sum_dsp import linear_sum, sum_operand
+from .sum_mve import mve_sum
 
 __all__ = ["sum_layer"]
 
@@ -25,7 +26,12 @@ def sum_layer(view: OpView, *, subtract: bool) -> Layer:
     view.expect_counts(2)
     input1, input2 = view.activation(0), view.activation(1)
     walk = broadcast_inputs(view, input1, input2, view.output())
-    return choose_kernel(view, [_portable(view, walk, subtract), _dsp(view, walk, subtract)])
+    candidates = [
+        _portable(view, walk, subtract),
+        _dsp(view, walk, subtract),
+        mve_sum(view, walk, subtract=subtract),
+    ]
+    return choose_kernel(view, candidates)
 
 
 def _portable(view: OpView, walk: Broadcast, subtract: bool) -> Candidate:
@@ -60,15 +66,16 @@ def _dsp(view: OpView, walk: Broadcast, subtract: bool) -> Candidate | Refusal:
     if not walk.moves_both:
         return Refusal(kernel, "an input is repeated along the rows")
     function = linear_sum(
-        _operand(view.activation(0)),
-        _operand(view.activation(1)),
-        _operand(view.output()),
+        sum_operand(view.activation(0)),
+        sum_operand(view.activation(1)),
+        sum_operand(view.output()),
         subtract=subtract,
         activation=view.activation_range(view.output()),
     )
     if function is None:
         return Refusal(kernel, "no linear function of the inputs gives TFLM's bytes for all pairs")
-    parameters = Parameters("tinyml_add_dsp_params", {"walk": walk.parameters, **vars(function)})
+    fields = {"factor1": function.factor1, "factor2": function.factor2, "offset": function.offset}
+    parameters = Parameters("tinyml_add_dsp_params", {"walk": walk.parameters, **fields})
     layer = Layer(
         op=view.op,
         kernel=kernel,
@@ -78,10 +85,6 @@ def _dsp(view: OpView, walk: Broadcast, subtract: bool) -> Candidate | Refusal:
         shared=True,
     )
     return Candidate(layer, 6.0 * view.output().elements + 45.0 * walk.rows, DSP)
-
-
-def _operand(tensor: Tensor) -> Operand:
-    return Operand(tensor.scale, tensor.zero_point)
 
 
 def _rescaling(view: OpView, tensor: Tensor, factor: float) -> dict[str, ParameterValue]:
