@@ -35,6 +35,7 @@ def bench(model: Path, board: str, target: str = "builtin") -> BenchResult:
 def assert_sound(result: BenchResult) -> None:
     assert result.runtime == "tflm"
     assert result.check.bit_exact
+    assert result.toolchain.flags[-1].startswith("tflm:cortex_m_generic_")
     assert result.check.reference == "tflite-micro"
     # Layer by layer, nothing is left out and nothing counted twice; the loop over them is the interpreter's.
     counted = sum(layer.count for layer in result.layers)

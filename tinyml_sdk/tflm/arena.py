@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..boards import Board, load_board
-from ..boards.model import MemoryRegion
 from ..codegen import ArenaSize, Optimize, generate_tflm_model, write_folder
 from ..codegen.tflm_sizing import generate_sizing_project
 from ..errors import FitError, TargetError
@@ -28,18 +27,13 @@ from ..toolchains import BuildJob, Library, Toolchain
 __all__ = ["measure_arena"]
 
 _STAND_INS = {
-    "cortex-m0": "microbit",
-    "cortex-m0plus": "microbit",
+    "cortex-m0": "mps2-cm0plus",
+    "cortex-m0plus": "mps2-cm0plus",
     "cortex-m33": "mps2-an505",
     "cortex-m55": "mps3-an547",
 }
 _STAND_IN = "mps2-an386"
-"""Emulated boards by core. A Cortex-M4's runs what is built for a Cortex-M3, and there is no difference to a
-Cortex-M7's that matters here."""
-
-_LEAST_RAM_BYTES = 2 << 20
-_PLENTY = 4 << 20
-"""Bytes of flash and RAM that a stand-in with less is given: the builtin emulator has as much as a board file says."""
+"""Emulated boards with megabytes of RAM, by core. A Cortex-M4's runs what is built for a Cortex-M3 or M7 as well."""
 
 _DEADLINE_S = 300.0
 _OTHER_RAM_BYTES = 128 * 1024
@@ -103,18 +97,13 @@ def measure_arena(
 
 def _stand_in(board: Board) -> Board:
     emulated = load_board(_STAND_INS.get(board.core, _STAND_IN))
-    changes: dict[str, object] = {"core": board.core, "fpu": board.fpu}
-    if emulated.ram.size < _LEAST_RAM_BYTES:
-        changes |= {
-            "flash": MemoryRegion(origin=emulated.flash.origin, size=_PLENTY),
-            "ram": MemoryRegion(origin=emulated.ram.origin, size=_PLENTY),
-        }
-    return emulated.model_copy(update=changes)
+    return emulated.model_copy(update={"core": board.core, "fpu": board.fpu})
 
 
 def _open(board: Board) -> Target:
-    with_builtin = board.emulators.builtin and importlib.util.find_spec("unicorn") is not None
-    return open_target("builtin" if with_builtin else "qemu", board)
+    """The builtin emulator, or QEMU where that is not installed or does not have the core."""
+    without_builtin = importlib.util.find_spec("unicorn") is None and board.emulators.qemu is not None
+    return open_target("qemu" if without_builtin else None, board)
 
 
 def _answer(console: ByteStream, graph: Graph) -> tuple[int, int]:

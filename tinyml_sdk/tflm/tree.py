@@ -123,7 +123,8 @@ def find_library(root: str | Path, board: Board) -> Library:
         others = f" (and {len(misfits) - 1} more that do not suit {board.name})" if len(misfits) > 1 else ""
         raise InputError(f"this library {reason}{others}", where=str(archive.relative_to(tree)), hint=_make_hint(board))
     chosen = max(fitting, key=lambda candidate: candidate.preference(board))
-    return Library(chosen.archive.resolve(), include_dirs, _defines(chosen), chosen.hard_float)
+    name = f"tflm:{chosen.archive.parents[1].name}"
+    return Library(name, chosen.archive.resolve(), include_dirs, _defines(chosen), chosen.hard_float)
 
 
 def _include_dirs(tree: Path) -> tuple[Path, ...]:

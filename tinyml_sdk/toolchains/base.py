@@ -39,12 +39,14 @@ class Library:
     """A C++ library that somebody else has built, with the headers to use it.
 
     Attributes:
+        name: What it is and how it was built, for a result.
         archive: The `.a` file.
         include_dirs: Folders of its headers. Their warnings are not ours to read.
         defines: What its headers must see, because it was built with them.
         hard_float: Whether it passes floats in the FPU's registers. All that is linked with it must do the same.
     """
 
+    name: str
     archive: Path
     include_dirs: tuple[Path, ...]
     defines: tuple[str, ...]

@@ -84,7 +84,8 @@ class GnuArmToolchain(Toolchain):
                 if _NO_CXX_LIBRARY.search(error.output):
                     raise missing_tool("libstdc++ for arm-none-eabi-gcc", _CXX_REMEDY) from error
                 raise
-        return BuildResult(job.output, self.name, _version(gcc), (*compile_flags, *_LINK, *libraries), warnings)
+        linked = (*libraries, job.library.name) if job.library else libraries
+        return BuildResult(job.output, self.name, _version(gcc), (*compile_flags, *_LINK, *linked), warnings)
 
     def _compile_all(self, gcc: str, cpu: Sequence[str], job: BuildJob, folder: Path) -> str:
         """Compile every source to `folder/N.o`. Of several errors, that of the first file in order is raised."""
