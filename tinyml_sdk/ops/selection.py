@@ -98,8 +98,9 @@ def not_worth_their_code(layers: Iterable[Layer], code_bytes: dict[str, int]) ->
     for layer in layers:
         if layer.kernel in code_bytes:
             taken = next(choice for choice in layer.choices if choice.taken)
-            others = [choice.flash for choice in layer.choices if choice.possible and choice.kernel not in code_bytes]
-            saved[layer.kernel] += min(others) - taken.flash
+            others = [choice for choice in layer.choices if choice.possible and choice.kernel not in code_bytes]
+            instead = min(others, key=lambda choice: choice.cost or 0)
+            saved[layer.kernel] += instead.flash - taken.flash
     return frozenset(kernel for kernel, less in saved.items() if less < code_bytes[kernel])
 
 
