@@ -14,14 +14,20 @@
 
 enum { TINYML_SPARSE_PIXELS = 4 };
 
-typedef struct {
+typedef struct tinyml_conv_2d_sparse_params tinyml_conv_2d_sparse_params;
+
+struct tinyml_conv_2d_sparse_params {
   tinyml_runs runs;
   int32_t depth;     /* products of an output */
   int32_t channels;  /* outputs of a pixel */
-  int32_t format;    /* TINYML_LIST_... */
   int32_t codebooks; /* before the lists: none, one, or each channel's */
   tinyml_requantization output;
-} tinyml_conv_2d_sparse_params;
+  /* The instance below for the form of the lists. Named by the layer, so that no other is linked.
+   */
+  void (*compute)(const tinyml_conv_2d_sparse_params *p, int32_t count, const int8_t *tile,
+                  const uint8_t *lists, const int32_t *bias, tinyml_multipliers scale,
+                  int8_t *output);
+};
 
 /* What four pixels read: a row of four bytes for each product. */
 TINYML_INLINE void tinyml_sparse_gather(const tinyml_runs *r, const int8_t *input,
@@ -44,29 +50,43 @@ TINYML_INLINE void tinyml_sparse_gather(const tinyml_runs *r, const int8_t *inpu
 }
 
 /* All channels of four pixels; the first `count` are stored. */
-TINYML_INLINE void tinyml_sparse_tile_in_c(const tinyml_conv_2d_sparse_params *p, int32_t count,
-                                           const int8_t *tile, const uint8_t *lists,
-                                           const int32_t *bias, tinyml_multipliers scale,
-                                           int8_t *output) {
+TINYML_INLINE void tinyml_sparse_four(int32_t form, const tinyml_conv_2d_sparse_params *p,
+                                      int32_t count, const int8_t *tile, const uint8_t *lists,
+                                      const int32_t *bias, tinyml_multipliers scale,
+                                      int8_t *output) {
   const int8_t *codebook = (const int8_t *)lists;
   const int32_t next_codebook = p->codebooks > 1 ? TINYML_CODEBOOK : 0;
   lists += p->codebooks * TINYML_CODEBOOK;
   for (int32_t channel = 0; channel < p->channels; ++channel) {
+    int32_t sums[TINYML_SPARSE_PIXELS];
     tinyml_sparse_sums s;
     s.pixels = TINYML_SPARSE_PIXELS;
     s.packed = 0;
     s.row = tile;
-    for (int32_t i = 0; i < TINYML_SPARSE_PIXELS; ++i) {
-      s.sums[i] = (uint32_t)bias[channel];
-    }
-    lists = tinyml_sparse_walk(p->format, lists, codebook, &s);
+    s.sum0 = s.sum1 = s.sum2 = s.sum3 = (uint32_t)bias[channel];
+    lists = tinyml_sparse_walk(form, lists, codebook, &s);
     codebook += next_codebook;
+    sums[0] = (int32_t)s.sum0;
+    sums[1] = (int32_t)s.sum1;
+    sums[2] = (int32_t)s.sum2;
+    sums[3] = (int32_t)s.sum3;
     for (int32_t i = 0; i < count; ++i) {
-      output[i * p->channels + channel] =
-          tinyml_requantize(&p->output, scale, channel, (int32_t)s.sums[i]);
+      output[i * p->channels + channel] = tinyml_requantize(&p->output, scale, channel, sums[i]);
     }
   }
 }
+
+#define TINYML_SPARSE_FOUR(name, form)                                                             \
+  TINYML_SHARED void tinyml_sparse_four_##name(                                                    \
+      const tinyml_conv_2d_sparse_params *p, int32_t count, const int8_t *tile,                    \
+      const uint8_t *lists, const int32_t *bias, tinyml_multipliers scale, int8_t *output) {       \
+    tinyml_sparse_four(form, p, count, tile, lists, bias, scale, output);                          \
+  }
+
+TINYML_SPARSE_FOUR(gaps, TINYML_LIST_GAPS)
+TINYML_SPARSE_FOUR(coded_gaps, TINYML_LIST_CODED_GAPS)
+TINYML_SPARSE_FOUR(blocks, TINYML_LIST_BLOCKS)
+TINYML_SPARSE_FOUR(codes, TINYML_LIST_CODES)
 
 /* input: NHWC. scratch: the inputs of four pixels, then a run of one. */
 TINYML_KERNEL void tinyml_conv_2d_sparse(const tinyml_conv_2d_sparse_params *p, const int8_t *input,
@@ -90,7 +110,7 @@ TINYML_KERNEL void tinyml_conv_2d_sparse(const tinyml_conv_2d_sparse_params *p, 
       }
       tinyml_sparse_gather(&p->runs, input, pixels, scratch,
                            scratch + TINYML_SPARSE_PIXELS * p->depth);
-      tinyml_sparse_tile_in_c(p, count, scratch, lists, bias, scale, output);
+      p->compute(p, count, scratch, lists, bias, scale, output);
       output += count * p->channels;
     }
     input += w->input_height * w->input_width * p->runs.input_channels;

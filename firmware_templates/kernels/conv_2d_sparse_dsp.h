@@ -17,22 +17,27 @@ typedef struct {
   tinyml_sparse_finish *finish; /* tinyml_sparse_finish_sums for a layer of TINYML_FORM_GENERAL */
 } tinyml_sparse_width;
 
+/* What computes a tile of a layer of TINYML_FORM_GENERAL. */
+typedef void tinyml_sparse_general(const tinyml_requantization *requantization,
+                                   tinyml_sparse_lists *lists, tinyml_sparse_job job,
+                                   int32_t pixels);
+
 typedef struct {
   tinyml_runs runs;
   int32_t depth;     /* products of an output */
   int32_t tile;      /* pixels: 8 or 4 */
   int32_t channels;  /* outputs of a pixel */
   int32_t codebooks; /* before the lists: none, one, or each channel's */
-  int32_t general;   /* TINYML_FORM_GENERAL, for which there is: */
   tinyml_requantization output;
-  tinyml_sparse_width wide;   /* for eight pixels, */
-  tinyml_sparse_width narrow; /* for four */
+  tinyml_sparse_general *general; /* tinyml_sparse_one_by_one, or NULL for the other forms */
+  tinyml_sparse_width wide;       /* for eight pixels, */
+  tinyml_sparse_width narrow;     /* for four */
 } tinyml_conv_2d_sparse_dsp_params;
 
 /* One channel after the other, whose sums are then requantized. */
-TINYML_SHARED void tinyml_sparse_general(const tinyml_requantization *requantization,
-                                         tinyml_sparse_lists *lists, tinyml_sparse_job job,
-                                         int32_t pixels) {
+TINYML_SHARED void tinyml_sparse_one_by_one(const tinyml_requantization *requantization,
+                                            tinyml_sparse_lists *lists, tinyml_sparse_job job,
+                                            int32_t pixels) {
   const int32_t channels = job.channels;
   int8_t *output = job.output;
   int32_t sums[8];
@@ -70,8 +75,8 @@ TINYML_INLINE void tinyml_sparse_tile(const tinyml_conv_2d_sparse_dsp_params *p,
   job.output_step = channels;
   job.channels = channels;
   job.finish = width->finish;
-  if (p->general) {
-    tinyml_sparse_general(&p->output, width->lists, job, pixels);
+  if (p->general != NULL) {
+    p->general(&p->output, width->lists, job, pixels);
   } else if (pixels == whole) {
     width->lists(&job);
   } else {

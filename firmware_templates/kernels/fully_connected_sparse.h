@@ -6,21 +6,26 @@
 #ifndef TINYML_FULLY_CONNECTED_SPARSE_H
 #define TINYML_FULLY_CONNECTED_SPARSE_H
 
+#include "tinyml_dsp.h"
 #include "tinyml_requantize.h"
 #include "tinyml_sparse.h"
 
-typedef struct {
+typedef struct tinyml_fully_connected_sparse_params tinyml_fully_connected_sparse_params;
+
+struct tinyml_fully_connected_sparse_params {
   int32_t channels;
-  int32_t format;    /* TINYML_LIST_... */
   int32_t codebooks; /* before the lists: none, one, or each channel's */
   tinyml_requantization output;
-} tinyml_fully_connected_sparse_params;
+  /* The instance below for the form of the lists. Named by the layer, so that no other is linked.
+   */
+  void (*compute)(const tinyml_fully_connected_sparse_params *p, const int8_t *input,
+                  const uint8_t *lists, const int32_t *bias, tinyml_multipliers scale,
+                  int8_t *output);
+};
 
-TINYML_KERNEL void tinyml_fully_connected_sparse(const tinyml_fully_connected_sparse_params *p,
-                                                 const int8_t *input, const uint8_t *lists,
-                                                 const int32_t *bias, const int32_t *multiplier,
-                                                 const int8_t *shift, int8_t *output) {
-  const tinyml_multipliers scale = {multiplier, shift};
+TINYML_INLINE void tinyml_sparse_row(int32_t form, const tinyml_fully_connected_sparse_params *p,
+                                     const int8_t *input, const uint8_t *lists, const int32_t *bias,
+                                     tinyml_multipliers scale, int8_t *output) {
   const int8_t *codebook = (const int8_t *)lists;
   const int32_t next_codebook = p->codebooks > 1 ? TINYML_CODEBOOK : 0;
   lists += p->codebooks * TINYML_CODEBOOK;
@@ -29,11 +34,31 @@ TINYML_KERNEL void tinyml_fully_connected_sparse(const tinyml_fully_connected_sp
     s.pixels = 1;
     s.packed = 0;
     s.row = input;
-    s.sums[0] = (uint32_t)bias[channel];
-    lists = tinyml_sparse_walk(p->format, lists, codebook, &s);
+    s.sum0 = (uint32_t)bias[channel];
+    lists = tinyml_sparse_walk(form, lists, codebook, &s);
     codebook += next_codebook;
-    output[channel] = tinyml_requantize(&p->output, scale, channel, (int32_t)s.sums[0]);
+    output[channel] = tinyml_requantize(&p->output, scale, channel, (int32_t)s.sum0);
   }
+}
+
+#define TINYML_SPARSE_ROW(name, form)                                                              \
+  TINYML_SHARED void tinyml_sparse_row_##name(                                                     \
+      const tinyml_fully_connected_sparse_params *p, const int8_t *input, const uint8_t *lists,    \
+      const int32_t *bias, tinyml_multipliers scale, int8_t *output) {                             \
+    tinyml_sparse_row(form, p, input, lists, bias, scale, output);                                 \
+  }
+
+TINYML_SPARSE_ROW(gaps, TINYML_LIST_GAPS)
+TINYML_SPARSE_ROW(coded_gaps, TINYML_LIST_CODED_GAPS)
+TINYML_SPARSE_ROW(blocks, TINYML_LIST_BLOCKS)
+TINYML_SPARSE_ROW(codes, TINYML_LIST_CODES)
+
+TINYML_KERNEL void tinyml_fully_connected_sparse(const tinyml_fully_connected_sparse_params *p,
+                                                 const int8_t *input, const uint8_t *lists,
+                                                 const int32_t *bias, const int32_t *multiplier,
+                                                 const int8_t *shift, int8_t *output) {
+  const tinyml_multipliers scale = {multiplier, shift};
+  p->compute(p, input, lists, bias, scale, output);
 }
 
 #endif

@@ -25,13 +25,14 @@ enum {
 
 enum { TINYML_CODEBOOK = 16 };
 
-/* Where the products of a channel are, and the sums so far. A tile's row has a byte for each pixel;
- * or, where it is packed, a word for two, a0 + 2^23 * a1, and their sums are one of 64 bits. */
+/* Where the products of a channel are, and the sums so far: of one pixel, or of four. A tile's row
+ * has a byte for each pixel; or, where it is packed, a word for two, a0 + 2^23 * a1, whose sums are
+ * one of 64 bits. (Fields and no array, so that compilers keep them in registers.) */
 typedef struct {
   int32_t pixels;
   int32_t packed;
   const int8_t *row;
-  uint32_t sums[8];
+  uint32_t sum0, sum1, sum2, sum3;
   uint64_t pairs[4];
 } tinyml_sparse_sums;
 
@@ -47,10 +48,13 @@ TINYML_INLINE void tinyml_sparse_add(tinyml_sparse_sums *s, int32_t weight) {
       __builtin_memcpy(&pair, s->row + 4 * i, 4);
       s->pairs[i] += (uint64_t)((int64_t)pair * weight);
     }
-  } else {
-    for (int32_t i = 0; i < s->pixels; ++i) {
-      s->sums[i] += (uint32_t)(s->row[i] * weight);
-    }
+    return;
+  }
+  s->sum0 += (uint32_t)(s->row[0] * weight);
+  if (s->pixels == 4) {
+    s->sum1 += (uint32_t)(s->row[1] * weight);
+    s->sum2 += (uint32_t)(s->row[2] * weight);
+    s->sum3 += (uint32_t)(s->row[3] * weight);
   }
 }
 
@@ -69,14 +73,16 @@ TINYML_INLINE const uint8_t *tinyml_sparse_walk(int32_t format, const uint8_t *l
       tinyml_sparse_skip(s, head >> 4);
       tinyml_sparse_add(s, codebook[head & 15]);
     } else if (format == TINYML_LIST_BLOCKS) {
-      const int8_t *row;
       tinyml_sparse_skip(s, head);
-      row = s->row;
-      for (int32_t i = 0; i < 4; ++i) {
-        tinyml_sparse_add(s, (int8_t)*list++);
-        tinyml_sparse_skip(s, 1);
-      }
-      s->row = row;
+      tinyml_sparse_add(s, (int8_t)list[0]);
+      tinyml_sparse_skip(s, 1);
+      tinyml_sparse_add(s, (int8_t)list[1]);
+      tinyml_sparse_skip(s, 1);
+      tinyml_sparse_add(s, (int8_t)list[2]);
+      tinyml_sparse_skip(s, 1);
+      tinyml_sparse_add(s, (int8_t)list[3]);
+      tinyml_sparse_skip(s, -3);
+      list += 4;
     } else {
       tinyml_sparse_add(s, codebook[head & 15]);
       tinyml_sparse_skip(s, 1);

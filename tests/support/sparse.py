@@ -31,7 +31,9 @@ def forced(*kernels: str, forms: tuple[Form, ...], tile: int = 8) -> Iterator[No
             cost = 1e12
         return Candidate(layer, cost, *rest, **named)
 
-    with patch.multiple(sparse, FORMS=forms, _TILES=(tile,), _LEAST_LEFT_OUT=-9, Candidate=cheap):
+    with patch.multiple(
+        sparse, FORMS=forms, _TILES=(tile,), _LEAST_LEFT_OUT=-9, _room=lambda _: 10**9, Candidate=cheap
+    ):
         yield
 
 
@@ -42,7 +44,7 @@ def form_of(layer: Layer) -> Form:
     fields: Any = layer.arguments[0].fields  # type: ignore[union-attr]
     if layer.kernel == DSP:
         return fields["narrow"]["lists"].removeprefix("tinyml_sparse_")[:-2]  # type: ignore[no-any-return]
-    return fields["format"].removeprefix("TINYML_LIST_").lower()  # type: ignore[no-any-return]
+    return fields["compute"].split("_", maxsplit=3)[-1]  # type: ignore[no-any-return]
 
 
 def sparse_weights(
@@ -54,7 +56,7 @@ def sparse_weights(
         rng: Where they come from.
         shape: (channels, ..., inputs).
         zeros: Share of weights that are zero, or of blocks.
-        pattern: None, "1x4" or N:M, which lies along the inputs as in `compress/prune_masks.py`.
+        pattern: Empty, "1x4" or N:M, which lies along the inputs as in `compress/prune_masks.py`.
         values: How many different ones there are, zero included; any if 0.
     """
     weights = rng.choice([0, *rng.integers(-127, 128, values - 1)] if values else np.arange(-127, 128), shape)

@@ -104,6 +104,18 @@ class ModelBuilder:
         self._graph.tensors[index].buffer = len(self._model.buffers) - 1
         return index
 
+    def packed_constant(self, values: npt.ArrayLike, scale: Scale = None, *, axis: int = 0, cut: int = 0) -> int:
+        """The same as int4: values from -8 to 7, the first of two in the lower half of a byte. `cut`: bytes missing."""
+        array = np.asarray(values, np.int8)
+        index = self.constant(array, scale, [0] * len(np.atleast_1d(scale)), axis=axis)
+        tensor = self._graph.tensors[index]
+        tensor.type = schema.TensorType.INT4
+        halves = np.append(array.reshape(-1), np.zeros(array.size % 2, np.int8)).reshape(-1, 2) & 15
+        self._model.buffers[tensor.buffer].data = (halves[:, 0] | halves[:, 1] << 4).astype(np.uint8)[
+            : len(halves) - cut
+        ]
+        return index
+
     def op(self, name: str, inputs: Sequence[int], outputs: Sequence[int], *, version: int = 1, **options: Any) -> None:
         """An op. Options by their names in the schema, enums as strings; the table is there even without any."""
         operator = schema.OperatorT()

@@ -63,6 +63,7 @@ class Tensor:
     Attributes:
         channels: For a tensor that has lost constant channels, the positions along the file's last axis of those that
             are left.
+        packed: Whether the file holds its values as int4; here they are int8.
     """
 
     index: int
@@ -72,6 +73,7 @@ class Tensor:
     quantization: Quantization | None = None
     data: npt.NDArray[np.generic] | None = None
     channels: tuple[int, ...] | None = None
+    packed: bool = False
 
     @property
     def is_constant(self) -> bool:

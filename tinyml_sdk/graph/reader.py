@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import InputError, ModelError
 from . import schema
@@ -35,6 +36,7 @@ _INTEGER_RANGE = {
     DType.INT16: (-(2**15), 2**15 - 1),
     DType.INT32: (-(2**31), 2**31 - 1),
 }
+_INT4_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
 
 def read_graph(path: str | Path) -> Graph:
@@ -203,6 +205,9 @@ class _GraphReader:
         where = f"tensor {index} ({name[:60]})"
         type_code = table.scalar(1, "type", "b")
         dtype = schema.TENSOR_TYPES.get(type_code)
+        packed = type_code == schema.INT4
+        if packed:
+            dtype = DType.INT8
         if dtype is None:
             known = 0 <= type_code < len(schema.TENSOR_TYPE_NAMES)
             type_name = schema.TENSOR_TYPE_NAMES[type_code] if known else f"type {type_code}"
@@ -222,7 +227,8 @@ class _GraphReader:
             shape=shape,
             dtype=dtype,
             quantization=self._quantization(where, table, shape, dtype),
-            data=self._data(where, table, shape, dtype),
+            data=self._data(where, table, shape, dtype, packed),
+            packed=packed,
         )
 
     def _shape(self, where: str, table: Table) -> tuple[int, ...]:
@@ -269,7 +275,7 @@ class _GraphReader:
         return Quantization(scale, zero_point, axis)
 
     def _data(
-        self, where: str, table: Table, shape: tuple[int, ...], dtype: DType
+        self, where: str, table: Table, shape: tuple[int, ...], dtype: DType, packed: bool
     ) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None:
         number = table.scalar(2, "buffer", "I")
         if number >= len(self.buffers):
@@ -280,9 +286,12 @@ class _GraphReader:
         data = buffer.array(0, "data", "u1")
         if data is None or not len(data):
             return None
-        expected = math.prod(shape) * dtype.bytes
+        elements = math.prod(shape)
+        expected = -(-elements // 2) if packed else elements * dtype.bytes
         if len(data) != expected:
             raise self.fail(f"{where}: buffer", f"holds {len(data)} bytes, but shape {list(shape)} needs {expected}")
+        if packed:
+            return _unpacked(np.frombuffer(data.tobytes(), np.uint8), elements).reshape(shape)
         return np.frombuffer(data.tobytes(), dtype=dtype.numpy).reshape(shape)
 
     # -- the whole ----------------------------------------------------------------------------------------------
@@ -302,6 +311,7 @@ class _GraphReader:
             for index in (*op.inputs, *op.outputs):
                 if index != ABSENT and graph.tensors[index].elements == 0:
                     raise self.fail(where, f"tensor {index} is empty: its shape is {list(graph.tensors[index].shape)}")
+            self._check_packed(graph, op, where)
             for index in op.inputs:
                 if index != ABSENT and index not in ready:
                     raise self.fail(
@@ -316,3 +326,23 @@ class _GraphReader:
         for index in graph.outputs:
             if index not in ready or graph.tensors[index].is_constant:
                 raise self.fail("subgraphs[0].outputs", f"tensor {index} is not computed by any op")
+
+    def _check_packed(self, graph: Graph, op: Op, where: str) -> None:
+        """int4 is for constant weights, of the operators for which TFLM unpacks them (its fully connected refuses)."""
+        for place, index in enumerate((*op.inputs, *op.outputs)):
+            if index == ABSENT or not graph.tensors[index].packed:
+                continue
+            if place != 1 or op.name not in _INT4_WEIGHTS or not graph.tensors[index].is_constant:
+                raise self.fail(
+                    where,
+                    f"tensor {index} is int4",
+                    f"only weights of {' and '.join(_INT4_WEIGHTS)} may be, as in TFLM; convert the rest as int8",
+                )
+
+
+def _unpacked(data: npt.NDArray[np.uint8], elements: int) -> npt.NDArray[np.int8]:
+    """Two's complement of four bits, the lower half of a byte first (`UnpackDenseInt4IntoInt8`, kernel_util)."""
+    halves = np.stack([data & 15, data >> 4], axis=1).reshape(-1)[:elements].astype(np.int8)
+    values = np.where(halves > 7, halves - 16, halves).astype(np.int8)
+    values.flags.writeable = False
+    return values

@@ -11,6 +11,7 @@ from .model import DType
 
 __all__ = [
     "ACTIVATIONS",
+    "INT4",
     "OPERATOR_NAMES",
     "OPTION_TABLES",
     "PADDINGS",
@@ -61,6 +62,7 @@ TENSOR_TYPE_NAMES: tuple[str, ...] = tuple(
     "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64 resource variant "
     "uint32 uint16 int4 bfloat16 int2 uint4".split()
 )
+INT4 = TENSOR_TYPE_NAMES.index("int4")
 TENSOR_TYPES: dict[int, DType] = {TENSOR_TYPE_NAMES.index(dtype.value): dtype for dtype in DType}
 
 PADDINGS = ("SAME", "VALID")

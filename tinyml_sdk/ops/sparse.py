@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from ..graph import ABSENT, Op
 from .base import Argument, Constant, Input, Layer, OpView, Output, Parameters, ParameterValue, Scratch
 from .dsp import DSP, ScaledChannels, scaled_channels, sum_bounds
 from .overlap import gathered_window_lead
@@ -26,9 +27,7 @@ _PORTABLE_KERNEL = "tinyml_conv_2d_sparse"
 _ROW_KERNEL = "tinyml_fully_connected_sparse"
 _CODES_KERNEL = "tinyml_fully_connected_codes_dsp"
 
-_SHARED = (_DSP_KERNEL, _CODES_KERNEL)
-
-CODE_BYTES = {_DSP_KERNEL: 1600, _PORTABLE_KERNEL: 900, _ROW_KERNEL: 300, _CODES_KERNEL: 500}
+CODE_BYTES = {_DSP_KERNEL: 2200, _PORTABLE_KERNEL: 950, _ROW_KERNEL: 200, _CODES_KERNEL: 640}
 """What a kernel adds to the code of a model that is optimized for size: measured, rounded up."""
 
 _ROOM = 2**22
@@ -70,7 +69,7 @@ def sparse_convolutions(
             [
                 _dsp(view, window, constants, channels, lists, input_channels, tile)
                 for lists in _worthwhile(channels.weights)
-                for tile in _TILES
+                for tile in (_TILES if window.output_height * window.output_width > min(_TILES) else _TILES[-1:])
             ],
         )
     weights = constants.weights.values.astype(np.int64)
@@ -100,7 +99,21 @@ def _best(
     if not candidates:
         zeros = np.count_nonzero(weights == 0) / weights.size
         return Refusal(kernel, f"{zeros:.0%} of its weights are zero: too few to leave out".replace("%", " %"))
-    return best_candidate(view, candidates)
+    least, room = min(candidate.layer.scratch_bytes for candidate in candidates), _room(view)
+    if least > room:
+        return Refusal(kernel, f"it takes {least:,} bytes of scratch, more than any layer reads and writes")
+    return best_candidate(view, [candidate for candidate in candidates if candidate.layer.scratch_bytes <= room])
+
+
+def _room(view: OpView) -> int:
+    """Bytes that the model's largest layer reads and writes: more scratch would cost RAM out of proportion."""
+    tensors = view.graph.tensors
+
+    def held(op: Op) -> int:
+        indices = {index for index in (*op.inputs, *op.outputs) if index != ABSENT}
+        return sum(tensors[index].bytes for index in indices if not tensors[index].is_constant)
+
+    return max(map(held, view.graph.ops))
 
 
 # -- for cores with the DSP extension -----------------------------------------------------------------------------
@@ -126,8 +139,8 @@ def _dsp(
             "tile": tile,
             "channels": count,
             "codebooks": lists.codebooks,
-            "general": int(channels.form == "general"),
             "output": constants.requantization,
+            "general": "tinyml_sparse_one_by_one" if channels.form == "general" else "NULL",
             "wide": _width(lists, channels, 8) if tile == 8 else {"lists": "NULL", "finish": "NULL"},
             "narrow": _width(lists, channels, 4),
         },
@@ -176,7 +189,7 @@ def _portable(
         {
             "runs": window.runs_parameters(input_channels, view.activation(0).zero_point),
             "depth": depth,
-            **_lists_parameters(constants, lists),
+            **_lists_parameters(constants, lists, "four"),
         },
     )
     layer = _layer(
@@ -189,14 +202,15 @@ def _portable(
     )
     tiles = window.batches * -(-window.output_height * window.output_width // _PORTABLE_TILE)
     weights = lists.listed * (_PORTABLE_DECODING[lists.form] + 2.2 * _PORTABLE_TILE)
-    cost = portable_effort(view) * tiles * (weights + 90 * count + 11.3 * depth)
+    gathering = 20 * depth + 240 * (depth // (window.run_taps * input_channels))
+    cost = _effort(view) * tiles * (weights + 150 * count + gathering)
     return Candidate(layer, cost, packed=True, note=lists.note)
 
 
 def _row(view: OpView, constants: FilterConstants, lists: WeightLists) -> Candidate:
     """The row is read where it lies, again for each channel."""
     count = len(constants.weights.values)
-    parameters = Parameters("tinyml_fully_connected_sparse_params", _lists_parameters(constants, lists))
+    parameters = Parameters("tinyml_fully_connected_sparse_params", _lists_parameters(constants, lists, "row"))
     layer = _layer(
         view,
         _ROW_KERNEL,
@@ -205,7 +219,7 @@ def _row(view: OpView, constants: FilterConstants, lists: WeightLists) -> Candid
         lead=count - 1,
         scratch_bytes=0,
     )
-    cost = portable_effort(view) * (lists.listed * (_PORTABLE_DECODING[lists.form] + 2.2) + 45 * count)
+    cost = _effort(view) * (lists.listed * (_PORTABLE_DECODING[lists.form] + 2.2) + 45 * count)
     return Candidate(layer, cost, packed=True, note=lists.note)
 
 
@@ -235,12 +249,12 @@ def _codes_row(view: OpView, constants: FilterConstants, lists: WeightLists) -> 
     )
 
 
-def _lists_parameters(constants: FilterConstants, lists: WeightLists) -> dict[str, ParameterValue]:
+def _lists_parameters(constants: FilterConstants, lists: WeightLists, pixels: str) -> dict[str, ParameterValue]:
     return {
         "channels": len(constants.weights.values),
-        "format": f"TINYML_LIST_{lists.form.upper()}",
         "codebooks": lists.codebooks,
         "output": constants.requantization,
+        "compute": f"tinyml_sparse_{pixels}_{lists.form}",
     }
 
 
@@ -259,7 +273,7 @@ def _layer(
         macs=macs,
         lead=(lead,),
         scratch_bytes=scratch_bytes,
-        shared=kernel in _SHARED,
+        shared=True,
     )
 
 
@@ -272,7 +286,12 @@ _CHANNEL_COST = {"clamped": (92, 62), "signed": (108, 70), "general": (230, 130)
 """Those of a channel besides: its first sums and its outputs."""
 
 _PORTABLE_DECODING = {"gaps": 4.5, "coded_gaps": 5.5, "blocks": 1.7, "codes": 2.3}
-"""Instructions of a weight before it is multiplied, in C."""
+"""Instructions of a weight before it is multiplied, in C, on a Cortex-M3."""
+
+
+def _effort(view: OpView) -> float:
+    """Instructions on the view's core, as a multiple of those on a Cortex-M3."""
+    return 2.1 if "low-registers" in view.core_features else portable_effort(view)
 
 
 def _dsp_cost(window: Window, channels: ScaledChannels, lists: WeightLists, input_channels: int, tile: int) -> float:
