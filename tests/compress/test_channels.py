@@ -13,8 +13,8 @@ import pytest
 from support.keras_zoo import assert_same_outputs, randomize, zoo_model
 from support.tools import require_tool
 
-from tinyml_sdk.compress.channels import analyze_channels
-from tinyml_sdk.compress.rebuild import mask, rebuild
+from tinyml_sdk.compress.filters.channels import analyze_channels
+from tinyml_sdk.compress.filters.rebuild import mask, rebuild
 from tinyml_sdk.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -226,7 +226,9 @@ def test_units_of_recurrent_layers_stay() -> None:
 
 
 def test_importing_the_package_imports_no_keras() -> None:
-    code = "import sys, tinyml_sdk.compress.prune_filters; sys.exit(bool({'keras', 'tensorflow'} & sys.modules.keys()))"
+    code = (
+        "import sys, tinyml_sdk.compress.filters.pruning; sys.exit(bool({'keras', 'tensorflow'} & sys.modules.keys()))"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from support.tools import require_tool
 
-from tinyml_sdk.compress.cluster import cluster_weights
-from tinyml_sdk.compress.prune_weights import prune_weights
+from tinyml_sdk.compress.weights.clustering import cluster_weights
+from tinyml_sdk.compress.weights.pruning import prune_weights
 from tinyml_sdk.errors import InputError
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ import pytest
 from support.keras_zoo import random_inputs, zoo_model
 from support.tools import require_tool
 
-from tinyml_sdk.compress.channels import analyze_channels
-from tinyml_sdk.compress.importance import IMPORTANCES, filter_scores, layer_scores
+from tinyml_sdk.compress.filters.channels import analyze_channels
+from tinyml_sdk.compress.filters.importance import IMPORTANCES, filter_scores, layer_scores
 from tinyml_sdk.errors import InputError
 
 pytestmark = pytest.mark.slow

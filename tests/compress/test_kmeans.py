@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinyml_sdk.compress.kmeans import INITS, Init, codebook_of, nearest
+from tinyml_sdk.compress.weights.kmeans import INITS, Init, codebook_of, nearest
 
 weights = hnp.arrays(np.float32, st.integers(1, 60), elements=st.floats(-4, 4, width=32))
 inits = st.sampled_from(INITS)

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.tools import require_tool
 
-from tinyml_sdk.compress.low_rank import low_rank
-from tinyml_sdk.compress.low_rank_factors import DECOMPOSITIONS
-from tinyml_sdk.compress.low_rank_layers import Chain, with_chains
+from tinyml_sdk.compress.low_rank.factorizing import low_rank
+from tinyml_sdk.compress.low_rank.factors import DECOMPOSITIONS
+from tinyml_sdk.compress.low_rank.layers import Chain, with_chains
 from tinyml_sdk.errors import InputError
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyml_sdk.compress.low_rank_factors import Cp, Decomposition, Spatial, Svd, Tucker2
+from tinyml_sdk.compress.low_rank.factors import Cp, Decomposition, Spatial, Svd, Tucker2
 
 METHODS = (Svd, Tucker2, Spatial, Cp)
 sides = st.integers(1, 6)

@@ -12,12 +12,12 @@ from support.keras_zoo import ZOO, random_inputs, zoo_model
 from support.tools import require_tool
 
 from tinyml_sdk import quantize_model
-from tinyml_sdk.compress.channels import analyze_channels
-from tinyml_sdk.compress.filters_budget import CostModel
-from tinyml_sdk.compress.importance import filter_scores
+from tinyml_sdk.compress.filters.budget import CostModel
+from tinyml_sdk.compress.filters.channels import analyze_channels
+from tinyml_sdk.compress.filters.importance import filter_scores
+from tinyml_sdk.compress.filters.pruning import prune_filters
+from tinyml_sdk.compress.filters.rebuild import rebuild
 from tinyml_sdk.compress.macs import count_macs, layer_costs, weight_bytes
-from tinyml_sdk.compress.prune_filters import prune_filters
-from tinyml_sdk.compress.rebuild import rebuild
 from tinyml_sdk.errors import InputError
 from tinyml_sdk.graph import parse_graph
 from tinyml_sdk.quantize.loading import read_keras

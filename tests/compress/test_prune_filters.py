@@ -11,11 +11,11 @@ import pytest
 from support.keras_zoo import ZOO, assert_same_outputs, random_inputs, randomize, zoo_model
 from support.tools import require_tool
 
-from tinyml_sdk.compress.channels import analyze_channels
-from tinyml_sdk.compress.importance import IMPORTANCES, filter_scores
+from tinyml_sdk.compress.filters.channels import analyze_channels
+from tinyml_sdk.compress.filters.importance import IMPORTANCES, filter_scores
+from tinyml_sdk.compress.filters.pruning import FilterPruning, prune_filters
+from tinyml_sdk.compress.filters.rebuild import mask
 from tinyml_sdk.compress.macs import count_macs, weight_bytes
-from tinyml_sdk.compress.prune_filters import FilterPruning, prune_filters
-from tinyml_sdk.compress.rebuild import mask
 from tinyml_sdk.errors import InputError
 from tinyml_sdk.quantize.loading import read_keras
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinyml_sdk.compress.prune_masks import Blocks, NOfM, PruningTarget, parse_pattern
+from tinyml_sdk.compress.weights.masks import Blocks, NOfM, PruningTarget, parse_pattern
 from tinyml_sdk.errors import InputError
 
 small = st.integers(-6, 6).map(float)  # many ties and zeros

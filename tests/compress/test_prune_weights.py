@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.tools import require_tool
 
-from tinyml_sdk.compress.prune_weights import cubic_share, gradual_pruning, prune_weights
+from tinyml_sdk.compress.weights.pruning import cubic_share, gradual_pruning, prune_weights
 from tinyml_sdk.errors import InputError
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from support.keras_zoo import ZOO, assert_same_outputs, outputs_of, random_inputs, randomize, zoo_model
 from support.tools import require_tool
 
-from tinyml_sdk.compress.channels import Analysis, Group, analyze_channels
-from tinyml_sdk.compress.filters_replay import flattened
-from tinyml_sdk.compress.rebuild import mask, rebuild
+from tinyml_sdk.compress.filters.channels import Analysis, Group, analyze_channels
+from tinyml_sdk.compress.filters.rebuild import mask, rebuild
+from tinyml_sdk.compress.replay import flattened
 from tinyml_sdk.errors import InputError
 
 pytestmark = pytest.mark.slow

@@ -56,7 +56,7 @@ def sparse_weights(
         rng: Where they come from.
         shape: (channels, ..., inputs).
         zeros: Share of weights that are zero, or of blocks.
-        pattern: Empty, "1x4" or N:M, which lies along the inputs as in `compress/prune_masks.py`.
+        pattern: Empty, "1x4" or N:M, which lies along the inputs as in `compress/weights/masks.py`.
         values: How many different ones there are, zero included; any if 0.
     """
     weights = rng.choice([0, *rng.integers(-127, 128, values - 1)] if values else np.arange(-127, 128), shape)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InputError, MissingToolError
 from ..quantize.loading import check_keras, read_keras
-from .filters_replay import flattened
+from .replay import flattened
 from .weight_layers import cloned
 
 __all__ = ["check_source", "load_source"]

@@ -13,9 +13,9 @@ from math import prod
 from typing import Any
 
 from ..errors import InputError
-from .channels import checked
-from .filters_flow import RECURRENT, kind_of
-from .filters_replay import Call, calls, flattened
+from .filters.channels import checked
+from .filters.flow import RECURRENT, kind_of
+from .replay import Call, calls, flattened
 
 __all__ = ["LayerCost", "count_macs", "layer_costs", "weight_bytes"]
 

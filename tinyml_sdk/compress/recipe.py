@@ -132,7 +132,7 @@ class _Trained(_Strict):
 
 
 class PruneWeights(_Trained):
-    """Set weights to zero: `prune_weights.py`.
+    """Set weights to zero: `weights/pruning.py`.
 
     Attributes:
         sparsity: Share of the weights that will be zero.
@@ -164,7 +164,7 @@ class PruneWeights(_Trained):
 
 
 class PruneFilters(_Trained):
-    """Take whole filters and units out, so that the model shrinks: `prune_filters.py`.
+    """Take whole filters and units out, so that the model shrinks: `filters/pruning.py`.
 
     Attributes:
         ratio: Share of the channels to remove in each group of layers.
@@ -192,7 +192,7 @@ class PruneFilters(_Trained):
 
 
 class LowRank(_Trained):
-    """Replace layers by products of smaller ones: `low_rank.py`.
+    """Replace layers by products of smaller ones: `low_rank/factorizing.py`.
 
     Attributes:
         energy: Share of a kernel's squared norm to keep at the least.
@@ -217,7 +217,7 @@ class LowRank(_Trained):
 
 
 class Cluster(_Trained):
-    """Let a layer's weights share a few values: `cluster.py`.
+    """Let a layer's weights share a few values: `weights/clustering.py`.
 
     Attributes:
         clusters: Different values in each layer.

@@ -11,15 +11,15 @@ from typing import Any, TypeAlias
 from ..errors import InputError
 from ..quantize.loading import check_keras, read_keras
 from . import recipe as recipes
-from .cluster import cluster_weights
 from .data import Samples
-from .distil import Distillation, FeatureMatch
-from .low_rank import low_rank
-from .prune_filters import prune_filters
-from .prune_weights import gradual_pruning, layer_sparsities, prune_weights
+from .distil.distillation import Distillation, FeatureMatch
+from .filters.pruning import prune_filters
+from .low_rank.factorizing import low_rank
 from .qat import bake, fold_batch_norm, prepare
 from .training import Objective, Progress, TrainingReport, packed, train
 from .weight_layers import cloned, layer_kernels, selected_kernels
+from .weights.clustering import cluster_weights
+from .weights.pruning import gradual_pruning, layer_sparsities, prune_weights
 
 __all__ = ["StageOutcome", "State", "Workshop", "apply_stage"]
 

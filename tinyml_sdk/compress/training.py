@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from .data import Samples
-from .distil import Distillation
-from .held import hold
+from .distil.distillation import Distillation
+from .weights.held import hold
 
 if TYPE_CHECKING:
     from .recipe import Training

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...quantize.job import Granularity
-from ..filters_replay import Call
+from ..replay import Call
 from .rewriting import Copies, is_input, rebuild, take_weights
 
 __all__ = ["bake"]

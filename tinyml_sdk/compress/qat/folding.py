@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..filters_flow import kind_of
-from ..filters_replay import Call, copy_layer
+from ..filters.flow import kind_of
+from ..replay import Call, copy_layer
 from .rewriting import Copies, calls_of, consumers_of, flat, is_input, rebuild, take_weights
 
 __all__ = ["fold_batch_norm"]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import InputError
-from ..filters_flow import kind_of
-from ..filters_replay import Call
+from ..filters.flow import kind_of
+from ..replay import Call
 from .rewriting import calls_of, consumers_of, is_input
 
 __all__ = ["Placement", "Site", "place"]

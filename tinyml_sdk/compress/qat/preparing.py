@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from ...errors import InputError
 from ...quantize.job import GRANULARITIES, Granularity
-from ..filters_flow import kind_of
-from ..filters_replay import Call
+from ..filters.flow import kind_of
+from ..replay import Call
 from .baking import bake
 from .folding import fold_batch_norm
 from .placement import FUSED, WITH_KERNEL, Placement, place

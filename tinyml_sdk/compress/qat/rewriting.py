@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from ..channels import checked
-from ..filters_replay import Call, calls, copy_layer, flattened
+from ..filters.channels import checked
+from ..replay import Call, calls, copy_layer, flattened
 
 __all__ = ["Copies", "calls_of", "consumers_of", "flat", "is_input", "rebuild", "take_weights"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .weight_layers import Kernel, known_layer, layer_kernels
+from ..weight_layers import Kernel, known_layer, layer_kernels
 
 __all__ = ["constrained", "hold", "retraced"]
 

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..errors import InputError
+from ...errors import InputError
 
 __all__ = ["Meaning", "OutputForm", "OutputPair", "layer_output", "output_pair"]
 

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..replay import copy_layer, flattened, replay
 from .channels import Analysis, Kept, LayerChannels
-from .filters_flow import PRODUCERS, kind_of
-from .filters_replay import copy_layer, flattened, replay
+from .flow import PRODUCERS, kind_of
 
 __all__ = ["mask", "rebuild"]
 

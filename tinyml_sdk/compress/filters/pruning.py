@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ...errors import InputError
+from ..replay import flattened
+from .budget import Budget, keep_within
 from .channels import Analysis, Group, Locked, analyze_channels, checked
-from .filters_budget import Budget, keep_within
-from .filters_replay import flattened
-from .filters_samples import as_columns
 from .importance import Importance, filter_scores
 from .rebuild import rebuild
+from .samples import as_columns
 
 __all__ = ["MIN_SAMPLES", "FilterPruning", "GroupReport", "prune_filters"]
 

@@ -12,11 +12,11 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ...errors import InputError
+from ..replay import flattened
+from .activations import activation_scores
 from .channels import Analysis, Group
-from .filters_activations import activation_scores
-from .filters_flow import kind_of
-from .filters_replay import flattened
+from .flow import kind_of
 
 __all__ = ["IMPORTANCES", "Importance", "filter_scores", "layer_scores"]
 

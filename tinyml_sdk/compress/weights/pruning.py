@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ...errors import InputError
+from ..weight_layers import Kernel, cloned, selected_kernels
 from .held import constrained, retraced
-from .prune_masks import Masks, Norm, PruningTarget, Scope, parse_pattern
-from .weight_layers import Kernel, cloned, selected_kernels
+from .masks import Masks, Norm, PruningTarget, Scope, parse_pattern
 
 __all__ = ["LayerSparsity", "WeightPruning", "cubic_share", "gradual_pruning", "prune_weights"]
 

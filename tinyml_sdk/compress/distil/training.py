@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..errors import InputError
-from . import distil_losses as losses
-from .distil_graph import Meaning, OutputForm, OutputPair
+from ...errors import InputError
+from . import losses
+from .graph import Meaning, OutputForm, OutputPair
 
 __all__ = ["FeaturePair", "Plan", "distilled_model"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ...errors import InputError
+from ..weight_layers import cloned, selected_kernels
 from .kmeans import INITS, Init, codebook_of, nearest
-from .weight_layers import cloned, selected_kernels
 
 __all__ = ["ClusteredLayer", "Clustering", "cluster_weights"]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .low_rank_factors import MethodName
-from .weight_layers import uncompiled
+from ..weight_layers import uncompiled
+from .factors import MethodName
 
 __all__ = ["Chain", "layer_calls", "with_chains"]
 

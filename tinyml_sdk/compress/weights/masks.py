@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ...errors import InputError
 
 __all__ = ["Blocks", "NOfM", "Norm", "PruningTarget", "Scope", "parse_pattern"]
 

@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
-from .filters_flow import PRODUCERS, RECURRENT, CannotFollow, Channels, Flow, follow, kind_of
-from .filters_replay import Call, calls, flattened, is_graph
+from ...errors import InputError
+from ..replay import Call, calls, flattened, is_graph
+from .flow import PRODUCERS, RECURRENT, CannotFollow, Channels, Flow, follow, kind_of
 
 __all__ = ["Analysis", "Group", "Kept", "LayerChannels", "Locked", "analyze_channels"]
 

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from ..errors import InputError
-from .low_rank_factors import DECOMPOSITIONS, Decomposition, Factors, MethodName, Rank
-from .low_rank_layers import Chain, layer_calls, with_chains
-from .weight_layers import Kernel, selected_kernels
+from ...errors import InputError
+from ..weight_layers import Kernel, selected_kernels
+from .factors import DECOMPOSITIONS, Decomposition, Factors, MethodName, Rank
+from .layers import Chain, layer_calls, with_chains
 
 __all__ = ["Factorized", "LowRank", "Method", "low_rank"]
 

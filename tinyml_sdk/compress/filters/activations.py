@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
-from .filters_flow import is_per_channel, kind_of
-from .filters_replay import Call, calls
-from .filters_samples import as_columns, checked_labels, spread
+from ...errors import InputError
+from ..replay import Call, calls
+from .flow import is_per_channel, kind_of
+from .samples import as_columns, checked_labels, spread
 
 __all__ = ["activation_scores"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .filters_replay import Call
+from ..replay import Call
 
 __all__ = [
     "PRODUCERS",

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ...errors import InputError
+from ..macs import LayerCost, layer_costs
 from .channels import Analysis, Group
-from .macs import LayerCost, layer_costs
 
 __all__ = ["Budget", "CostModel", "keep_within"]
 

@@ -23,9 +23,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..errors import InputError
-from .distil_graph import Meaning, OutputPair, layer_output, output_pair
-from .distil_training import FeaturePair, Plan, distilled_model
+from ...errors import InputError
+from .graph import Meaning, OutputPair, layer_output, output_pair
+from .training import FeaturePair, Plan, distilled_model
 
 __all__ = ["Distillation", "FeatureMatch"]
 
