@@ -4,11 +4,19 @@
 
 #include "tinyml_arithmetic.h"
 
-/* Copies forwards, a word at a time, so `to` may lie below `from` and overlap it. The words need no
- * alignment: where the core cannot load them, the compiler makes bytes of them. */
-TINYML_INLINE void tinyml_copy(int8_t *to, const int8_t *from, int32_t bytes) {
+/* Copies forwards, one to four words at a time, so `to` may lie below `from` and overlap it. The
+ * words need no alignment: where the core cannot load them, the compiler makes bytes of them. */
+TINYML_STEP void tinyml_copy(int8_t *to, const int8_t *from, int32_t bytes) {
   if (to == from) {
     return;
+  }
+  TINYML_ROLLED
+  for (; bytes >= 16; bytes -= 16) {
+    uint32_t words[4];
+    __builtin_memcpy(words, from, 16);
+    __builtin_memcpy(to, words, 16);
+    from += 16;
+    to += 16;
   }
   TINYML_ROLLED
   for (; bytes >= 4; bytes -= 4) {
@@ -24,7 +32,7 @@ TINYML_INLINE void tinyml_copy(int8_t *to, const int8_t *from, int32_t bytes) {
   }
 }
 
-TINYML_INLINE void tinyml_fill(int8_t *to, int32_t value, int32_t bytes) {
+TINYML_STEP void tinyml_fill(int8_t *to, int32_t value, int32_t bytes) {
   const uint32_t word = (uint32_t)(uint8_t)value * UINT32_C(0x01010101);
   TINYML_ROLLED
   for (; bytes >= 4; bytes -= 4) {

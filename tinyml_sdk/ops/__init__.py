@@ -6,6 +6,7 @@ from ..boards.cores import Core
 from ..errors import ModelError
 from ..graph import DType, Graph
 from .add import Add
+from .assign_variable import AssignVariable
 from .average_pool_2d import AveragePool2D
 from .base import (
     Constant,
@@ -36,6 +37,8 @@ from .relu import Relu
 from .relu6 import Relu6
 from .reshape import Reshape
 from .softmax import Softmax
+from .split import Split
+from .split_v import SplitV
 from .strided_slice import StridedSlice
 from .sub import Sub
 from .tanh import Tanh
@@ -62,6 +65,7 @@ OPERATORS: dict[str, Operator] = {
     operator.name: operator
     for operator in (
         Add(),
+        AssignVariable(),
         AveragePool2D(),
         Concatenation(),
         Conv2D(),
@@ -78,6 +82,8 @@ OPERATORS: dict[str, Operator] = {
         Relu6(),
         Reshape(),
         Softmax(),
+        Split(),
+        SplitV(),
         StridedSlice(),
         Sub(),
         Tanh(),
