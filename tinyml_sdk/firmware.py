@@ -75,12 +75,15 @@ class Firmware:
     memory: MemoryUse
 
 
-def inspect_model(model: str | Path, board: str | Path | None = None) -> Inspection:
+def inspect_model(
+    model: str | Path, board: str | Path | None = None, optimize: Optimize = "speed"
+) -> Inspection:
     """Read a .tflite file, check it, choose kernels and plan its memory.
 
     Args:
         model: Path of the file.
         board: Name or file of a board whose core's kernels to choose and whose memory to compare with.
+        optimize: What to choose kernels for.
 
     Raises:
         ModelError: the file is damaged or unsupported.
@@ -89,7 +92,7 @@ def inspect_model(model: str | Path, board: str | Path | None = None) -> Inspect
     chosen = load_board(board) if board is not None else None
     original = read_graph(model)
     graph = remove_constant_channels(original)
-    layers = order_layers(graph, lower_graph(graph, chosen.core_spec if chosen else None))
+    layers = order_layers(graph, lower_graph(graph, chosen.core_spec if chosen else None, optimize))
     plan = plan_memory(graph, layers)
     constants = weight_bytes(graph, layers)
     fit = measure_fit(chosen, plan.arena_bytes, constants) if chosen else None
@@ -129,11 +132,11 @@ def generate(
         InputError: the folder holds other files or cannot be written.
     """
     if board is None:
-        inspection = inspect_model(model)
+        inspection = inspect_model(model, optimize=optimize)
         source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
         write_folder(Path(output), source.files, {"model": source.name, "optimize": optimize})
         return source
-    whole = _project(inspect_model(model, board), optimize, project, app)
+    whole = _project(inspect_model(model, board, optimize), optimize, project, app)
     write_folder(Path(output), whole.files, whole.manifest)
     return whole
 
@@ -154,7 +157,7 @@ def build_firmware(
         MissingToolError: the toolchain is not installed.
         BuildError: the compiler failed.
     """
-    return build_inspected(inspect_model(model, board), Path(output), toolchain, optimize, app)
+    return build_inspected(inspect_model(model, board, optimize), Path(output), toolchain, optimize, app)
 
 
 def firmware_image(

@@ -10,6 +10,7 @@ TINYML_STEP void tinyml_copy(int8_t *to, const int8_t *from, int32_t bytes) {
   if (to == from) {
     return;
   }
+#ifndef TINYML_OPTIMIZE_SIZE
   TINYML_ROLLED
   for (; bytes >= 16; bytes -= 16) {
     uint32_t words[4];
@@ -18,6 +19,7 @@ TINYML_STEP void tinyml_copy(int8_t *to, const int8_t *from, int32_t bytes) {
     from += 16;
     to += 16;
   }
+#endif
   TINYML_ROLLED
   for (; bytes >= 4; bytes -= 4) {
     uint32_t word;

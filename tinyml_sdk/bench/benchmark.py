@@ -64,7 +64,7 @@ def benchmark(
         TargetError: the firmware cannot be run or does not answer.
     """
     report: Progress = progress or (lambda _stage, _done, _total: None)
-    inspection = inspect_model(model, board)
+    inspection = inspect_model(model, board, optimize)
     graph = inspection.graph
     assert inspection.board is not None
     if inputs is None:

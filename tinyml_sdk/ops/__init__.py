@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ..boards.cores import Core
 from ..errors import ModelError
-from ..graph import DType, Graph
+from ..graph import DType, Graph, Op
 from .add import Add
 from .assign_variable import AssignVariable
 from .average_pool_2d import AveragePool2D
@@ -12,6 +14,7 @@ from .base import (
     Constant,
     Input,
     KernelChoice,
+    KernelSharing,
     Layer,
     Operator,
     OpView,
@@ -92,7 +95,16 @@ OPERATORS: dict[str, Operator] = {
 }
 
 
-def lower_graph(graph: Graph, core: Core | None = None) -> tuple[Layer, ...]:
+_PRICE_OF_BYTE = 1e-4
+"""Share of an inference that a byte of code is worth with `--optimize size`: a hundred bytes, a hundredth."""
+
+_SIZE_PASSES = 4
+"""Choices follow one another: what one layer takes, others can share."""
+
+
+def lower_graph(
+    graph: Graph, core: Core | None = None, optimize: Literal["speed", "size"] = "speed"
+) -> tuple[Layer, ...]:
     """Check every op and choose its kernel for `core` (portable kernels where None).
 
     Raises:
@@ -100,17 +112,34 @@ def lower_graph(graph: Graph, core: Core | None = None) -> tuple[Layer, ...]:
     """
     _refuse_int16(graph)
     features = core.features if core else frozenset()
-    layers = []
-    for op in graph.ops:
-        operator = OPERATORS.get(op.name)
-        if operator is None:
-            raise ModelError(
-                "this operator is not supported",
-                where=f"{graph.source}: op {op.index} ({op.name})",
-                hint=f"supported are {', '.join(sorted(OPERATORS))}",
-            )
-        layers.append(operator.checked_lower(OpView(graph, op, features)))
-    return tuple(layers)
+    layers = tuple(_lower(graph, op, features, KernelSharing()) for op in graph.ops)
+    if optimize == "size":
+        instructions = sum(choice.cost or 0 for layer in layers for choice in layer.choices if choice.taken)
+        for _ in range(_SIZE_PASSES):
+            layers = _share_kernels(graph, layers, features, max(1.0, _PRICE_OF_BYTE * instructions))
+    return layers
+
+
+def _share_kernels(
+    graph: Graph, layers: tuple[Layer, ...], features: frozenset[str], price_of_byte: float
+) -> tuple[Layer, ...]:
+    """Choose again, layer by layer, what is cheapest when code counts too that no other layer has."""
+    chosen = list(layers)
+    for position, op in enumerate(graph.ops):
+        others = frozenset(layer.kernel for place, layer in enumerate(chosen) if place != position)
+        chosen[position] = _lower(graph, op, features, KernelSharing(others, price_of_byte))
+    return tuple(chosen)
+
+
+def _lower(graph: Graph, op: Op, features: frozenset[str], sharing: KernelSharing) -> Layer:
+    operator = OPERATORS.get(op.name)
+    if operator is None:
+        raise ModelError(
+            "this operator is not supported",
+            where=f"{graph.source}: op {op.index} ({op.name})",
+            hint=f"supported are {', '.join(sorted(OPERATORS))}",
+        )
+    return operator.checked_lower(OpView(graph, op, features, sharing))
 
 
 def _refuse_int16(graph: Graph) -> None:

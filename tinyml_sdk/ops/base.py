@@ -24,6 +24,7 @@ __all__ = [
     "Constant",
     "Input",
     "KernelChoice",
+    "KernelSharing",
     "Layer",
     "OpView",
     "Operator",
@@ -147,6 +148,19 @@ class Layer:
 # -- what an operator sees ----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class KernelSharing:
+    """What a firmware that shall be small asks of the choice of kernels.
+
+    Attributes:
+        kernels: Those that other layers have: their code is there anyway.
+        price_of_byte: Instructions of an inference that a byte of code is worth; 0 where only speed counts.
+    """
+
+    kernels: frozenset[str] = frozenset()
+    price_of_byte: float = 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class OpView:
     """An op with its tensors resolved, and the checks that all operators share. Failures name op and field."""
@@ -154,6 +168,12 @@ class OpView:
     graph: Graph
     op: Op
     core_features: frozenset[str] = field(default_factory=frozenset)
+    sharing: KernelSharing = field(default_factory=KernelSharing)
+
+    @property
+    def for_size(self) -> bool:
+        """Whether portable kernels run as one instance for all layers, without knowing their shapes."""
+        return self.sharing.price_of_byte > 0
 
     def fail(self, what: str, message: str, hint: str = "") -> ModelError:
         """A ModelError that names the file, this op and the field."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..graph import Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters
 from .conv_2d import dsp_convolution
-from .depthwise_dsp import dsp_depthwise
+from .depthwise_dsp import dsp_depthwise, dsp_depthwise_taps
 from .overlap import window_lead
 from .selection import Candidate, Refusal, choose_kernel
 from .weights import filter_constants, product_scales, read_filter
@@ -18,6 +18,9 @@ __all__ = ["DepthwiseConv2D"]
 
 _PORTABLE_COST = 6.5
 """Instructions per multiply-accumulate of the portable kernel, measured on 3x3 filters."""
+
+_SHARED_COST = 20.0
+"""The same of one instance for all layers, which has to look at every tap."""
 
 
 class DepthwiseConv2D(Operator):
@@ -68,8 +71,11 @@ class DepthwiseConv2D(Operator):
             ),
         )
         candidates: list[Candidate | Refusal] = [
-            Candidate(portable, cost=portable.macs * _PORTABLE_COST),
+            Candidate(
+                portable, cost=portable.macs * (_SHARED_COST if view.for_size else _PORTABLE_COST), code_bytes=600
+            ),
             dsp_depthwise(view, window, constants, input_, portable),
+            dsp_depthwise_taps(view, window, constants, multiplier),
         ]
         if input_.shape[3] == 1:
             candidates.append(dsp_convolution(view, window, weights, scales=scales))
