@@ -22,3 +22,15 @@ def test_every_error_is_exported() -> None:
 def test_import_is_lazy() -> None:
     code = "import sys, tinyml_sdk; print(*(name for name in sys.modules if name.startswith('tinyml_sdk')))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["tinyml_sdk"]
+
+
+def test_nothing_public_imports_tensorflow() -> None:
+    """Before it is called: every name and every command is there in an instant, and on machines without TensorFlow."""
+    code = """
+import sys, tinyml_sdk, tinyml_sdk.cli, tinyml_sdk.compress
+for package in (tinyml_sdk, tinyml_sdk.compress):
+    for name in package.__all__:
+        getattr(package, name)
+print(*({"tensorflow", "keras", "tf_keras", "sklearn"} & set(sys.modules)))
+"""
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == []

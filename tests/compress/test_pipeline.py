@@ -144,8 +144,15 @@ def test_an_interrupted_recipe_goes_on(tmp_path: Path) -> None:
         "stages.json",
     ]
     told.clear()
-    resumed = run(recipe, work=work, progress=lambda stage, *_: told.append(stage))
+    so_far: list[list[str]] = []
+    resumed = run(
+        recipe,
+        work=work,
+        progress=lambda stage, *_: told.append(stage),
+        finished=lambda result: so_far.append([stage.name for stage in result.stages]),
+    )
     assert not any("prune_filters" in stage for stage in told)
+    assert so_far == [["original", "prune_filters", "fine_tune"]]
     assert [stage.name for stage in resumed.stages] == ["original", "prune_filters", "fine_tune"]
     assert resumed.quantized.content == run(recipe).quantized.content
     # Nothing left to do; another recipe keeps what it shares with this one.

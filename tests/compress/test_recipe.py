@@ -56,7 +56,7 @@ def test_the_distil_stage_is_training_with_a_teacher() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "where", "message", "hint"),
     [
-        ("ratio: 0.5", "ratio: 1.5", "5: stages.0.ratio", "should be less than 1, not 1.5", "docs/compression.md"),
+        ("ratio: 0.5", "ratio: 1.5", "5: stages.0.ratio", "1.5 would remove everything", "docs/compression.md"),
         ("ratio: 0.5", "ratio: 0", "5: stages.0.ratio", "should be greater than 0, not 0", ""),
         ("ratio: 0.5", "ratio: .nan", "5", ".nan is not a decimal number", ""),
         ("ratio: 0.5", "ration: 0.5", "5: stages.0.ration", "unknown key", "did you mean ratio?"),
@@ -109,8 +109,10 @@ def test_a_fault_in_the_only_stage_is_told(tmp_path: Path) -> None:
 
 
 def test_faults_of_a_dictionary_name_the_key() -> None:
-    with pytest.raises(InputError, match=r"options: stages.0.prune_filters.ratio: should be less than 1, not 2"):
-        parse_recipe({"stages": [{"stage": "prune_filters", "ratio": 2}]}, "options")
+    with pytest.raises(InputError, match=r"options: stages.0.prune_filters.ratio: 1 would remove everything"):
+        parse_recipe({"stages": [{"stage": "prune_filters", "ratio": 1}]}, "options")
+    with pytest.raises(InputError, match=r"one of ratio, max_macs, max_weight_bytes is needed$"):
+        parse_recipe({"stages": [{"stage": "prune_filters"}]})
 
 
 @pytest.mark.parametrize("stage", ["{stage: prune_weights, pattern: '2:4', sparsity: 0.5}", "{stage: prune_weights}"])

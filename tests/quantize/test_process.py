@@ -50,6 +50,25 @@ while True:
     assert first == second
 
 
+def test_a_job_that_is_refused_does_not_end_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    code = """
+while input():
+    print('{"event": "error", "kind": "InputError", "message": "is bad", "where": "m", "hint": "h"}', flush=True)
+"""
+    monkeypatch.setattr(process, "_START", code.replace("{", "{{").replace("}", "}}"))
+    monkeypatch.setattr(process, "require_tensorflow", lambda: None)
+    found = []
+    with Worker() as worker:
+        for _ in range(2):
+            with (
+                pytest.raises(InputError, match="m: is bad"),
+                Conversation(worker, tmp_path, Job("m", "m"), 20, lambda *_: None) as conversation,
+            ):
+                conversation.wait_loaded()
+            found.append(worker.pid)
+    assert found[0] == found[1] is not None
+
+
 def test_a_new_process_after_a_crash(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(process, "require_tensorflow", lambda: None)
     with Worker() as worker:

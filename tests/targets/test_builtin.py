@@ -267,3 +267,16 @@ def test_without_unicorn(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingToolError) as caught:
         open_target("builtin", load_board("mps2-an386"))
     assert "tinyml-sdk[emulator]" in caught.value.hint
+
+
+def test_recorded_blocks_are_what_was_executed(counter_kind: str) -> None:
+    """Between two readings of the counter: every instruction in some block, and a loop's branch as often as taken."""
+    with running_probe("builtin", "mps2-an386") as probe:
+        probe.loop("D", 5)  # not recorded
+        ticks, intervals = probe.target.record(lambda: probe.loop("D", 100))
+        instructions = [
+            sum(block.entered * (len(block.code) // 2) for block in interval) for interval in intervals if interval
+        ]
+        assert any(count >= ticks for count in instructions)
+        assert any(block.entered in (99, 100) and block.left == block.entered - 1 for block in intervals[0])
+        assert probe.target.record(lambda: None) == (None, ())

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from .cycles import EstimatedCycles
+
 __all__ = [
     "Accuracy",
     "BenchResult",
@@ -141,6 +143,7 @@ class BenchResult:
     check: Check
     accuracy: Accuracy | None
     layers: tuple[LayerCost, ...]
+    estimated_cycles: EstimatedCycles | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""

@@ -16,6 +16,7 @@ from ..firmware import Inspection
 from ..graph import Graph
 from ..link import Client, DeviceInfo, DeviceMemory
 from ..targets import Target
+from ..targets.blocks import ExecutedBlock
 from .reference import Reference
 from .transfer import infer, read_arena_tensor, write_inputs
 
@@ -39,6 +40,8 @@ class Measurement:
         layer_counts: For each layer its count in one inference that is run layer by layer.
         resolution: Of one tick of the counter, in the same unit.
         stack_peak: Most bytes of stack ever used.
+        executed: What code the first inference executed, where the target can tell.
+        executed_layers: The same of each layer, or of none.
     """
 
     info: DeviceInfo
@@ -47,6 +50,8 @@ class Measurement:
     layer_counts: list[int]
     resolution: float
     stack_peak: int
+    executed: tuple[ExecutedBlock, ...] = ()
+    executed_layers: tuple[tuple[ExecutedBlock, ...], ...] = ()
 
 
 def measure(
@@ -72,17 +77,39 @@ def measure(
     outputs: list[list[Array]] = []
     counts: list[int] = []
     total = max(runs, len(inputs))
+    executed: tuple[ExecutedBlock, ...] = ()
     for run in range(total):
         progress("running", run, total)
-        ticks, result = infer(client, graph, inputs[run % len(inputs)])
+        if run == 0:
+            (ticks, result), intervals = target.record(lambda: infer(client, graph, inputs[0]))
+            (executed,) = _timed(intervals, 1) or ((),)
+        else:
+            ticks, result = infer(client, graph, inputs[run % len(inputs)])
         counts.append(target.count(ticks, info))
         if run < len(inputs):
             outputs.append(result)
     progress("measuring each layer", 0, 1)
-    layer_ticks, memory = client.undisturbed(lambda: _profile(client, inputs[0]))
+    (layer_ticks, memory), intervals = target.record(lambda: client.undisturbed(lambda: _profile(client, inputs[0])))
     layer_counts = [target.count(ticks, info) for ticks in layer_ticks]
     progress("measuring each layer", 1, 1)
-    return Measurement(info, outputs, counts, layer_counts, target.resolution(info), memory.stack_high_water)
+    return Measurement(
+        info=info,
+        outputs=outputs,
+        counts=counts,
+        layer_counts=layer_counts,
+        resolution=target.resolution(info),
+        stack_peak=memory.stack_high_water,
+        executed=executed,
+        executed_layers=_timed(intervals, len(layer_counts)),
+    )
+
+
+def _timed(intervals: Sequence[tuple[ExecutedBlock, ...]], count: int) -> tuple[tuple[ExecutedBlock, ...], ...]:
+    """Of what ran between readings of the counter, what the firmware timed: it reads before and after each of `count`.
+
+    Nothing where the readings are not so many: a port may read twice, or the protocol have repeated something.
+    """
+    return tuple(intervals[::2]) if len(intervals) == 2 * count - 1 else ()
 
 
 def first_divergent_layer(

@@ -9,6 +9,7 @@ from ..boards import Board
 from ..firmware import Firmware, Inspection
 from ..link import CounterKind
 from ..targets import Target
+from .cycles import estimate_cycles
 from .result import (
     Accuracy,
     BenchResult,
@@ -63,6 +64,14 @@ def assemble_result(
         check=check,
         accuracy=accuracy,
         layers=_layers(inspection, measurement.layer_counts),
+        estimated_cycles=estimate_cycles(
+            board.core,
+            board.clock_hz,
+            measurement.counts[0],
+            measurement.executed,
+            measurement.executed_layers,
+            measurement.layer_counts if measurement.executed_layers else (),
+        ),
     )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -39,9 +40,15 @@ app = typer.Typer(
 
 @dataclass
 class Settings:
-    """What holds for every command; the context carries it."""
+    """What holds for every command; the context carries it.
+
+    Attributes:
+        debug: Whether to show tracebacks.
+        line: The arguments of this process, where it was started as `tinyml`; None where a program calls `main`.
+    """
 
     debug: bool
+    line: tuple[str, ...] | None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 is success, 1 that what was checked does not hold, 2 bad usage or input, 3 that a tool or device failed, and 130
     that Ctrl-C ended it.
     """
-    settings = Settings(debug=os.environ.get("TINYML_DEBUG", "0") not in ("", "0"))
+    settings = Settings(
+        debug=os.environ.get("TINYML_DEBUG", "0") not in ("", "0"),
+        line=tuple(sys.argv[1:]) if arguments is None else None,
+    )
     command = typer.main.get_command(app)
     return run_guarded(
         lambda: command.main(arguments, prog_name="tinyml", standalone_mode=False, obj=settings),

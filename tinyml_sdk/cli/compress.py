@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import TinymlError
 from .options import JsonOption, MetricOption
 from .output import STDOUT, check_destination, note, show, write_text
 from .progress import StageProgress
+from .supervision import do_in_child
 
 if TYPE_CHECKING:
     from ..compress import CompressionResult, Recipe
@@ -21,6 +24,7 @@ _SHORTCUTS = "Stages without a recipe"
 
 
 def compress(
+    context: typer.Context,
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="A .keras or .h5 file, or Keras 2's SavedModel.", show_default=False)
     ],
@@ -56,6 +60,14 @@ def compress(
     quantize_aware: Annotated[
         bool, typer.Option("--quantize-aware", help="Train with int8 rounding.", rich_help_panel=_SHORTCUTS)
     ] = False,
+    distil: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEACHER",
+            help="Learn from a teacher in all training: original, or a Keras file.",
+            rich_help_panel=_SHORTCUTS,
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(metavar="N", help="Of fine-tuning after each stage.", rich_help_panel=_SHORTCUTS)
     ] = None,
@@ -77,7 +89,7 @@ def compress(
     from ..report.compression import compression_report
 
     shortcuts = _stages(prune_filters, low_rank, prune_weights, cluster, quantize_aware=quantize_aware)
-    steps = _recipe(recipe, shortcuts, epochs)
+    steps = _recipe(recipe, shortcuts, distil, epochs)
     changed = {"seed": seed, "metric": None if metric == "accuracy" else metric}
     steps = steps.model_copy(update={key: value for key, value in changed.items() if value is not None})
     if output.suffix != ".keras":
@@ -85,11 +97,26 @@ def compress(
     for path in (output, tflite, json):
         check_destination(path)
     folder = work or output.with_name(f"{output.name}.stages")
+    if context.obj.line is not None:
+        kept = f"finished stages are kept in {folder}, and the same command goes on behind them"
+        hint = f"if memory ran out, lower batch_size or take a machine with more; {kept}"
+        code = do_in_child(context.obj.line, where="tinyml compress", hint=hint)
+        sys.exit(code)  # the child has said all there is to say
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         with StageProgress() as progress:
-            result = run(model, data, steps, validation=validation, output=output, work=folder, progress=progress)
-    except KeyboardInterrupt:
+            told = _Teller(progress, folder, json)
+            result = run(
+                model,
+                data,
+                steps,
+                validation=validation,
+                output=output,
+                work=folder,
+                progress=progress,
+                finished=told,
+            )
+    except (KeyboardInterrupt, TinymlError):
         if folder.is_dir():
             note(f"finished stages are kept in {folder}: run the same command to go on")
         raise
@@ -99,6 +126,29 @@ def compress(
     note(f"wrote {output}" + (f" and {tflite}" if tflite else ""))
     if work is None:
         Checkpoints(folder, ()).remove()
+
+
+class _Teller:
+    """Says what each stage came to as soon as it is over, on stderr and in the JSON file."""
+
+    def __init__(self, progress: StageProgress, folder: Path, json: Path | None) -> None:
+        self._say = progress.say
+        self._folder = folder
+        self._json = json
+        self._told = 0
+
+    def __call__(self, result: CompressionResult) -> None:
+        from ..report.compression import STAGE_HEADER, stage_row
+
+        if not self._told:
+            if len(result.stages) > 1:
+                self._say(f"going on from {self._folder}")
+            self._say(STAGE_HEADER)
+        for stage in result.stages[self._told :]:
+            self._say(stage_row(stage, result.metric))
+        self._told = len(result.stages)
+        if self._json not in (None, STDOUT):
+            write_text(self._json, result.to_json())
 
 
 def _stages(
@@ -124,14 +174,18 @@ def _stages(
     return found
 
 
-def _recipe(path: Path | None, shortcuts: list[dict[str, Any]], epochs: int | None) -> Recipe:
+def _recipe(path: Path | None, shortcuts: list[dict[str, Any]], teacher: str | None, epochs: int | None) -> Recipe:
     from ..compress.recipe import load_recipe, parse_recipe
 
+    distil = None if teacher is None else {"teacher": teacher}
+    if distil and not shortcuts:
+        shortcuts = [{"stage": "distil", **distil}]
     if (path is None) == (not shortcuts):
         raise typer.BadParameter("give either --recipe or options that name a stage, such as --prune-filters 0.5")
     if path is None:
-        training = {} if epochs is None else {"training": {"epochs": epochs}}
-        return parse_recipe({"stages": shortcuts, **training}, "options")
+        training = {"epochs": epochs, "distil": distil}
+        given = {key: value for key, value in training.items() if value is not None}
+        return parse_recipe({"stages": shortcuts, "training": given}, "options")
     if epochs is not None:
         raise typer.BadParameter("--epochs goes with options that name a stage; a recipe has its own")
     return load_recipe(path)

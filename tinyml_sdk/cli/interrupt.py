@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["interruptible", "raise_if_interrupted"]
+__all__ = ["interrupted", "interruptible", "raise_if_interrupted"]
 
 _requested = threading.Event()
 
@@ -52,8 +52,13 @@ def interruptible() -> Iterator[None]:
 
 def raise_if_interrupted() -> None:
     """Raise KeyboardInterrupt if one was asked for since `interruptible` began."""
-    if _requested.is_set():
+    if interrupted():
         raise KeyboardInterrupt
+
+
+def interrupted() -> bool:
+    """Whether Ctrl-C was pressed since `interruptible` began."""
+    return _requested.is_set()
 
 
 def _request(_number: int, _frame: FrameType | None) -> None:

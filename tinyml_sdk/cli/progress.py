@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from .interrupt import raise_if_interrupted
 from .output import note
@@ -29,6 +30,7 @@ class StageProgress:
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
         self._terminal = sys.stderr.isatty()
+        self._stream: TextIO | None = None
         self._lock = threading.Lock()
         self._stage = ""
         self._state = (0, 1, "")
@@ -51,7 +53,17 @@ class StageProgress:
             elif self._display is not None and self._task is not None:
                 self._display.update(self._task, completed=done, total=total, detail=detail)
 
+    def say(self, line: str) -> None:
+        """Write a line that stays: above the bar, where there is one."""
+        with self._lock:
+            if self._display is None:
+                note(line)
+            else:
+                self._display.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     def __enter__(self) -> StageProgress:
+        if self._terminal and not self._quiet:
+            self._stream = _own_stderr()
         return self
 
     def __exit__(
@@ -62,6 +74,9 @@ class StageProgress:
             if self._display is not None:
                 self._display.stop()
                 self._display = None
+            if self._stream is not None and self._stream is not sys.stderr:
+                self._stream.close()
+            self._stream = None
 
     def _begin(self, stage: str) -> None:
         self._end_stage()
@@ -86,13 +101,25 @@ class StageProgress:
                 note(f"{stage} …")
                 return
             if self._display is None:
-                self._display = _new_display()
+                self._display = _new_display(self._stream)
                 self._display.start()
             done, total, detail = self._state
             self._task = self._display.add_task(stage, completed=done, total=total, detail=detail)
 
 
-def _new_display() -> Progress:
+def _own_stderr() -> TextIO:
+    """The terminal behind stderr, whatever is done to `sys.stderr` and its descriptor later.
+
+    To import TensorFlow quietly both are replaced for a while. A display that began then would restore the replacement
+    when it ends.
+    """
+    try:
+        return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding, errors="replace")
+    except OSError:  # not a file: a test's
+        return sys.stderr
+
+
+def _new_display(stream: TextIO | None) -> Progress:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -113,6 +140,8 @@ def _new_display() -> Progress:
         TextColumn("left"),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[detail]}", markup=False),
-        console=Console(stderr=True),
+        console=Console(file=stream, stderr=True),
         transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
     )

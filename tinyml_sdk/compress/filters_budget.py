@@ -63,7 +63,7 @@ def keep_within(
         if not steps:
             raise InputError(
                 f"{budget.most} is out of reach: the least is {search.cost}",
-                where=f"the most {budget.what}",
+                where=f"max_{budget.what.replace(' ', '_')}",
                 hint="allow that much, take a smaller multiple, or start from a smaller model",
             )
         search.take(min(steps, key=lambda step: step.loss / max(search.cost - step.cost, 1e-9)))

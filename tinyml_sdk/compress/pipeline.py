@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, ModelError
+from ..errors import InputError, ModelError, TinymlError, ToolError
 from ..quantize import QuantizationResult, quantize_model
 from ..quantize.data import check_there
 from ..quantize.loading import read_keras
@@ -41,6 +42,7 @@ def compress(
     output: str | Path | None = None,
     work: str | Path | None = None,
     progress: Progress | None = None,
+    finished: Callable[[CompressionResult], None] | None = None,
 ) -> CompressionResult:
     """Make a Keras model smaller, stage by stage, and say after each what it cost, on the int8 model itself.
 
@@ -58,6 +60,7 @@ def compress(
         work: Folder for the model after each stage: a second call with the same model, data and recipe goes on behind
             the last stage that was finished. None: nothing is kept.
         progress: Called with a stage, steps done, steps in all, and a word on how it goes.
+        finished: Called after each stage with the result so far.
 
     Raises:
         InputError: the model, the data or the recipe cannot be used; training diverged.
@@ -80,19 +83,27 @@ def compress(
         bench = _Measurement(given, source, steps, worker, report)
         training, judged, held_out = bench.samples(data, validation)
         workshop = _workshop(given, steps, training, judged, bench.progress)
-        progressed, quantized = _run(workshop, bench, None if work is None else Path(work))
+
+        def so_far(progressed: Progressed, quantized: QuantizationResult) -> CompressionResult:
+            return CompressionResult(
+                model=progressed.model,
+                quantized=quantized,
+                source=source,
+                metric=steps.metric,
+                samples=(len(training), len(judged)),
+                held_out=held_out,
+                seed=steps.seed,
+                stages=progressed.reports,
+            )
+
+        def tell(progressed: Progressed, quantized: QuantizationResult) -> None:
+            if finished is not None:
+                finished(so_far(progressed, quantized))
+
+        result = so_far(*_run(workshop, bench, None if work is None else Path(work), tell))
     if output is not None:
-        save_model(progressed.model, Path(output))
-    return CompressionResult(
-        model=progressed.model,
-        quantized=quantized,
-        source=source,
-        metric=steps.metric,
-        samples=(len(training), len(judged)),
-        held_out=held_out,
-        seed=steps.seed,
-        stages=progressed.reports,
-    )
+        save_model(result.model, Path(output))
+    return result
 
 
 compress_model = compress
@@ -185,8 +196,10 @@ def _workshop(model: Any, recipe: Recipe, training: Samples, judged: Samples, pr
     return Workshop(recipe, model, loss, training, judged, progress)
 
 
-def _run(workshop: Workshop, bench: _Measurement, work: Path | None) -> tuple[Progressed, QuantizationResult]:
-    """All stages, from the last one that was finished before."""
+def _run(
+    workshop: Workshop, bench: _Measurement, work: Path | None, tell: Callable[[Progressed, QuantizationResult], None]
+) -> tuple[Progressed, QuantizationResult]:
+    """All stages, from the last one that was finished before; `tell` hears of each."""
     recipe = workshop.recipe
     checkpoints = None if work is None else Checkpoints(work, _fingerprints(workshop))
     done = None if checkpoints is None else checkpoints.resume(lambda path: read_keras(path, path.name))
@@ -197,6 +210,7 @@ def _run(workshop: Workshop, bench: _Measurement, work: Path | None) -> tuple[Pr
         done, quantized = _stage(place, done, workshop, bench)
         if checkpoints is not None:
             checkpoints.save(done)
+        tell(done, quantized)
     if quantized is None:  # all stages had been finished before
         quantized = bench.quantized(done.model, done.reports[-1].name)
     return done, quantized
@@ -218,7 +232,8 @@ def _stage(
         # Of its own for each stage, so that a resumed recipe ends where an uninterrupted one does.
         keras.utils.set_random_seed(workshop.recipe.seed + place)
         workshop.progress(name, 0, 1)
-        outcome = apply_stage(stage, state, workshop)
+        with _located(place, name):
+            outcome = apply_stage(stage, state, workshop)
     after = outcome.state
     quantized = bench.quantized(after.model, name)
     report = StageReport(
@@ -229,6 +244,23 @@ def _stage(
         cost=Cost.of(int(after.model.count_params()), _nonzero(after.model), quantized),
     )
     return Progressed(after.model, (*before.reports, report), after.zeros, after.shared), quantized
+
+
+@contextmanager
+def _located(place: int, name: str) -> Iterator[None]:
+    """Errors say in which stage, and memory that ran out is one."""
+    import tensorflow as tf
+
+    stage = f"stage {place}, {name}"
+    try:
+        yield
+    except TinymlError as error:
+        inner = error.where.removeprefix(name.replace("_", " ")).removeprefix(": ")
+        error.where = f"{stage}: {inner}" if inner else stage
+        raise
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        hint = "lower batch_size, or the stage's samples, or take a machine with more memory"
+        raise ToolError("out of memory", where=stage, hint=hint) from error
 
 
 def _nonzero(model: Any) -> int:

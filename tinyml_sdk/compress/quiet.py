@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 __all__ = ["import_tensorflow"]
 
@@ -24,15 +25,26 @@ def import_tensorflow() -> None:
     nothing = os.open(os.devnull, os.O_WRONLY)
     try:
         with os.fdopen(os.dup(kept), "w", encoding="utf-8", errors="replace", buffering=1) as stream:
-            sys.stderr = stream
+            if _descriptor(python_stderr) == 2:
+                sys.stderr = stream
             os.dup2(nothing, 2)
-            import keras
-            import tensorflow as tf
+            try:
+                import keras
+                import tensorflow as tf
 
-            tf.constant(0)  # greets once more when it looks for devices
-            del keras
+                tf.constant(0)  # greets once more when it looks for devices
+                del keras
+            finally:  # before the stream is closed: a timer's thread may be about to write
+                sys.stderr = python_stderr
     finally:
         os.dup2(kept, 2)
-        sys.stderr = python_stderr
         os.close(nothing)
         os.close(kept)
+
+
+def _descriptor(stream: Any) -> int | None:
+    try:
+        found: int = stream.fileno()
+    except (AttributeError, OSError):  # None, or something in memory
+        return None
+    return found

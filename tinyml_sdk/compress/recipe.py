@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from ..errors import InputError
@@ -45,6 +45,15 @@ def _conflict(key: str | tuple[str | int, ...], message: str) -> PydanticCustomE
     """A fault between keys, to be shown at `key`."""
     # The message is a format string to pydantic, so it comes as a value.
     return PydanticCustomError("conflict", "{message}", {"message": message, "key": key})
+
+
+def _not_everything(share: float) -> float:
+    if share >= 1:
+        raise _conflict((), f"{share:g} would remove everything: give the share to remove, 0.5 for half")
+    return share
+
+
+Removed = Annotated[float, Field(gt=0), AfterValidator(_not_everything)]
 
 
 class _Strict(BaseModel):
@@ -136,7 +145,7 @@ class PruneWeights(_Trained):
     """
 
     stage: Literal["prune_weights"]
-    sparsity: Share | None = None
+    sparsity: Removed | None = None
     threshold: Annotated[float, Field(gt=0)] | None = None
     pattern: Annotated[str, Field(pattern=r"^[1-9][0-9]?[:x][1-9][0-9]?$")] | None = None
     scope: Literal["global", "layer"] = "global"
@@ -160,7 +169,7 @@ class PruneFilters(_Trained):
     Attributes:
         ratio: Share of the channels to remove in each group of layers.
         max_macs: Remove until an inference takes no more multiply-accumulates.
-        max_weight_bytes: Remove until the int8 weights take no more bytes.
+        max_weight_bytes: Remove until int8 weights and int32 biases take no more bytes (`macs.weight_bytes`).
         importance: Score by which channels stay.
         overrides: Another ratio for some layers; 0 leaves a layer alone.
         multiple: Channels that stay are a multiple of it.
@@ -168,7 +177,7 @@ class PruneFilters(_Trained):
     """
 
     stage: Literal["prune_filters"]
-    ratio: Share | None = None
+    ratio: Removed | None = None
     max_macs: Count | None = None
     max_weight_bytes: Count | None = None
     importance: Literal["l1", "l2", "geometric_median", "activation", "gradient", "hessian"] = "l2"
@@ -347,4 +356,6 @@ def parse_recipe(value: Any, name: str = "recipe") -> Recipe:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))
         message = first["msg"].replace("Input should", "should")
-        raise InputError(f"{message}, not {first['input']!r}", where=f"{name}: {key}", hint=_KIND.example) from error
+        if first["type"] != "conflict":
+            message += f", not {first['input']!r}"
+        raise InputError(message, where=f"{name}: {key}", hint=_KIND.example) from error

@@ -5,21 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, ToolError
+from ..errors import InputError
 from .data import Samples
 from .distil import Distillation
 from .held import hold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .recipe import Training
 
 __all__ = ["Objective", "Progress", "TrainingReport", "choose_loss", "packed", "train"]
@@ -135,7 +132,6 @@ def train(
 
     Raises:
         InputError: the loss is no number any more.
-        ToolError: out of memory.
     """
     import keras
 
@@ -150,7 +146,7 @@ def train(
             )
         )
     start = time.monotonic()
-    with hold(model, objective.zeros, objective.shared), _out_of_memory(what):
+    with hold(model, objective.zeros, objective.shared):
         # Only now, as a compiled step has its constraints built in.
         trained.compile(
             optimizer=keras.optimizers.Adam(_learning_rate(how, batches)),
@@ -222,13 +218,3 @@ def _progress_callback(what: str, batches: int, epochs: int, progress: Progress)
             progress(what, done, batches * epochs, f"epoch {self.epoch + 1}/{epochs}, {shown}")
 
     return Watch()
-
-
-@contextmanager
-def _out_of_memory(what: str) -> Iterator[None]:
-    import tensorflow as tf
-
-    try:
-        yield
-    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-        raise ToolError("out of memory", where=what, hint="lower batch_size") from error

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from .. import errors
-from ..errors import MissingToolError, TinymlError, ToolError
+from ..errors import InputError, MissingToolError, TinymlError, ToolError
 from .job import JOB, Job
 
 __all__ = ["Conversation", "Worker", "require_tensorflow"]
@@ -185,7 +185,9 @@ class Conversation:
             if event["event"] == wanted:
                 return event
             if event["event"] == "error":
-                raise _rebuilt(event)
+                error = _rebuilt(event)
+                self._finished = isinstance(error, InputError)  # told in good order: the process waits for the next job
+                raise error
             self._progress(event["stage"], event["done"], event["total"])
         raise self._failure()
 

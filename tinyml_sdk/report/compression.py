@@ -11,7 +11,7 @@ from rich.text import Text
 from ..compress import CompressionResult, StageReport
 from .console import add_column, figure, heading, name_cell, plain_table, score, shorten
 
-__all__ = ["compression_report"]
+__all__ = ["STAGE_HEADER", "compression_report", "stage_row"]
 
 
 def compression_report(result: CompressionResult) -> RenderableType:
@@ -28,6 +28,19 @@ def compression_report(result: CompressionResult) -> RenderableType:
     if notes:
         parts += [Text(), heading("Left alone"), *(Text(line) for line in notes)]
     return Group(*parts)
+
+
+_STAGE_ROW = "{:<14} {:>10} {:>11} {:>10} {:>10} {:>8} {:>8}"
+STAGE_HEADER = _STAGE_ROW.format("after", "not zero", "MACs", "weights, B", "gzipped, B", "float", "int8")
+"""Above the lines of `stage_row`."""
+
+
+def stage_row(stage: StageReport, metric: str) -> str:
+    """A stage in a line of its own, to be shown as soon as it is over."""
+    cost = stage.cost
+    counts = (cost.nonzero_parameters, cost.macs, cost.weight_bytes, cost.gzip_bytes)
+    int8 = "-" if cost.accuracy.int8 is None else score(metric, cost.accuracy.int8)
+    return _STAGE_ROW.format(stage.name, *map(figure, counts), score(metric, cost.accuracy.keras), int8)
 
 
 def _costs(result: CompressionResult) -> Table:

@@ -82,6 +82,9 @@ def _costs(result: BenchResult) -> Table:
         row("counter step", significant(result.counter_resolution, 3), result.counter)
     if result.latency_us is not None:
         row("time", significant(result.latency_us / 1000), "ms", f"at {significant(result.clock_hz / 1e6)} MHz", "bold")
+    if (estimate := result.estimated_cycles) is not None:
+        at = f"{significant(estimate.milliseconds)} ms at {significant(result.clock_hz / 1e6)} MHz"
+        row("estimated", figure(estimate.total), "cycles", f"{at}, without wait states")
     row("flash", figure(flash.total), "bytes", "of the whole benchmark firmware", "bold")
     row("  code", figure(flash.code))
     row("  weights", figure(flash.weights))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, TypeVar
 
 from ..link.stream import ByteStream
+from .blocks import ExecutedBlock
 
 __all__ = ["CounterInfo", "Target"]
+
+T = TypeVar("T")
 
 
 class CounterInfo(Protocol):
@@ -82,6 +86,15 @@ class Target(ABC):
     @abstractmethod
     def resolution(self, info: CounterInfo) -> float:
         """What one tick is, in `counts`. A count may be off by this much."""
+
+    def record(self, work: Callable[[], T]) -> tuple[T, tuple[tuple[ExecutedBlock, ...], ...]]:
+        """Do some work with the firmware, and tell what code it executed meanwhile.
+
+        Returns:
+            What `work` returns; and for each time between two successive readings of the firmware's counter the code
+            that ran, nothing where the target cannot tell.
+        """
+        return work(), ()
 
     def __enter__(self) -> Target:
         return self

@@ -47,6 +47,7 @@ class BuildJob:
         optimize: `speed` is -O2, `size` is -Os.
         output: Where the ELF goes; its folder is made.
         defines: `NAME` or `NAME=VALUE`.
+        flags: Further code generation options, behind all others so that they win.
     """
 
     root: Path
@@ -57,6 +58,7 @@ class BuildJob:
     optimize: Literal["speed", "size"]
     output: Path
     defines: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def last_lines(output: str) -> str:
 
 def common_flags(job: BuildJob) -> tuple[str, ...]:
     """What every compiler here understands and every build gets."""
-    return ("-std=c99", OPTIMIZE[job.optimize], *WARNINGS, "-ffunction-sections", "-fdata-sections")
+    return ("-std=c99", OPTIMIZE[job.optimize], *WARNINGS, "-ffunction-sections", "-fdata-sections", *job.flags)
 
 
 def search_flags(job: BuildJob) -> tuple[str, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ...boards.model import Board
 from ...errors import BoardError, TargetError
-from ..base import CounterInfo, Target
+from ..base import CounterInfo, T, Target
+from ..blocks import ExecutedBlock
 from .image import FirmwareImage, read_image
 from .machine import Machine, require_unicorn
 from .processors import processor_type
@@ -73,6 +75,15 @@ class BuiltinTarget(Target):
 
     def resolution(self, info: CounterInfo) -> float:  # noqa: D102
         return 1.0
+
+    def record(self, work: Callable[[], T]) -> tuple[T, tuple[tuple[ExecutedBlock, ...], ...]]:  # noqa: D102
+        machine = self._running().machine
+        machine.start_recording()
+        try:
+            result = work()
+        finally:
+            intervals = machine.stop_recording()
+        return result, intervals
 
     def _running(self) -> _Console:
         if self._console is None:

@@ -1,4 +1,4 @@
-"""Exact instruction counts in unicorn: by a native hook where a C compiler is at hand, else in Python."""
+"""Exact instruction counts in unicorn, in all and by block: by a native hook where a C compiler is, else in Python."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...errors import InputError, ToolError
 from ...toolchains import BuildJob, HostToolchain
 from ...toolchains.cache import cache_dir
 
-__all__ = ["RV32", "THUMB", "Counter", "InstructionSet", "NativeCounter", "PythonCounter", "make_counter"]
+__all__ = ["RV32", "THUMB", "BlockCount", "Counter", "InstructionSet", "NativeCounter", "PythonCounter", "make_counter"]
 
 _SOURCE = Path(__file__).resolve().with_name("block_counter.c")
 _NEVER = 2**64 - 1
+_TABLE_ENTRIES = 1 << 14
+
+BlockCount = tuple[int, int]
+"""How often a block was entered, and left for another place than the instruction behind its last."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,10 @@ class Counter(ABC):
     def stop_at(self, total: int) -> None:
         """Stop the engine before the first block that it enters with this many instructions executed."""
 
+    @abstractmethod
+    def blocks(self) -> dict[tuple[int, int], BlockCount] | None:
+        """By address and size in bytes each block that was executed; None where some counts are lost."""
+
     def stop(self) -> None:
         """Stop the engine before its next block."""
         self.stop_at(0)
@@ -111,11 +121,15 @@ def make_counter(
 
 
 class _Block(ctypes.Structure):
+    """`struct block` of block_counter.c."""
+
     _fields_ = (
         ("address", ctypes.c_uint32),
         ("size", ctypes.c_uint32),
         ("instructions", ctypes.c_uint32),
         ("counter_read", ctypes.c_uint32),
+        ("entered", ctypes.c_uint64),
+        ("left", ctypes.c_uint64),
     )
 
 
@@ -125,7 +139,9 @@ class _State(ctypes.Structure):
     _fields_ = (
         ("total", ctypes.c_uint64),
         ("limit", ctypes.c_uint64),
-        ("current", _Block),
+        ("current", ctypes.c_void_p),
+        ("pending_read", ctypes.c_uint32),
+        ("replaced", ctypes.c_uint32),
         ("access_pc", ctypes.c_uint32),
         ("instruction_set", ctypes.c_int32),
         ("pc_register", ctypes.c_int32),
@@ -134,8 +150,11 @@ class _State(ctypes.Structure):
         ("read_register", ctypes.c_void_p),
         ("write_register", ctypes.c_void_p),
         ("stop", ctypes.c_void_p),
-        ("cache", _Block * (1 << 14)),
+        ("table", _Block * _TABLE_ENTRIES),
     )
+
+
+_BLOCK = np.dtype([(name, np.dtype(kind)) for name, kind in _Block._fields_])
 
 
 class NativeCounter(Counter):
@@ -200,6 +219,16 @@ class NativeCounter(Counter):
         """As in Counter."""
         self._state.limit = total
 
+    def blocks(self) -> dict[tuple[int, int], BlockCount] | None:
+        """As in Counter."""
+        if self._state.replaced:
+            return None
+        table = np.frombuffer(self._state.table, _BLOCK)
+        used = table[table["entered"] > 0]
+        keys = zip(used["address"].tolist(), used["size"].tolist(), strict=True)
+        counts = zip(used["entered"].tolist(), used["left"].tolist(), strict=True)
+        return dict(zip(keys, counts, strict=True))
+
 
 def _address_of(function: Any) -> int:
     address = ctypes.cast(function, ctypes.c_void_p).value
@@ -236,8 +265,10 @@ class PythonCounter(Counter):
         self._engine = engine
         self._set = instructions
         self._pc_register = instructions.register(instructions.pc)
-        self._blocks: dict[tuple[int, int], tuple[int, int]] = {}
+        self._known: dict[tuple[int, int], tuple[int, int]] = {}
         self._counter_read = 0
+        self._counts: dict[tuple[int, int], list[int]] = {}
+        self._block: tuple[int, int] | None = None
         self._block_end = 0
         self._access_pc = 0
         self._total = 0
@@ -260,19 +291,27 @@ class PythonCounter(Counter):
         """As in Counter."""
         self._limit = total
 
+    def blocks(self) -> dict[tuple[int, int], BlockCount] | None:
+        """As in Counter."""
+        return {key: (entered, left) for key, (entered, left) in self._counts.items()}
+
     def _on_block(self, engine: Any, address: int, size: int, _user: object) -> None:
         if self._counter_read:
             self._deliver()
         if self._total >= self._limit:
             engine.emu_stop()
             return
-        found = self._blocks.get((address, size))
-        if found is None:
+        if self._block is not None and self._block_end != address:
+            self._counts[self._block][1] += 1
+        block = self._block = (address, size)
+        if block not in self._known:
             instructions = self._instructions_between(address, address + size)
-            found = self._blocks[address, size] = instructions, self._counter_read_by(address, size)
+            self._known[block] = instructions, self._counter_read_by(address, size)
+            self._counts[block] = [0, 0]
+        self._counts[block][0] += 1
         self._block_end = address + size
-        self._total += found[0]
-        self._counter_read = found[1]
+        instructions, self._counter_read = self._known[block]
+        self._total += instructions
 
     def _deliver(self) -> None:
         """See block_counter.c."""

@@ -6,11 +6,14 @@ Unicorn takes no exceptions and no interrupts here. A fault ends the run with an
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from ...boards.model import Board, MemoryRegion
 from ...errors import MissingToolError, TargetError
-from .counting import Counter, make_counter
+from ..blocks import ExecutedBlock
+from .counting import BlockCount, Counter, make_counter
 from .image import FirmwareImage
 from .peripherals import UARTS, NrfUarte, Peripheral, Uart
 from .processors import processor_type
@@ -66,6 +69,7 @@ class Machine:
         self._engine = self._make_engine()
         ranges = tuple((origin, origin + size - 1) for origin, size in self._processor.peripherals)
         self._counter = make_counter(self._engine, ranges, self._processor.instruction_set)
+        self._readings: list[dict[tuple[int, int], BlockCount] | None] | None = None
         self._restart()
 
     @property
@@ -97,6 +101,17 @@ class Machine:
             elif not self._idle and self._counter.total < limit:
                 self._idle = True  # a wait for interrupt (wfi), of which there are none
         return self._idle
+
+    def start_recording(self) -> None:
+        """Remember, from now on, what was executed whenever the firmware reads its counter."""
+        self._readings = []
+
+    def stop_recording(self) -> tuple[tuple[ExecutedBlock, ...], ...]:
+        """For each time between two successive readings of the counter what was executed; empty where that is lost."""
+        readings, self._readings = self._readings or [], None
+        if any(reading is None for reading in readings):
+            return ()
+        return tuple(tuple(self._executed(before or {}, after or {})) for before, after in pairwise(readings))
 
     def reset(self) -> None:
         """Press the reset button: bytes on their way are lost, RAM keeps its content."""
@@ -142,13 +157,28 @@ class Machine:
 
     def _make_peripherals(self) -> dict[int, tuple[int, Peripheral]]:
         """All peripherals after a reset: for each granule of address space the origin and the peripheral there."""
-        found = self._processor.make_peripherals(self._counter.at_access, self._on_reset)
+        found = self._processor.make_peripherals(self._read_clock, self._on_reset)
         found[self._board.console.address] = self._make_uart()
         return {
             address // _GRANULE: (origin, peripheral)
             for origin, peripheral in found.items()
             for address in range(origin, origin + peripheral.size, _GRANULE)
         }
+
+    def _read_clock(self) -> int:
+        """Instructions executed up to now, for the counters of the chip."""
+        if self._readings is not None:
+            self._readings.append(self._counter.blocks())
+        return self._counter.at_access()
+
+    def _executed(
+        self, before: dict[tuple[int, int], BlockCount], after: dict[tuple[int, int], BlockCount]
+    ) -> Iterator[ExecutedBlock]:
+        for (address, size), (entered, left) in after.items():
+            entered_before, left_before = before.get((address, size), (0, 0))
+            if entered > entered_before:
+                code = bytes(self._engine.mem_read(address, size))
+                yield ExecutedBlock(address, code, entered - entered_before, left - left_before)
 
     def _make_uart(self) -> Uart:
         console, line = self._board.console, (self.received, self.sent, self._on_idle)

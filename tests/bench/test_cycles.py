@@ -1,0 +1,136 @@
+"""The estimate of cycles: Arm's own examples, branches taken and not, and nothing where nothing is published."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from support.results import DIGITS
+from support.tools import require_tool
+
+from tinyml_sdk import benchmark
+from tinyml_sdk.bench.core_timing import CORE_TIMINGS
+from tinyml_sdk.bench.cycles import count_cycles, estimate_cycles
+from tinyml_sdk.bench.instructions import decode
+from tinyml_sdk.targets.blocks import ExecutedBlock
+
+
+@pytest.fixture(autouse=True)
+def _capstone():
+    require_tool("capstone")
+
+
+def block(code: str, entered: int = 1, left: int = 0) -> ExecutedBlock:
+    return ExecutedBlock(0x100, bytes.fromhex(code.replace(" ", "")), entered, left)
+
+
+def cycles(core: str, *blocks: ExecutedBlock) -> tuple[float, float]:
+    counted = count_cycles(core, blocks)
+    return sum(counted.low.values()), sum(counted.high.values())
+
+
+KINDS = {  # machine code, little endian: name and kind
+    "0868": ("ldr", "load"),  # ldr r0, [r1]
+    "2868": ("ldr", "load"),
+    "5861": ("str", "store"),  # str r0, [r3, #20]
+    "10bd": ("pop", "load/store several"),  # pop {r4, pc}
+    "d0e90023": ("ldrd", "load/store several"),  # ldrd r2, r3, [r0]
+    "20fb0312": ("smlad", "multiply"),  # smlad r2, r0, r3, r1
+    "4843": ("muls", "multiply"),  # muls r0, r1, r0
+    "90fbf1f0": ("sdiv", "divide"),  # sdiv r0, r0, r1
+    "fbd1": ("b", "branch"),  # bne
+    "f9d9": ("b", "branch"),  # bls
+    "7047": ("bx", "branch"),  # bx lr
+    "00f000f8": ("bl", "branch"),
+    "2fb1": ("cbz", "branch"),
+    "08bf": ("it", "other"),
+    "0918": ("adds", "other"),
+    "30ee200a": ("vadd", "float"),  # vadd.f32 s0, s0, s1
+}
+
+
+@pytest.mark.parametrize(("code", "expected"), KINDS.items(), ids=str)
+def test_instructions_are_told_apart(code, expected):
+    (instruction,) = decode(bytes.fromhex(code), 0)
+    assert (instruction.name, instruction.kind) == expected
+
+
+ARM_EXAMPLES = {  # Arm DDI 0337I, section 3.3.3: cycles "normally"
+    "0868 1168": 3,  # ldr r0, [r1]; ldr r1, [r2]
+    "8858 5861": 3,  # ldr r0, [r1, r2]; str r0, [r3, #20]
+    "8858 9950": 3,  # ldr r0, [r1, r2]; str r1, [r3, r2]
+    "4859 1168 5a68": 4,  # ldr r0, [r1, r5]; ldr r1, [r2]; ldr r2, [r3, #4]
+    "d0e90023": 3,  # ldrd: three cycles when not stalled
+    "0ec9": 4,  # ldm r1!, {r1, r2, r3}: one and one for each register
+}
+
+
+@pytest.mark.parametrize("core", ["cortex-m3", "cortex-m4"])
+@pytest.mark.parametrize(("code", "expected"), ARM_EXAMPLES.items())
+def test_loads_and_stores_as_in_arms_examples(core, code, expected):
+    assert cycles(core, block(code)) == (expected, expected)
+
+
+def test_a_load_waits_for_its_address():
+    assert cycles("cortex-m4", block("0868 0168")) == (4, 4)  # ldr r0, [r1]; ldr r1, [r0]: not pipelined
+    assert cycles("cortex-m4", block("4918 0868")) == (4, 4)  # adds r1, r1, r1; ldr r0, [r1]: a stall
+    assert cycles("cortex-m0plus", block("4918 0868")) == (3, 3)
+
+
+def test_only_branches_that_are_taken_refill_the_pipeline():
+    loop = block("013a fbd1", entered=10, left=9)  # subs r2, #1; bne
+    assert cycles("cortex-m0", loop) == (38, 38)
+    assert cycles("cortex-m0plus", loop) == (29, 29)
+    assert cycles("cortex-m4", loop) == (29, 47)
+
+
+def test_multiplies_differ_between_cores():
+    multiply_accumulate = block("00fb0110")  # mla r0, r0, r1, r1
+    assert cycles("cortex-m3", multiply_accumulate) == (2, 2)
+    assert cycles("cortex-m4", multiply_accumulate) == (1, 1)
+    assert cycles("cortex-m3", block("80fb0101")) == (3, 5)  # smull
+
+
+def test_every_core_names_its_source():
+    assert all(timing.sources and timing.assumption for timing in CORE_TIMINGS.values())
+
+
+@pytest.mark.parametrize("core", ["cortex-m7", "cortex-m33", "cortex-m55", "riscv32imc", "xtensa-lx6"])
+def test_nothing_is_said_of_cores_without_a_published_table(core):
+    assert estimate_cycles(core, 1_000_000, 4, [block("0868")], [], []) is None
+
+
+def test_nothing_is_said_where_nothing_was_recorded():
+    assert estimate_cycles("cortex-m4", 1_000_000, 4, [], [], []) is None
+
+
+def test_reading_the_counter_is_taken_out():
+    estimate = estimate_cycles("cortex-m0", 1_000_000, 30, [block("0918", entered=60)], [], [])
+    assert estimate is not None
+    assert (estimate.total, estimate.milliseconds, estimate.classes[0].instructions) == (30, 0.03, 30)
+
+
+@pytest.mark.slow
+def test_a_real_inference():
+    require_tool("unicorn")
+    result = benchmark(DIGITS, board="mps2-an386")
+    estimate = result.estimated_cycles
+    assert estimate is not None
+    assert sum(part.instructions for part in estimate.classes) == pytest.approx(result.per_inference.median, rel=0.005)
+    assert sum(part.cycles for part in estimate.classes) == pytest.approx(estimate.total, rel=0.001)
+    assert sum(estimate.layers) == pytest.approx(estimate.total, rel=0.02)
+    assert result.per_inference.median < estimate.low <= estimate.total <= estimate.high
+    assert estimate.milliseconds == pytest.approx(estimate.total * 1e3 / result.clock_hz, rel=1e-4)
+    assert benchmark(DIGITS, board="mps2-an500").estimated_cycles is None
+
+
+def test_results_without_the_estimate_are_still_read(tmp_path):
+    from support.results import made_up_result
+
+    from tinyml_sdk import load_result
+
+    old = made_up_result()
+    data = old.to_json().replace('"estimated_cycles": null', '"x": 0')
+    path = tmp_path / "old.json"
+    path.write_text(data.replace(',\n  "x": 0', ""))
+    assert load_result(path) == replace(old, estimated_cycles=None)
