@@ -110,7 +110,7 @@ class Device:
             FlashError: as for `flash_firmware`.
             TargetError: the firmware does not answer, or is another one where it was not written.
         """
-        inspection = inspect_model(model, self._board_file)
+        inspection = inspect_model(model, self._board_file, self._optimize)
         self._end_session()
         elf = Path("firmware.elf")  # which nobody reads where nothing is flashed
         if self._build:

@@ -75,9 +75,7 @@ class Firmware:
     memory: MemoryUse
 
 
-def inspect_model(
-    model: str | Path, board: str | Path | None = None, optimize: Optimize = "speed"
-) -> Inspection:
+def inspect_model(model: str | Path, board: str | Path | None = None, optimize: Optimize = "speed") -> Inspection:
     """Read a .tflite file, check it, choose kernels and plan its memory.
 
     Args:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import JsonOption, ModelArgument
+from .options import JsonOption, ModelArgument, OptimizeOption
 from .output import STDOUT, check_destination, show, write_text
+
+if TYPE_CHECKING:
+    from ..codegen import Optimize
 
 __all__ = ["inspect"]
 
@@ -21,6 +24,7 @@ def inspect(
     kernels: Annotated[
         bool, typer.Option("--kernels", help="Explain why each layer has its kernel, and not another.")
     ] = False,
+    optimize: OptimizeOption = "speed",
     json: JsonOption = None,
 ) -> None:
     """Show a model's layers, cost and memory plan.
@@ -32,7 +36,7 @@ def inspect(
     from ..report.inspection import inspection_json, inspection_report, kernels_report
 
     check_destination(json)
-    inspection = inspect_model(model, board)
+    inspection = inspect_model(model, board, cast("Optimize", optimize))
     if json is not None:
         write_text(json, inspection_json(inspection))
     if json != STDOUT:

@@ -39,6 +39,7 @@ from .quantize import Quantize
 from .relu import Relu
 from .relu6 import Relu6
 from .reshape import Reshape
+from .selection import price_of_byte
 from .softmax import Softmax
 from .split import Split
 from .split_v import SplitV
@@ -95,9 +96,6 @@ OPERATORS: dict[str, Operator] = {
 }
 
 
-_PRICE_OF_BYTE = 1e-4
-"""Share of an inference that a byte of code is worth with `--optimize size`: a hundred bytes, a hundredth."""
-
 _SIZE_PASSES = 4
 """Choices follow one another: what one layer takes, others can share."""
 
@@ -114,20 +112,20 @@ def lower_graph(
     features = core.features if core else frozenset()
     layers = tuple(_lower(graph, op, features, KernelSharing()) for op in graph.ops)
     if optimize == "size":
-        instructions = sum(choice.cost or 0 for layer in layers for choice in layer.choices if choice.taken)
+        price = price_of_byte(layers)
         for _ in range(_SIZE_PASSES):
-            layers = _share_kernels(graph, layers, features, max(1.0, _PRICE_OF_BYTE * instructions))
+            layers = _share_kernels(graph, layers, features, price)
     return layers
 
 
 def _share_kernels(
-    graph: Graph, layers: tuple[Layer, ...], features: frozenset[str], price_of_byte: float
+    graph: Graph, layers: tuple[Layer, ...], features: frozenset[str], price: float
 ) -> tuple[Layer, ...]:
     """Choose again, layer by layer, what is cheapest when code counts too that no other layer has."""
     chosen = list(layers)
     for position, op in enumerate(graph.ops):
         others = frozenset(layer.kernel for place, layer in enumerate(chosen) if place != position)
-        chosen[position] = _lower(graph, op, features, KernelSharing(others, price_of_byte))
+        chosen[position] = _lower(graph, op, features, KernelSharing(others, price))
     return tuple(chosen)
 
 

@@ -10,7 +10,10 @@ from dataclasses import dataclass, replace
 
 from .base import KernelChoice, Layer, OpView
 
-__all__ = ["Candidate", "Refusal", "choose_kernel"]
+__all__ = ["Candidate", "Refusal", "choose_kernel", "price_of_byte"]
+
+_PRICE_OF_BYTE = 1e-4
+"""Share of an inference that a byte of code is worth with `--optimize size`: a hundred bytes, a hundredth."""
 
 CODE_BYTES = 400
 """Of a kernel, where no candidate says better."""
@@ -50,6 +53,13 @@ def choose_kernel(view: OpView, candidates: Iterable[Candidate | Refusal]) -> La
         key=lambda candidate: candidate.cost + _code_price(view, candidate),
     )
     return replace(best.layer, choices=tuple(_choice(view, candidate, best) for candidate in candidates))
+
+
+def price_of_byte(layers: Iterable[Layer]) -> float:
+    """Instructions of an inference that a byte of code is worth, where code shall be small. Never 0."""
+    return max(
+        1.0, _PRICE_OF_BYTE * sum(choice.cost or 0 for layer in layers for choice in layer.choices if choice.taken)
+    )
 
 
 def _code_price(view: OpView, candidate: Candidate) -> float:
