@@ -15,12 +15,12 @@ from tinyml_sdk.errors import ModelError
 
 
 def split_model(shape: tuple[int, ...], axis: int, sizes: list[int], *, even: bool = False, **changes: Any) -> bytes:
-    """SPLIT if `even`, else SPLIT_V, of which `written` are the sizes in the file."""
+    """SPLIT if `even`, else SPLIT_V. Sizes `written` and a `written_axis` are in the file in place of the right ones."""
     builder = ModelBuilder()
     x = builder.input(shape, 0.05, -7)
     place = axis % len(shape)
     outputs = [builder.output((*shape[:place], size, *shape[place + 1 :]), 0.05, -7) for size in sizes]
-    axis_tensor = builder.constant(np.array(changes.get("axis", axis), np.int32))
+    axis_tensor = builder.constant(np.array(changes.get("written_axis", axis), np.int32))
     if even:
         builder.op("SPLIT", [axis_tensor, x], outputs, num_splits=len(sizes))
     else:
@@ -65,7 +65,7 @@ def test_the_size_that_is_left() -> None:
         (split_model((1, 9), 1, [2, 4, 3], written=[2, 4, 2]), r"op 0 \(SPLIT_V\): input 1: sizes \[2, 4, 2\]"),
         (split_model((1, 9), 1, [2, 4, 3], written=[2, -1, -1]), "input 1: sizes"),
         (split_model((1, 9), 1, [2, 4, 3], written=[9, 0, 0]), "input 1: sizes"),
-        (split_model((1, 9), 1, [2, 4, 3], axis=2), "input 2: 2 is no axis"),
+        (split_model((1, 9), 1, [2, 4, 3], written_axis=2), "input 2: 2 is no axis"),
         (split_model((1, 9), 1, [4, 5], even=True), r"op 0 \(SPLIT\): outputs: 9 elements"),
         (split_model((1, 12), 1, [1] * 12), "outputs: has 12 outputs"),
     ],
