@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # A file of tests stays on one of two workers.
 PARALLEL ?= --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-fast lint benchmark baseline clean
+.PHONY: demo test test-fast lint benchmark sweep baseline clean
 
 DIGITS := examples/digits
 
@@ -33,6 +33,12 @@ lint: $(VENV)/.test
 benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/models.py
 	$(BIN)/python benchmarks/host_time.py
+	$(BIN)/python -m benchmarks.kernels
+
+# How costs grow with a layer's geometry: the pictures of docs/performance.md. Ten minutes and more.
+sweep: $(VENV)/.test
+	rm -f out/sweep.json
+	$(BIN)/python -m benchmarks.sweep --plot docs
 
 # What tests/benchmarks/test_baseline.py compares with. Renew it when costs fell, or rose for a good reason.
 baseline: $(VENV)/.test
@@ -47,7 +53,7 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,test,benchmark]'
 	touch $@ $(VENV)/.demo
 
 clean:

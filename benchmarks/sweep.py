@@ -4,7 +4,7 @@
 
 Every point is a model of one layer, built with zig for the core, run in the builtin emulator, and compared with
 TensorFlow Lite Micro. Points that are known are taken from the JSON file, so a stopped run goes on; delete it after a
-change of kernels. Cores: cortex-m4, cortex-m3, cortex-m0plus. Plots need the extra `benchmark`.
+change of kernels. Plots need the extra `benchmark`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tinyml_sdk.boards import load_board
-from tinyml_sdk.resources import boards_dir
-
 from .kernels.measuring import Setting, measure_ours
 from .single_layer import SingleLayer, Sparsity
 
@@ -31,7 +28,14 @@ IMAGES = (1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 16, 17, 24, 32, 48, 64, 96)
 KERNELS = ((1, 1), (1, 3), (3, 1), (2, 2), (3, 3), (4, 4), (5, 5), (7, 7), (10, 4))
 SPARSITIES: tuple[Sparsity, ...] = (0.0, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, "2:4", "1x4")
 
-BOARDS = {"cortex-m4": "mps2-an386", "cortex-m3": "mps2-an385", "cortex-m7": "mps2-an500", "cortex-m33": "mps2-an505"}
+BOARDS = {
+    "cortex-m0plus": "mps2-cm0plus",
+    "cortex-m3": "mps2-an385",
+    "cortex-m4": "mps2-an386",
+    "cortex-m33": "mps2-an505",
+    "riscv32imc": "virt-rv32",
+}
+"""Emulated ones with room for any of the layers."""
 
 CONV = SingleLayer("CONV_2D", 16, 16, (16, 16), (3, 3))
 POINTWISE = SingleLayer("CONV_2D", 16, 16, (16, 16))
@@ -127,7 +131,7 @@ SWEEPS = {
         ),
     ),
     "steps": Sweep(
-        "Stride, dilation, depth multiplier; 16 channels, 16x16 image",
+        "Stride, dilation, depth multiplier: 16 channels, 16x16 image",
         "",
         (
             _line("convolution 3x3", {"plain": CONV, **_over_strides(CONV), **_over_dilations(CONV)}),
@@ -144,8 +148,8 @@ SWEEPS = {
         ),
     ),
     "sparsity": Sweep(
-        "Weights that are zero; instructions per multiply-accumulate of the dense layer",
-        "zeros",
+        "Zero weights",
+        "share of weights that are zero, or pattern; MACs of the dense layer",
         (
             _line("convolution 3x3, 16 → 16", _over_sparsity(CONV)),
             _line("pointwise, 64 → 64", _over_sparsity(replace(POINTWISE, inputs=64, outputs=64, image=(8, 8)))),
@@ -160,11 +164,12 @@ SWEEPS = {
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one layer: instructions of an inference, the kernel that was taken, multiply-accumulates."""
+    """Of one layer: instructions of an inference, multiply-accumulates, the kernel that was taken, estimated cycles."""
 
     instructions: int
     macs: int
     kernel: str
+    cycles: int | None = None
 
     @property
     def per_mac(self) -> float:
@@ -189,38 +194,38 @@ class Measurements:
             self._path.write_text(json.dumps(self._known, indent=1) + "\n", encoding="utf-8")
         return Cost(**self._known[key])
 
-    def _measure(self, layer: SingleLayer) -> dict[str, int | str]:
+    def _measure(self, layer: SingleLayer) -> dict[str, int | str | None]:
         with tempfile.TemporaryDirectory() as folder:
             model = Path(folder) / "layer.tflite"
             model.write_bytes(layer.build())
-            counted = measure_ours(model, Setting(_board(self._core, Path(folder))), inputs=2)
+            counted = measure_ours(model, Setting(BOARDS[self._core]), inputs=2)
         if not counted.equal:
             raise SystemExit(f"{layer} is not bit exact")
         (only,) = counted.layers
         note(f"{layer}: {only.count / only.macs:.2f}")
-        return {"instructions": only.count, "macs": only.macs, "kernel": only.kernel}
+        cycles = counted.cycles.layers[0] if counted.cycles else None
+        return {"instructions": only.count, "macs": only.macs, "kernel": only.kernel, "cycles": cycles}
 
 
-def _board(core: str, folder: Path) -> str:
-    """A board with room for any of the layers: MPS2, with another core where there is no image of it."""
-    known = {
-        "cortex-m4": "mps2-an386",
-        "cortex-m3": "mps2-an385",
-        "cortex-m33": "mps2-an505",
-        "cortex-m7": "mps2-an500",
-    }
-    if core in known:
-        return known[core]
-    text = (boards_dir() / "mps2-an385.yaml").read_text(encoding="utf-8")
-    path = folder / "board.yaml"
-    lines = [
-        line.replace("cortex-m3", core).replace("counter: dwt", "counter: systick").replace("mps2-an385", "mps2-other")
-        for line in text.splitlines()
-        if "qemu:" not in line
-    ]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    load_board(path)
-    return str(path)
+TYPICAL = {
+    "convolution 3x3, 16 → 16, 16x16": CONV,
+    "pointwise, 64 → 64, 8x8": replace(POINTWISE, inputs=64, outputs=64, image=(8, 8)),
+    "depthwise 3x3, 16, 16x16": DEPTHWISE,
+    "fully connected, 128 → 128": MATRIX,
+}
+
+
+def cores_table(path: Path) -> Iterator[str]:
+    """Typical layers on every core: instructions per multiply-accumulate, and estimated cycles where they are known."""
+    yield f"| layer | {' | '.join(BOARDS)} |"
+    yield "| --- |" + " --- |" * len(BOARDS)
+    for label, layer in TYPICAL.items():
+        cells = []
+        for core in BOARDS:
+            cost = Measurements(path, core).measure(layer)
+            cycles = f", {cost.cycles / cost.macs:.1f} cycles" if cost.cycles else ""
+            cells.append(f"{cost.per_mac:.2f}{cycles}")
+        yield f"| {label} | {' | '.join(cells)} |"
 
 
 # -- what stands out ----------------------------------------------------------------------------------------------
@@ -234,27 +239,30 @@ class Cliff:
     line: str
     x: float | str
     per_mac: float
-    before: float
     kernel: str
     reason: str
 
 
 def cliffs(costs: dict[str, dict[str, dict[float | str, Cost]]]) -> Iterator[Cliff]:
-    """Sizes that cost more per product than a smaller one by a quarter, or more altogether than a larger one."""
+    """Points that cost more per product than they should by a quarter, or more altogether than a larger layer.
+
+    Along sizes the point before is what a product should cost, else the best so far.
+    """
     for name, lines in costs.items():
         for label, points in lines.items():
-            least = float("inf")
+            expected = float("inf")
             items = list(points.items())
             for place, (x, cost) in enumerate(items):
                 larger = [other for _, other in items[place + 1 :] if other.macs >= cost.macs]
                 reason = ""
-                if cost.per_mac > 1.25 * least:
-                    reason = f"{cost.per_mac / least:.2f} times the best before it"
+                if cost.per_mac > 1.25 * expected:
+                    before = "the best" if isinstance(x, str) else "the size"
+                    reason = f"{cost.per_mac / expected:.2f} times {before} before it"
                 if any(other.instructions < 0.98 * cost.instructions for other in larger) and name != "sparsity":
                     reason += f"{'; ' if reason else ''}a larger layer is cheaper"
                 if reason:
-                    yield Cliff(name, label, x, cost.per_mac, least, cost.kernel, reason)
-                least = min(least, cost.per_mac)
+                    yield Cliff(name, label, x, cost.per_mac, cost.kernel, reason)
+                expected = min(expected, cost.per_mac) if isinstance(x, str) else cost.per_mac
 
 
 def note(line: str) -> None:
@@ -262,13 +270,17 @@ def note(line: str) -> None:
 
 
 def main() -> int:
-    """Measure, list the cliffs, draw."""
+    """Measure, draw, list the cliffs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--core", default="cortex-m4")
+    parser.add_argument("--core", choices=tuple(BOARDS), default="cortex-m4")
     parser.add_argument("--only", nargs="+", choices=tuple(SWEEPS), default=tuple(SWEEPS))
     parser.add_argument("--json", type=Path, default=Path("out/sweep.json"))
     parser.add_argument("--plot", type=Path, metavar="DIR", help="write an SVG for each sweep here")
+    parser.add_argument("--cores", action="store_true", help="only a table of typical layers on every core")
     arguments = parser.parse_args()
+    if arguments.cores:
+        print("\n".join(cores_table(arguments.json)))
+        return 0
     measurements = Measurements(arguments.json, arguments.core)
     costs = {
         name: {
@@ -277,6 +289,13 @@ def main() -> int:
         }
         for name in arguments.only
     }
+    if arguments.plot is not None:
+        from .plots import draw
+
+        for name, lines in costs.items():
+            sweep = SWEEPS[name]
+            per_mac = {label: {x: cost.per_mac for x, cost in points.items()} for label, points in lines.items()}
+            draw(arguments.plot / f"sweep_{name}.svg", f"{sweep.title}, {arguments.core}", sweep.axis, per_mac)
     for cliff in cliffs(costs):
         print(f"{cliff.sweep}, {cliff.line}, {cliff.x}: {cliff.per_mac:.2f} ({cliff.reason}) {cliff.kernel}")
     return 0

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from .bench.instructions import require_capstone
 from .bench.tflm_reference import TflmReference
 from .boards import list_boards
 from .errors import MissingToolError, TinymlError
@@ -71,6 +72,7 @@ def diagnose() -> tuple[Finding, ...]:
             "the builtin emulator; without it, it counts the same a hundred times slower",
             "install zig or gcc, whichever is missing",
         ),
+        _try("disassembler", _disassembler, "estimated cycles in tinyml bench"),
         _try("tflite-micro", _reference, "the reference for outputs; without it, the same C on this host"),
         _toolchain("host compiler", get_toolchain("host"), "the reference where tflite-micro is missing"),
         _try("tensorflow", _tensorflow, "tinyml compress and quantize"),
@@ -78,6 +80,7 @@ def diagnose() -> tuple[Finding, ...]:
         _toolchain("gnu_arm", get_toolchain("gnu_arm"), "--toolchain gnu_arm"),
         _toolchain("platformio", get_toolchain("platformio"), "--toolchain platformio"),
         _try("qemu", _qemu, "--target qemu"),
+        _try("renode", _renode, "--target renode"),
         _try("flash tools", _flash_tools, "tinyml flash; each board file names the ones for its board"),
         _try("serial ports", _serial_ports, "boards on a cable"),
     )
@@ -125,6 +128,10 @@ def _counter() -> str:
     return counter.kind
 
 
+def _disassembler() -> str:
+    return f"capstone {require_capstone().__version__}"
+
+
 def _reference() -> str:
     return TflmReference.version()
 
@@ -148,6 +155,12 @@ def _installed(package: str, extra: str) -> str:
 def _qemu() -> str:
     board = next(board for board in list_boards() if board.emulators.qemu is not None)
     with open_target("qemu", board) as target:
+        return target.version()
+
+
+def _renode() -> str:
+    board = next(board for board in list_boards() if board.emulators.renode is not None)
+    with open_target("renode", board) as target:
         return target.version()
 
 

@@ -10,6 +10,7 @@ from .boards import Board, load_board
 from .codegen import (
     BUILD_FOLDER,
     Application,
+    Emulator,
     GeneratedProject,
     ModelSource,
     Optimize,
@@ -81,7 +82,7 @@ def inspect_model(model: str | Path, board: str | Path | None = None, optimize: 
     Args:
         model: Path of the file.
         board: Name or file of a board whose core's kernels to choose and whose memory to compare with.
-        optimize: What to choose kernels for.
+        optimize: What kernels are chosen for: `speed`, or `size`.
 
     Raises:
         ModelError: the file is damaged or unsupported.
@@ -109,6 +110,7 @@ def generate(
     project: ProjectKind = "baremetal",
     optimize: Optimize = "speed",
     app: Application = "benchmark",
+    emulator: Emulator | None = None,
 ) -> ModelSource | GeneratedProject:
     """Write C for a model into a folder: the model library alone, or with a board a whole firmware project.
 
@@ -122,10 +124,11 @@ def generate(
         optimize: `speed` specialises each layer's kernel, `size` shares one instance.
         app: With a board, the application around the model: `benchmark` answers `tinyml bench`, `mlperf` the runner of
             MLPerf Tiny.
+        emulator: With a board, `renode` adds what Renode runs the firmware with.
 
     Raises:
         ModelError: as for `inspect_model`; or the application does not take such a model.
-        BoardError: there is no such board, or no project of that kind for it.
+        BoardError: there is no such board, no project of that kind for it, or the emulator does not know it.
         FitError: the model cannot fit the board.
         InputError: the folder holds other files or cannot be written.
     """
@@ -134,7 +137,7 @@ def generate(
         source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
         write_folder(Path(output), source.files, {"model": source.name, "optimize": optimize})
         return source
-    whole = _project(inspect_model(model, board, optimize), optimize, project, app)
+    whole = _project(inspect_model(model, board, optimize), optimize, project, app, emulator)
     write_folder(Path(output), whole.files, whole.manifest)
     return whole
 
@@ -177,13 +180,19 @@ def firmware_image(
     return build_firmware(firmware, folder, board=board, toolchain=toolchain, optimize=optimize, app=app).elf
 
 
-def _project(inspection: Inspection, optimize: Optimize, kind: ProjectKind, app: Application) -> GeneratedProject:
+def _project(
+    inspection: Inspection,
+    optimize: Optimize,
+    kind: ProjectKind,
+    app: Application,
+    emulator: Emulator | None = None,
+) -> GeneratedProject:
     """The firmware project, unless the model cannot fit."""
     board = inspection.board
     assert board is not None
     check_fit(board, inspection.plan.arena_bytes, inspection.weight_bytes)
     source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
-    return generate_project(inspection.graph, source, inspection.plan, board, optimize, kind, app)
+    return generate_project(inspection.graph, source, inspection.plan, board, optimize, kind, app, emulator)
 
 
 def build_inspected(

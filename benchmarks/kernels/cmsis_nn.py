@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinyml_sdk.boards.cores import Core
 from tinyml_sdk.graph import Graph, Tensor
 from tinyml_sdk.ops import Constant, Input, Layer, OpView, Output, Parameters, ParameterValue, Scratch
 from tinyml_sdk.ops.base import Argument
@@ -44,21 +45,21 @@ def cmsis_nn_sources() -> dict[str, str]:
     return found | {"cmsis_nn/Include/math.h": "/* Nothing of it is used. */\n"}
 
 
-def cmsis_nn_layers(graph: Graph, ours: Sequence[Layer], *, dsp: bool) -> tuple[Layer, ...]:
+def cmsis_nn_layers(graph: Graph, ours: Sequence[Layer], core: Core) -> tuple[Layer, ...]:
     """The same ops with CMSIS-NN's kernels, where it has one. None of them may overlap its input in memory."""
-    return tuple(_lower(OpView(graph, layer.op), layer, dsp=dsp) or layer for layer in ours)
+    return tuple(_lower(OpView(graph, layer.op, core.features), layer) or layer for layer in ours)
 
 
-def _lower(view: OpView, ours: Layer, *, dsp: bool) -> Layer | None:
+def _lower(view: OpView, ours: Layer) -> Layer | None:
     match view.op.name:
         case "CONV_2D":
             layer = _convolution(view)
         case "DEPTHWISE_CONV_2D":
-            layer = _depthwise(view, dsp=dsp)
+            layer = _depthwise(view)
         case "FULLY_CONNECTED":
             layer = _fully_connected(view)
         case "AVERAGE_POOL_2D" | "MAX_POOL_2D":
-            layer = _pooling(view, dsp=dsp)
+            layer = _pooling(view)
         case _:
             return None
     return layer and replace(layer, macs=ours.macs, header=ours.header)
@@ -71,7 +72,7 @@ def _convolution(view: OpView) -> Layer | None:
         return None  # in groups
     window = sliding_window(view, input_, height, width, dilated=True)
     constants = filter_constants(view, filter_channels(filter_), scales=product_scales(input_, filter_))
-    scratch = 0 if window.is_pointwise else 4 * height * width * depth
+    scratch = 0 if window.is_pointwise else _convolution_scratch(view, height * width * depth)
     fields: dict[str, ParameterValue] = {
         "layer": {**_offsets(input_, output), **_window(window), **_activation(view, output)},
         "input": _dims(input_.shape),
@@ -83,14 +84,14 @@ def _convolution(view: OpView) -> Layer | None:
     return _layer(view, "cmsis_nn_convolve", "struct cmsis_nn_convolution", fields, constants, scratch)
 
 
-def _depthwise(view: OpView, *, dsp: bool) -> Layer:
+def _depthwise(view: OpView) -> Layer:
     input_, output, filter_ = view.activation(0), view.output(), read_filter(view, rank=4, channel_axis=3)
     _, height, width, channels = filter_.shape
     window = sliding_window(view, input_, height, width, dilated=True)
     assert filter_.data is not None
     constants = filter_constants(view, filter_.data.reshape(-1, channels).T, scales=product_scales(input_, filter_))
     constants = replace(constants, weights=Constant("weights", filter_.data))
-    scratch = 2 * height * width * input_.shape[3] if dsp else 0
+    scratch = _depthwise_scratch(view, height * width, input_.shape[3])
     fields: dict[str, ParameterValue] = {
         "layer": {
             **_offsets(input_, output),
@@ -124,12 +125,12 @@ def _fully_connected(view: OpView) -> Layer | None:
     return _layer(view, "cmsis_nn_fully_connect", "struct cmsis_nn_fully_connected", fields, constants, None)
 
 
-def _pooling(view: OpView, *, dsp: bool) -> Layer:
+def _pooling(view: OpView) -> Layer:
     input_, output = view.activation(0), view.output()
     height, width = (view.integer(name, 1, 32_767) for name in ("filter_height", "filter_width"))
     window = sliding_window(view, input_, height, width, dilated=False)
     average = view.op.name == "AVERAGE_POOL_2D"
-    scratch = 4 * input_.shape[3] if dsp and average else 0
+    scratch = 4 * input_.shape[3] if average and _has_dsp_only(view) else 0
     geometry = _window(window)
     parameters = Parameters(
         "struct cmsis_nn_pooling",
@@ -152,6 +153,26 @@ def _pooling(view: OpView, *, dsp: bool) -> Layer:
         arguments=(parameters, Input(0), Output(), Scratch()),
         scratch_bytes=scratch,
     )
+
+
+# -- what its functions named ..._get_buffer_size() return --------------------------------------------------------
+
+
+def _convolution_scratch(view: OpView, products: int) -> int:
+    return 32 * -(-products // 8) if "mve" in view.core_features else 4 * products
+
+
+def _depthwise_scratch(view: OpView, taps: int, channels: int) -> int:
+    if "mve" in view.core_features:
+        return 4 * 124 * taps
+    return 2 * taps * channels if _has_dsp_only(view) else 0
+
+
+def _has_dsp_only(view: OpView) -> bool:
+    return "dsp" in view.core_features and "mve" not in view.core_features
+
+
+# -- arguments ----------------------------------------------------------------------------------------------------
 
 
 def _layer(

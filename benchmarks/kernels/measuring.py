@@ -42,6 +42,7 @@ class LayerCount:
     op: str
     kernel: str
     shape: str
+    outputs: int
     macs: int
     count: int
     mix: Mapping[str, int] = field(default_factory=dict)
@@ -91,8 +92,7 @@ def measure_cmsis_nn(model: Path, setting: Setting, level: str) -> Counted:
     """
     inspection = inspect_model(model, setting.board)
     assert inspection.board is not None
-    dsp = inspection.board.core_spec.has("dsp")
-    layers = cmsis_nn_layers(inspection.graph, inspection.layers, dsp=dsp)
+    layers = cmsis_nn_layers(inspection.graph, inspection.layers, inspection.board.core_spec)
     theirs = replace(inspection, layers=layers, plan=plan_memory(inspection.graph, layers))
     foreign = _Foreign(
         added={**cmsis_nn_sources(), "model/cmsis_nn.h": GLUE.read_text(encoding="utf-8")},
@@ -104,7 +104,7 @@ def measure_cmsis_nn(model: Path, setting: Setting, level: str) -> Counted:
 
 
 def measure_bakenn(model: Path, setting: Setting, policy: str) -> Counted:
-    """bakeNN's generated code, as a whole: it has no way to run a single layer.
+    """bakeNN's generated code, as a whole: it has no way to run a single layer. Two inputs, as it is slow.
 
     Raises:
         bakenn.BakeNNError: it refuses the file.
@@ -115,7 +115,7 @@ def measure_bakenn(model: Path, setting: Setting, policy: str) -> Counted:
     if policy == "CMSIS-NN":
         added |= cmsis_nn_sources()
     foreign = _Foreign(added, replaced, ("bakenn", *INCLUDE_DIRS), DEFINES, ("-std=c11",))
-    return _measure(f"bakeNN, {policy}", model, inspection, setting, foreign)
+    return _measure(f"bakeNN, {policy}", model, inspection, setting, foreign, inputs=2)
 
 
 def _measure(
@@ -126,7 +126,7 @@ def _measure(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "p"
         elf = _build(inspection, folder, setting, foreign)
         assert inspection.board is not None
-        target = stack.enter_context(open_target("builtin", inspection.board))
+        target = stack.enter_context(open_target(None, inspection.board))
         reference = open_reference(model, inspection, stack)
         measured = measure(target, elf, inspection.graph, inspection.board, samples, len(samples), _silent)
         check = compare_outputs(reference.name, reference.run(samples), measured.outputs)
@@ -177,22 +177,24 @@ def _cycles(inspection: Inspection, measured: Measurement) -> EstimatedCycles | 
         measured.counts[0],
         measured.executed,
         measured.executed_layers,
-        measured.layer_counts,
+        measured.layer_counts if measured.executed_layers else (),
     )
 
 
 def _layers(inspection: Inspection, measured: Measurement) -> tuple[LayerCount, ...]:
+    executed = measured.executed_layers or ((),) * len(measured.layer_counts)
     return tuple(
         LayerCount(
             index=layer.op.index,
             op=layer.op.name,
             kernel=layer.kernel,
             shape=_shape(inspection, layer),
+            outputs=inspection.graph.tensors[layer.op.outputs[0]].elements,
             macs=layer.macs,
             count=count,
-            mix=count_classes(blocks),
+            mix=count_classes(blocks) if blocks else {},
         )
-        for layer, count, blocks in zip(inspection.layers, measured.layer_counts, measured.executed_layers, strict=True)
+        for layer, count, blocks in zip(inspection.layers, measured.layer_counts, executed, strict=True)
     )
 
 

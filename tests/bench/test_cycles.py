@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
+import jsonschema
 import pytest
-from support.results import DIGITS
+from support.results import DIGITS, made_up_result
 from support.tools import require_tool
 
-from tinyml_sdk import benchmark
+from tinyml_sdk import benchmark, load_result
 from tinyml_sdk.bench.core_timing import CORE_TIMINGS
 from tinyml_sdk.bench.cycles import count_cycles, estimate_cycles
 from tinyml_sdk.bench.instructions import decode
+from tinyml_sdk.bench.result import result_schema
 from tinyml_sdk.targets.blocks import ExecutedBlock
 
 
@@ -36,6 +39,7 @@ KINDS = {  # machine code, little endian: name and kind
     "10bd": ("pop", "load/store several"),  # pop {r4, pc}
     "d0e90023": ("ldrd", "load/store several"),  # ldrd r2, r3, [r0]
     "20fb0312": ("smlad", "multiply"),  # smlad r2, r0, r3, r1
+    "50fb11f0": ("smmulr", "multiply"),
     "4843": ("muls", "multiply"),  # muls r0, r1, r0
     "90fbf1f0": ("sdiv", "divide"),  # sdiv r0, r0, r1
     "fbd1": ("b", "branch"),  # bne
@@ -124,11 +128,16 @@ def test_a_real_inference():
     assert benchmark(DIGITS, board="mps2-an500").estimated_cycles is None
 
 
+def test_the_estimate_survives_its_file(tmp_path):
+    estimate = estimate_cycles("cortex-m0", 1_000_000, 30, [block("0918", entered=60)], [[block("0918")]], [1])
+    result = replace(made_up_result(), estimated_cycles=estimate)
+    path = tmp_path / "result.json"
+    path.write_text(result.to_json())
+    assert load_result(path) == result
+    jsonschema.validate(json.loads(result.to_json()), result_schema())
+
+
 def test_results_without_the_estimate_are_still_read(tmp_path):
-    from support.results import made_up_result
-
-    from tinyml_sdk import load_result
-
     old = made_up_result()
     data = old.to_json().replace('"estimated_cycles": null', '"x": 0')
     path = tmp_path / "old.json"

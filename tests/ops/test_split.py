@@ -15,7 +15,7 @@ from tinyml_sdk.errors import ModelError
 
 
 def split_model(shape: tuple[int, ...], axis: int, sizes: list[int], *, even: bool = False, **changes: Any) -> bytes:
-    """SPLIT if `even`, else SPLIT_V. Sizes `written` and a `written_axis` are in the file in place of the right ones."""
+    """SPLIT if `even`, else SPLIT_V. The file has sizes `written` and the `written_axis` in place of the right ones."""
     builder = ModelBuilder()
     x = builder.input(shape, 0.05, -7)
     place = axis % len(shape)

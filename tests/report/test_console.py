@@ -12,6 +12,7 @@ from rich.console import RenderableType
 from support.results import made_up_result
 
 from tinyml_sdk.bench.comparison import compare_results
+from tinyml_sdk.bench.cycles import estimate_cycles
 from tinyml_sdk.bench.result import Accuracy, BenchResult, Check, PerInference
 from tinyml_sdk.bench.samples import Samples
 from tinyml_sdk.boards import list_boards, load_board
@@ -24,6 +25,7 @@ from tinyml_sdk.report.findings import findings_report
 from tinyml_sdk.report.inspection import inspection_json, inspection_report
 from tinyml_sdk.report.measurement import measurement_line, measurement_report
 from tinyml_sdk.report.samples import samples_report
+from tinyml_sdk.targets.blocks import ExecutedBlock
 
 DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits" / "digits.tflite"
 
@@ -135,6 +137,14 @@ def test_large_figures_are_never_cut(result: BenchResult) -> None:
     text = text_of(measurement_report(replace(result, layers=layers, per_inference=inference, counter_resolution=40.0)))
     assert text.count("1,234,567,890") >= len(layers) + 1
     assert "counter step" in text
+
+
+def test_estimated_cycles_are_called_so(result: BenchResult) -> None:
+    blocks = [ExecutedBlock(0, bytes.fromhex("013afbd1"), 100, 99)]
+    estimate = estimate_cycles("cortex-m0", 25_000_000, 200, blocks, [], [])
+    text = text_of(measurement_report(replace(result, estimated_cycles=estimate)))
+    words = "estimated 398 cycles 0.01592 ms at 25 MHz, without wait states".split()
+    assert any(line.split() == words for line in text.splitlines())
 
 
 def test_cycles_have_a_time(result: BenchResult) -> None:

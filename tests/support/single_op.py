@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from tinyml_sdk.boards.cores import CORES, Core
 from tinyml_sdk.graph import ABSENT, DType, Graph, Tensor, parse_graph
-from tinyml_sdk.ops import Layer, lower_graph
+from tinyml_sdk.ops import Layer, Optimize, lower_graph
 from tinyml_sdk.plan import MemoryPlan, plan_memory
 
 from .host_c import Variant, run_variants
@@ -31,13 +31,18 @@ CORES_WITH_KERNELS = (None, CORES["cortex-m4"])
 """Kernels differ by the core's features; all of them run on this machine, through their twins in portable C."""
 
 
-def lower(model: bytes, core: Core | None = None) -> tuple[Layer, ...]:
+def lower(model: bytes, core: Core | None = None, optimize: Optimize = "speed") -> tuple[Layer, ...]:
     """The layers of a model with the kernels of a core; what raises ModelError for one that is refused."""
-    return lower_graph(parse_graph(model, "op.tflite"), core)
+    return lower_graph(parse_graph(model, "op.tflite"), core, optimize)
 
 
 def assert_equals_tflm(
-    model: bytes, inferences: Sequence[Sequence[Array]] | None = None, *, seed: int = 0, anew: bool = True
+    model: bytes,
+    inferences: Sequence[Sequence[Array]] | None = None,
+    *,
+    seed: int = 0,
+    anew: bool = True,
+    cores: Sequence[Core | None] = CORES_WITH_KERNELS,
 ) -> list[list[Array]]:
     """Run a model as TFLM does, and as generated C in several variants, with the kernels of several cores.
 
@@ -48,6 +53,7 @@ def assert_equals_tflm(
         inferences: Inputs; eight of several amplitudes where not given.
         seed: For those.
         anew: Whether variables are reset before each inference, or keep what the one before left.
+        cores: Whose kernels to run.
 
     Returns:
         The outputs of each inference.
@@ -56,7 +62,7 @@ def assert_equals_tflm(
     inferences = varied_inputs(graph, seed) if inferences is None else inferences
     expected = run_tflm(model, inferences, anew=anew)
     seen: set[tuple[str, ...]] = set()
-    for core in CORES_WITH_KERNELS:
+    for core in cores:
         kernels = tuple(layer.kernel for layer in lower_graph(graph, core))
         if kernels in seen:
             continue

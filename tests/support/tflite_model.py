@@ -86,6 +86,10 @@ class ModelBuilder:
         self._graph.outputs.append(self.tensor(shape, scale, zero_point, dtype=dtype))
         return int(self._graph.outputs[-1])
 
+    def mark_output(self, index: int) -> None:
+        """Make a tensor an output of the model."""
+        self._graph.outputs.append(index)
+
     def variable(self, shape: Sequence[int], scale: Scale = None, zero_point: int = 0, *, dtype: str = "int8") -> int:
         """A tensor that lives from one inference to the next."""
         index = self.tensor(shape, scale, zero_point, dtype=dtype)

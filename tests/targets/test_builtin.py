@@ -18,8 +18,7 @@ from tinyml_sdk.targets import list_targets, open_target
 from tinyml_sdk.targets.builtin import counting, machine
 from tinyml_sdk.targets.builtin.counting import NativeCounter, PythonCounter
 from tinyml_sdk.targets.builtin.image import read_image
-from tinyml_sdk.targets.builtin.machine import Machine
-from tinyml_sdk.targets.builtin.processors import processor_type
+from tinyml_sdk.targets.builtin.machine import Machine, processor_type
 
 CORTEX_M3_UP = ("mps2-an385", "mps2-an386", "mps2-an500", "netduinoplus2")
 BOARDS = (*CORTEX_M3_UP, "microbit", "virt-rv32")

@@ -42,6 +42,7 @@ class EstimatedCycles:
         layers: The cycles of each layer.
         classes: By class of instruction; their cycles add up to `total`.
         assumptions: What is taken for granted; above all memory without wait states.
+        expected_error: What is known of how far it is from silicon.
         sources: Documents of the numbers.
     """
 
@@ -53,6 +54,7 @@ class EstimatedCycles:
     layers: tuple[int, ...]
     classes: tuple[EstimatedClass, ...]
     assumptions: tuple[str, ...]
+    expected_error: str
     sources: tuple[str, ...]
 
 
@@ -116,6 +118,7 @@ def estimate_cycles(
             if whole.instructions[kind]
         ),
         assumptions=(MEMORY, timing.assumption),
+        expected_error=timing.expected_error,
         sources=timing.sources,
     )
 

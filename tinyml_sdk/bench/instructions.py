@@ -27,7 +27,7 @@ _STORES = ("str", "strb", "strh")
 _SEVERAL = ("ldm", "stm", "push", "pop", "ldrd", "strd", "vldm", "vstm", "vpush", "vpop")
 _BRANCHES = ("b", "bl", "bx", "blx", "cbz", "cbnz", "tbb", "tbh")
 _CONDITIONS = ("eq", "ne", "hs", "cs", "lo", "cc", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le", "al")
-_MULTIPLIES = ("mul", "mla", "mls", "smul", "smla", "smml", "smul", "smua", "smus", "smls", "umul", "umla", "umaa")
+_MULTIPLIES = ("mul", "mla", "mls", "smul", "smla", "smml", "smmu", "smua", "smus", "smls", "umul", "umla", "umaa")
 
 
 @dataclass(frozen=True)

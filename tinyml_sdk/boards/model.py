@@ -19,6 +19,7 @@ __all__ = [
     "PortReset",
     "ProjectKind",
     "QemuMachine",
+    "RenodePlatform",
 ]
 
 ProjectKind = Literal["baremetal", "platformio", "esp_idf", "cmake", "arduino"]
@@ -39,6 +40,9 @@ DTR the boot strap (IO0, IO9), through the two transistors of Espressif's boards
 
 FRAMEWORK_CONSOLES = ("arduino_serial", "esp_uart")
 """Console drivers that are a framework's own."""
+
+PLACELESS_CONSOLES = (*FRAMEWORK_CONSOLES, "semihosting")
+"""Console drivers without registers of their own."""
 
 PIN_CONSOLES = ("nrf51_uart", "nrf_uarte")
 """Console drivers that are told their pins."""
@@ -76,7 +80,8 @@ class Console(_Strict):
     """The serial port the benchmark application answers on.
 
     Attributes:
-        driver: `arduino_serial` is the `Serial` of the board's Arduino core, `esp_uart` ESP-IDF's driver.
+        driver: `semihosting` is a debugger or an emulator, `arduino_serial` the `Serial` of the board's Arduino core,
+            `esp_uart` ESP-IDF's driver.
         address: Of the UART's registers; 0 where a framework drives it.
         tx_pin, rx_pin: Where it comes out, for drivers that can put it on any pin (nRF: of port 0).
     """
@@ -87,6 +92,8 @@ class Console(_Strict):
         "stm32_lpuart",
         "nrf51_uart",
         "nrf_uarte",
+        "pl011_uart",
+        "semihosting",
         "ns16550",
         "arduino_serial",
         "esp_uart",
@@ -98,7 +105,7 @@ class Console(_Strict):
 
     @model_validator(mode="after")
     def _has_registers(self) -> Console:
-        if self.address == 0 and self.driver not in FRAMEWORK_CONSOLES:
+        if self.address == 0 and self.driver not in PLACELESS_CONSOLES:
             raise _conflict("address", f"is missing: {self.driver} needs it")
         for key in ("tx_pin", "rx_pin"):
             if (getattr(self, key) is not None) != (self.driver in PIN_CONSOLES):
@@ -121,11 +128,24 @@ class QemuMachine(_Strict):
     bios: Literal["none"] | None = None
 
 
+class RenodePlatform(_Strict):
+    """How Renode knows this board.
+
+    Attributes:
+        platform: Of its platform descriptions (.repl) the one to take; None where ours describes all of the board.
+        uart: What that calls the console.
+    """
+
+    platform: Annotated[str, Field(pattern=r"^platforms/[A-Za-z0-9_./-]+\.repl$")] | None = None
+    uart: Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_]*$")] = "uart0"
+
+
 class Emulators(_Strict):
     """Which emulators run the board's unchanged ELF. An absent key means that one cannot."""
 
     builtin: bool = False
     qemu: QemuMachine | None = None
+    renode: RenodePlatform | None = None
 
 
 _FLASH_TOOL_KEYS: dict[str, tuple[str, ...]] = {

@@ -33,8 +33,8 @@ def bench(
     target: Annotated[
         str | None,
         typer.Option(
-            metavar="builtin|qemu",
-            callback=one_of("builtin", "qemu"),
+            metavar="builtin|qemu|renode",
+            callback=one_of("builtin", "qemu", "renode"),
             help="Where to run: the builtin emulator, or an installed QEMU.  [default: the first that has the board]",
         ),
     ] = None,

@@ -11,7 +11,7 @@ from .options import AppOption, ModelArgument, OptimizeOption, one_of
 from .output import show
 
 if TYPE_CHECKING:
-    from ..codegen import Application, Optimize, ProjectKind
+    from ..codegen import Application, Emulator, Optimize, ProjectKind
 
 __all__ = ["generate"]
 
@@ -39,14 +39,23 @@ def generate(
     ] = "baremetal",
     optimize: OptimizeOption = "speed",
     app: AppOption = "benchmark",
+    emulator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="renode",
+            callback=lambda value: value and one_of("renode")(value),
+            help="Add the files that this emulator runs the firmware with.  [default: none]",
+        ),
+    ] = None,
 ) -> None:
     """Write C for a model.
 
     That is the model library alone, or with --board a whole firmware project. The same model always gives the same
     bytes.
     """
-    if board is None and app != "benchmark":
-        raise typer.BadParameter("--app needs --board: without one, only the model library is written")
+    if board is None and (app != "benchmark" or emulator is not None):
+        needs = "--app" if emulator is None else "--emulator"
+        raise typer.BadParameter(f"{needs} needs --board: without one, only the model library is written")
     from .. import firmware
     from ..report.firmware import generated_report
 
@@ -57,5 +66,6 @@ def generate(
         project=cast("ProjectKind", project),
         optimize=cast("Optimize", optimize),
         app=cast("Application", app),
+        emulator=cast("Emulator | None", emulator),
     )
     show(generated_report(written, output))

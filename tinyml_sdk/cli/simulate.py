@@ -25,8 +25,8 @@ def simulate(
     target: Annotated[
         str | None,
         typer.Option(
-            metavar="builtin|qemu",
-            callback=one_of("builtin", "qemu"),
+            metavar="builtin|qemu|renode",
+            callback=one_of("builtin", "qemu", "renode"),
             help="What emulates the board.  [default: the first that has it]",
         ),
     ] = None,

@@ -27,6 +27,7 @@ GRACE_S = 20.0
 """What a child has to tidy up once its parent is gone."""
 
 _ROOT = Path(__file__).resolve().parents[2]
+_WITHOUT_BAR = "\r\x1b[2K\x1b[?25h"  # the line of a bar that was left behind, cleared, and the cursor shown again
 # The folder that the parent was started in must not lend its modules to TensorFlow.
 _START = (
     "import sys; sys.path[0] = {root!r}; from tinyml_sdk.cli.supervision import serve; "
@@ -59,6 +60,9 @@ def do_in_child(arguments: Sequence[str], *, where: str, hint: str) -> int:
             code = child.wait()
         if code >= 0:
             return code
+        if sys.stderr is not None and sys.stderr.isatty():
+            sys.stderr.write(_WITHOUT_BAR)
+            sys.stderr.flush()
         words.seek(0)
         said = _last_words(words.read().decode(errors="replace"))
     if code == -signal.SIGKILL:

@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import __version__
 from ..graph import DType, Graph, Tensor
-from ..ops import Constant, Input, Layer
+from ..ops import Constant, Input, Layer, Optimize
 from ..plan import MemoryPlan
 from ..resources import templates_dir
 from .c_source import C_TYPES, array_rows, c_string, float_literal
@@ -21,8 +21,6 @@ from .layer_source import constant_symbol, layer_source, runs, tensor_symbol
 from .templates import render
 
 __all__ = ["ModelSource", "Optimize", "generate_model", "weight_bytes"]
-
-Optimize = Literal["speed", "size"]
 
 
 @dataclass(frozen=True)

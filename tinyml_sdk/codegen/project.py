@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from .. import __version__
 from ..boards import Board
@@ -15,8 +15,13 @@ from ..plan import MemoryPlan
 from .layouts import LAYOUTS, Application, Contents, Layout, host_program
 from .mlperf import mlperf_task
 from .model_source import ModelSource, Optimize
+from .renode import renode_files
 
-__all__ = ["GeneratedProject", "generate_host_program", "generate_project"]
+__all__ = ["Emulator", "GeneratedProject", "generate_host_program", "generate_project"]
+
+
+Emulator = Literal["renode"]
+"""Emulators that read files of a project."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +50,16 @@ def generate_project(
     optimize: Optimize,
     kind: ProjectKind = "baremetal",
     app: Application = "benchmark",
+    emulator: Emulator | None = None,
 ) -> GeneratedProject:
     """The benchmark firmware of a model for a board. The same arguments give the same bytes.
 
     Args:
         app: The application around the model: `benchmark` answers `tinyml bench`, `mlperf` MLPerf Tiny's runner.
+        emulator: `renode` adds the folder `renode/`, with a platform description, a script and a test.
 
     Raises:
-        BoardError: there is no project of that kind for this board.
+        BoardError: there is no project of that kind for this board, or the emulator does not know it.
         ModelError: the application does not take such a model.
     """
     if kind not in board.projects:
@@ -62,7 +69,10 @@ def generate_project(
             hint=f"choose --project {' or '.join(board.projects)}; PlatformIO's is built by --toolchain platformio",
         )
     contents = Contents(graph.name, source, board, app, _context(graph, source, plan, board, optimize, app))
-    return _project(contents, LAYOUTS[kind](contents), kind)
+    layout = LAYOUTS[kind](contents)
+    if emulator == "renode":
+        layout = replace(layout, files={**layout.files, **renode_files(graph.name, board, kind, contents.context)})
+    return _project(contents, layout, kind)
 
 
 def generate_host_program(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import replace
 
 from ..boards.cores import Core
 from ..errors import ModelError
-from ..graph import DType, Graph, Op
+from ..graph import DType, Graph
 from .add import Add
 from .assign_variable import AssignVariable
 from .average_pool_2d import AveragePool2D
@@ -17,6 +17,7 @@ from .base import (
     KernelSharing,
     Layer,
     Operator,
+    Optimize,
     OpView,
     Output,
     Parameters,
@@ -39,8 +40,9 @@ from .quantize import Quantize
 from .relu import Relu
 from .relu6 import Relu6
 from .reshape import Reshape
-from .selection import price_of_byte
+from .selection import not_worth_their_code, price_of_byte
 from .softmax import Softmax
+from .sparse import CODE_BYTES
 from .split import Split
 from .split_v import SplitV
 from .strided_slice import StridedSlice
@@ -56,6 +58,7 @@ __all__ = [
     "Layer",
     "OpView",
     "Operator",
+    "Optimize",
     "Output",
     "ParameterValue",
     "Parameters",
@@ -96,48 +99,50 @@ OPERATORS: dict[str, Operator] = {
 }
 
 
-_SIZE_PASSES = 4
+_SHARING_PASSES = 4
 """Choices follow one another: what one layer takes, others can share."""
 
 
-def lower_graph(
-    graph: Graph, core: Core | None = None, optimize: Literal["speed", "size"] = "speed"
-) -> tuple[Layer, ...]:
-    """Check every op and choose its kernel for `core` (portable kernels where None).
+def lower_graph(graph: Graph, core: Core | None = None, optimize: Optimize = "speed") -> tuple[Layer, ...]:
+    """Check every op and choose its kernel for `core` (portable kernels where None), for `speed` or `size`.
 
     Raises:
         ModelError: an operator is unknown, or one of its fields is unsupported or impossible.
     """
     _refuse_int16(graph)
     features = core.features if core else frozenset()
-    layers = tuple(_lower(graph, op, features, KernelSharing()) for op in graph.ops)
+    without: frozenset[str] = frozenset()
+    while True:
+        layers = tuple(_lower(OpView(graph, op, features, optimize, without)) for op in graph.ops)
+        more = not_worth_their_code(layers, CODE_BYTES) if optimize == "size" else frozenset()
+        if not more:
+            break
+        without |= more
     if optimize == "size":
         price = price_of_byte(layers)
-        for _ in range(_SIZE_PASSES):
-            layers = _share_kernels(graph, layers, features, price)
+        for _ in range(_SHARING_PASSES):
+            layers = _share_kernels(graph, layers, OpView(graph, graph.ops[0], features, optimize, without), price)
     return layers
 
 
-def _share_kernels(
-    graph: Graph, layers: tuple[Layer, ...], features: frozenset[str], price: float
-) -> tuple[Layer, ...]:
+def _share_kernels(graph: Graph, layers: tuple[Layer, ...], view: OpView, price: float) -> tuple[Layer, ...]:
     """Choose again, layer by layer, what is cheapest when code counts too that no other layer has."""
     chosen = list(layers)
     for position, op in enumerate(graph.ops):
         others = frozenset(layer.kernel for place, layer in enumerate(chosen) if place != position)
-        chosen[position] = _lower(graph, op, features, KernelSharing(others, price))
+        chosen[position] = _lower(replace(view, op=op, sharing=KernelSharing(others, price)))
     return tuple(chosen)
 
 
-def _lower(graph: Graph, op: Op, features: frozenset[str], sharing: KernelSharing) -> Layer:
-    operator = OPERATORS.get(op.name)
+def _lower(view: OpView) -> Layer:
+    operator = OPERATORS.get(view.op.name)
     if operator is None:
         raise ModelError(
             "this operator is not supported",
-            where=f"{graph.source}: op {op.index} ({op.name})",
+            where=f"{view.graph.source}: op {view.op.index} ({view.op.name})",
             hint=f"supported are {', '.join(sorted(OPERATORS))}",
         )
-    return operator.checked_lower(OpView(graph, op, features, sharing))
+    return operator.checked_lower(view)
 
 
 def _refuse_int16(graph: Graph) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +28,15 @@ __all__ = [
     "Layer",
     "OpView",
     "Operator",
+    "Optimize",
     "Output",
     "ParameterValue",
     "Parameters",
     "Scratch",
     "State",
 ]
+
+Optimize = Literal["speed", "size"]
 
 ParameterValue: TypeAlias = "int | float | str | tuple[int, ...] | Mapping[str, ParameterValue]"
 """A field of a kernel's parameter struct: a literal, the name of a C constant, an array or a nested struct."""
@@ -97,12 +100,16 @@ class KernelChoice:
         cost: Estimated instructions of one inference, None where it cannot compute the layer.
         taken: Whether it is the layer's.
         reason: Why, or why not.
+        flash: Bytes of its constants, 0 where it cannot compute the layer.
+        possible: Whether it could have been taken.
     """
 
     kernel: str
     cost: int | None
     taken: bool
     reason: str
+    flash: int = 0
+    possible: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,17 +170,21 @@ class KernelSharing:
 
 @dataclass(frozen=True, eq=False)
 class OpView:
-    """An op with its tensors resolved, and the checks that all operators share. Failures name op and field."""
+    """An op with its tensors resolved, and the checks that all operators share. Failures name op and field.
+
+    Attributes:
+        core_features: What kernels may use (`boards/cores.py`).
+        optimize: What they are chosen for, see `selection.py`.
+        without: Kernels that are not to be taken.
+        sharing: Whose code is there anyway, and what other code is worth.
+    """
 
     graph: Graph
     op: Op
     core_features: frozenset[str] = field(default_factory=frozenset)
+    optimize: Optimize = "speed"
+    without: frozenset[str] = frozenset()
     sharing: KernelSharing = field(default_factory=KernelSharing)
-
-    @property
-    def for_size(self) -> bool:
-        """Whether portable kernels run as one instance for all layers, without knowing their shapes."""
-        return self.sharing.price_of_byte > 0
 
     def fail(self, what: str, message: str, hint: str = "") -> ModelError:
         """A ModelError that names the file, this op and the field."""

@@ -13,7 +13,9 @@ from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
 from .dsp import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, padded_to_words, pair_cost
 from .fully_connected import matrix_layer
 from .overlap import gathered_window_lead, window_lead
+from .scalar import portable_effort, scalar_convolution
 from .selection import Candidate, Refusal, choose_kernel
+from .sparse import sparse_convolutions
 from .weights import filter_channels, filter_constants, product_scales, read_filter
 from .window import Window, sliding_window
 
@@ -46,7 +48,14 @@ class Conv2D(Operator):
         if groups > 1:
             return choose_kernel(view, [portable, Refusal(_DSP_KERNEL, "the convolution is in groups")])
         dsp = dsp_convolution(view, window, filter_channels(filter_), scales=product_scales(input_, filter_))
-        return choose_kernel(view, [portable, dsp])
+        folded = filter_constants(
+            view,
+            filter_channels(filter_),
+            scales=product_scales(input_, filter_),
+            fold_zero_point=input_.zero_point,
+        )
+        sparse = sparse_convolutions(view, window, folded, input_channels=filter_.shape[3])
+        return choose_kernel(view, [portable, dsp, scalar_convolution(view, window, folded), *sparse])
 
     def _groups(self, view: OpView, input_: Tensor, filter_: Tensor) -> int:
         groups, rest = divmod(input_.shape[3], filter_.shape[3])
@@ -82,7 +91,7 @@ def _portable(view: OpView, window: Window, filter_: Tensor, groups: int) -> Can
         macs=output.elements * products,
         lead=(window_lead(window, input_channels=depth * groups, output_channels=channels, channelwise=False),),
     )
-    return Candidate(layer, cost=output.elements * (2.8 * products + 25))
+    return Candidate(layer, cost=portable_effort(view) * output.elements * (2.8 * products + 25))
 
 
 def dsp_convolution(
@@ -99,10 +108,8 @@ def dsp_convolution(
     input_, output = view.activation(0), view.output()
     filter_height, filter_width = window.filter_height, window.filter_width
     channels, depth = len(weights), input_.shape[3]
-    # Neighbouring taps lie one after the other in memory unless dilated.
-    run_taps = filter_width if window.dilation_width == 1 else 1
-    run = run_taps * depth
-    runs = filter_height * filter_width // run_taps
+    run = window.run_taps * depth
+    runs = filter_height * filter_width // window.run_taps
     constants = filter_constants(view, weights, scales=scales, fold_zero_point=input_.zero_point)
     dsp = dsp_constants(constants, _run_order(runs, run), block=4)
     if dsp is None:
@@ -110,10 +117,7 @@ def dsp_convolution(
     parameters = Parameters(
         "tinyml_conv_2d_dsp_params",
         {
-            "window": window.parameters,
-            "input_channels": depth,
-            "input_zero_point": input_.zero_point,
-            "run_taps": run_taps,
+            **window.runs_parameters(depth, input_.zero_point),
             "matrix": dsp.matrix("pair"),
         },
     )

@@ -9,7 +9,9 @@ from ..graph import Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters
 from .conv_2d import dsp_convolution
 from .depthwise_dsp import dsp_depthwise, dsp_depthwise_taps
+from .depthwise_scalar import scalar_depthwise
 from .overlap import window_lead
+from .scalar import portable_effort, scalar_convolution
 from .selection import Candidate, Refusal, choose_kernel
 from .weights import filter_constants, product_scales, read_filter
 from .window import sliding_window
@@ -70,15 +72,16 @@ class DepthwiseConv2D(Operator):
                 None,
             ),
         )
+        per_product = _SHARED_COST if view.optimize == "size" else _PORTABLE_COST
         candidates: list[Candidate | Refusal] = [
-            Candidate(
-                portable, cost=portable.macs * (_SHARED_COST if view.for_size else _PORTABLE_COST), code_bytes=600
-            ),
+            Candidate(portable, cost=portable_effort(view) * portable.macs * per_product, code_bytes=600),
             dsp_depthwise(view, window, constants, input_, portable),
             dsp_depthwise_taps(view, window, constants, multiplier),
+            scalar_depthwise(view, window, constants, input_, portable.macs),
         ]
         if input_.shape[3] == 1:
             candidates.append(dsp_convolution(view, window, weights, scales=scales))
+            candidates.append(scalar_convolution(view, window, constants))
         return choose_kernel(view, candidates)
 
     def _depth_multiplier(self, view: OpView, input_: Tensor, filter_: Tensor) -> int:

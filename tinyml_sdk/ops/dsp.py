@@ -20,12 +20,15 @@ __all__ = [
     "DSP",
     "MIXED_WEIGHTS_REFUSED",
     "DspConstants",
+    "ScaledChannels",
     "dsp_constants",
     "mixed_stream",
     "padded_order",
     "padded_to_words",
     "pair_cost",
     "row_cost",
+    "scaled_channels",
+    "sum_bounds",
 ]
 
 DSP = frozenset({"dsp"})
@@ -87,14 +90,33 @@ class _Channels:
 
     @property
     def low(self) -> Int64:
-        return _bounds(self.weights, self.bias)[0]
+        return sum_bounds(self.weights, self.bias)[0]
 
     @property
     def high(self) -> Int64:
-        return _bounds(self.weights, self.bias)[1]
+        return sum_bounds(self.weights, self.bias)[1]
 
 
-def _bounds(weights: Int64, bias: Int64) -> tuple[Int64, Int64]:
+@dataclass(frozen=True, eq=False)
+class ScaledChannels:
+    """A layer's channels as the kernels compute and requantize them.
+
+    Attributes:
+        form: `clamped`, `signed` or `general`: how sums become outputs.
+        weights: int64, (channels, products); zeros for channels whose output never changes.
+        bias: int64, the input's zero point folded in.
+        scale: int32, (multiplier, offset) of each channel.
+        shift: int8, the shift that goes with them.
+    """
+
+    form: str
+    weights: Int64
+    bias: Int64
+    scale: npt.NDArray[np.int32]
+    shift: npt.NDArray[np.int8]
+
+
+def sum_bounds(weights: Int64, bias: Int64) -> tuple[Int64, Int64]:
     """The least and the greatest sum of each channel over all int8 inputs."""
     lowest, highest = -128 * weights, 127 * weights
     return bias + np.minimum(lowest, highest).sum(axis=1), bias + np.maximum(lowest, highest).sum(axis=1)
@@ -112,6 +134,29 @@ def dsp_constants(constants: FilterConstants, order: npt.NDArray[np.intp], *, bl
     Returns:
         None where mixed weights would not be exact.
     """
+    channels = scaled_channels(constants)
+    stream = mixed_stream(channels.weights, channels.bias, order, block=block)
+    if stream is None:
+        return None
+    count = len(channels.weights)
+    table = np.concatenate([channels.scale, channels.shift[:, None]], axis=1)
+    # All alike: four entries serve every block of a row.
+    alike = block == 8 and (table == table[0]).all()
+    entries = _LANES if alike else -(-count // _LANES) * _LANES
+    table = np.concatenate([table, np.repeat(table[-1:], max(0, entries - count), axis=0)])[:entries]
+    return DspConstants(
+        weights=Constant("weights", stream),
+        scale=Constant("scale", table[:, :2]),
+        shift=Constant("shift", table[:, 2].astype(np.int8)),
+        depth=len(order),
+        channels=count,
+        form=channels.form,
+        requantization=constants.requantization,
+    )
+
+
+def scaled_channels(constants: FilterConstants) -> ScaledChannels:
+    """The channels of a layer, given the portable kernel's constants with the input's zero point folded."""
     count = constants.weights.values.shape[0]
     channels = _Channels(
         weights=constants.weights.values.astype(np.int64),
@@ -120,22 +165,12 @@ def dsp_constants(constants: FilterConstants, order: npt.NDArray[np.intp], *, bl
         shift=np.resize(constants.shift.values.astype(np.int64), count),
     )
     form, channels, offset = _requantization(channels, constants.requantization)
-    stream = mixed_stream(channels.weights, channels.bias, order, block=block)
-    if stream is None:
-        return None
-    table = np.stack([channels.multiplier, offset, channels.shift], axis=1)
-    # All alike: four entries serve every block of a row.
-    alike = block == 8 and (table == table[0]).all()
-    entries = _LANES if alike else -(-count // _LANES) * _LANES
-    table = np.concatenate([table, np.repeat(table[-1:], max(0, entries - count), axis=0)])[:entries]
-    return DspConstants(
-        weights=Constant("weights", stream),
-        scale=Constant("scale", table[:, :2].astype(np.int32)),
-        shift=Constant("shift", table[:, 2].astype(np.int8)),
-        depth=len(order),
-        channels=count,
+    return ScaledChannels(
         form=form,
-        requantization=constants.requantization,
+        weights=channels.weights,
+        bias=channels.bias,
+        scale=np.stack([channels.multiplier, offset], axis=1).astype(np.int32),
+        shift=channels.shift.astype(np.int8),
     )
 
 
@@ -218,7 +253,7 @@ def mixed_stream(
         None where a half word or a sum has no room.
     """
     count, _ = weights.shape
-    low, high = _bounds(weights, bias)
+    low, high = sum_bounds(weights, bias)
     # The sum of a second channel is what is left of 32 bits above the first's.
     if low[1::2].min(initial=0) < -(2**23) or high[1::2].max(initial=0) >= 2**23:
         return None

@@ -12,7 +12,10 @@ import numpy as np
 from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
 from .dsp import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, pair_cost, row_cost
 from .overlap import gathered_lead
+from .row_scalar import scalar_row
+from .scalar import portable_effort, scalar_rows
 from .selection import Candidate, Refusal, choose_kernel
+from .sparse import rows_window, sparse_convolutions, sparse_row
 from .weights import FilterConstants, filter_channels, filter_constants, product_scales, read_filter
 
 __all__ = ["FullyConnected", "matrix_layer"]
@@ -46,8 +49,14 @@ def matrix_layer(view: OpView, *, rows: int, scales: tuple[float, ...]) -> Layer
     """The layer of a checked op whose first input is rows of the length of a filter channel."""
     weights = filter_channels(view.input(1))
     constants = filter_constants(view, weights, scales=scales, fold_zero_point=view.activation(0).zero_point)
-    dsp = _dsp_row(view, constants) if rows == 1 else _dsp_rows(view, constants, rows)
-    return choose_kernel(view, [_portable(view, constants, rows), dsp])
+    portable = _portable(view, constants, rows)
+    if rows == 1:
+        row = scalar_row(view, constants)
+        return choose_kernel(view, [portable, _dsp_row(view, constants), row, *sparse_row(view, constants)])
+    sparse = sparse_convolutions(view, rows_window(rows), constants, input_channels=weights.shape[1])
+    return choose_kernel(
+        view, [portable, _dsp_rows(view, constants, rows), scalar_rows(view, constants, rows), *sparse]
+    )
 
 
 def _portable(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
@@ -71,7 +80,7 @@ def _portable(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
         macs=rows * units * depth,
         lead=(lead,),
     )
-    return Candidate(layer, cost=rows * units * (2.6 * depth + 20), code_bytes=250)
+    return Candidate(layer, cost=portable_effort(view) * rows * units * (2.6 * depth + 20), code_bytes=250)
 
 
 def _dsp_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate | Refusal:

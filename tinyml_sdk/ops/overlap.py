@@ -47,19 +47,20 @@ def window_lead(window: Window, *, input_channels: int, output_channels: int, ch
     return max(0, batches + rows + columns + channels)
 
 
-def gathered_lead(first_read: npt.NDArray[np.int64], first_written: npt.NDArray[np.int64]) -> int:
-    """The lead of a kernel that gathers all that two output pixels read before it writes them.
+def gathered_lead(first_read: npt.NDArray[np.int64], first_written: npt.NDArray[np.int64], tile: int = 2) -> int:
+    """The lead of a kernel that gathers all that a tile of output pixels reads before it writes them.
 
     Args:
         first_read: (batches, pixels of a batch): the lowest input byte that each output pixel reads.
         first_written: The same shape: its first output byte.
+        tile: How many pixels are computed together; the last of a batch may be fewer.
     """
     still_read = np.minimum.accumulate(first_read.reshape(-1)[::-1])[::-1].reshape(first_read.shape)
-    return max(0, int((first_written - still_read)[:, ::2].max()))
+    return max(0, int((first_written - still_read)[:, ::tile].max()))
 
 
-def gathered_window_lead(window: Window, *, input_channels: int, output_channels: int) -> int:
-    """`gathered_lead` of a window over int8 NHWC, whose pixels are taken two at a time, batch by batch."""
+def gathered_window_lead(window: Window, *, input_channels: int, output_channels: int, tile: int = 2) -> int:
+    """`gathered_lead` of a window over int8 NHWC, whose pixels are taken a tile at a time, batch by batch."""
     rows = np.array([window.first_row(row) for row in range(window.output_height)])
     columns = np.array([window.first_column(column) for column in range(window.output_width)])
     pixels = (rows[:, None] * window.input_width + columns).reshape(-1)
@@ -69,4 +70,5 @@ def gathered_window_lead(window: Window, *, input_channels: int, output_channels
     return gathered_lead(
         (batches * input_pixels + pixels) * input_channels,
         (batches * output_pixels + np.arange(output_pixels)) * output_channels,
+        tile,
     )

@@ -1,16 +1,24 @@
-"""Which kernel computes a layer: of those that the core can run and the layer allows, the cheapest.
+"""Which kernel computes a layer: of those that the core can run and the layer allows, the one that serves best.
 
-Cheapest in instructions; with `--optimize size`, a kernel that no other layer needs also costs its code.
+To optimize for speed is to take the fewest instructions. So it is to optimize for size, but that a kernel over packed
+weights (lists of what is not zero, or codes) takes precedence if its constants take fewer bytes and it needs at most
+`SLOWER` times the instructions; of several the one with the fewest bytes. The code of such a kernel is not counted
+layer by layer but once for the model: see `not_worth_their_code`. And of the others, a kernel that no other layer needs
+also costs its code (`KernelSharing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from .base import KernelChoice, Layer, OpView
 
-__all__ = ["Candidate", "Refusal", "choose_kernel", "price_of_byte"]
+__all__ = ["SLOWER", "Candidate", "Refusal", "best_candidate", "choose_kernel", "not_worth_their_code", "price_of_byte"]
+
+SLOWER = 2.5
+"""How many times as many instructions fewer bytes may cost."""
 
 _PRICE_OF_BYTE = 1e-4
 """Share of an inference that a byte of code is worth with `--optimize size`: a hundred bytes, a hundredth."""
@@ -27,13 +35,22 @@ class Candidate:
         layer: The layer with this kernel.
         cost: Estimated instructions of one inference.
         requires: Features that the core must have (`boards/cores.py`).
+        packed: Whether its weights may take less than a byte each.
+        note: What of the layer speaks for or against it, where the cost alone does not say.
         code_bytes: About what the first layer with this kernel adds to the firmware.
     """
 
     layer: Layer
     cost: float
     requires: frozenset[str] = frozenset()
+    packed: bool = False
+    note: str = ""
     code_bytes: int = CODE_BYTES
+
+    @property
+    def flash(self) -> int:
+        """Bytes of its constants."""
+        return sum(constant.values.nbytes for constant in self.layer.constants)
 
 
 @dataclass(frozen=True)
@@ -45,39 +62,78 @@ class Refusal:
 
 
 def choose_kernel(view: OpView, candidates: Iterable[Candidate | Refusal]) -> Layer:
-    """The cheapest candidate that the core can run. At least one must be portable."""
+    """The best candidate that the core can run. At least one must be portable."""
     candidates = tuple(candidates)
     possible = [candidate for candidate in candidates if isinstance(candidate, Candidate)]
-    best = min(
-        (candidate for candidate in possible if candidate.requires <= view.core_features),
-        key=lambda candidate: candidate.cost + _code_price(view, candidate),
-    )
+    best = best_candidate(view, [candidate for candidate in possible if not _excluded(view, candidate)])
     return replace(best.layer, choices=tuple(_choice(view, candidate, best) for candidate in candidates))
 
 
+def best_candidate(view: OpView, candidates: Sequence[Candidate]) -> Candidate:
+    """By the rule above, for the view's objective."""
+    packed = [candidate for candidate in candidates if candidate.packed]
+    plain = [candidate for candidate in candidates if not candidate.packed]
+    if view.optimize == "speed" or not packed:
+        return min(candidates, key=lambda candidate: _price(view, candidate))
+    fastest = min(plain or packed, key=lambda candidate: _price(view, candidate))
+    small = [each for each in packed if each.cost <= SLOWER * fastest.cost and each.flash < fastest.flash]
+    return min(small, key=lambda candidate: (candidate.flash, candidate.cost), default=fastest)
+
+
+def _price(view: OpView, candidate: Candidate) -> tuple[float, int]:
+    """Instructions, with what code is worth that no other layer needs; then bytes of constants."""
+    shared = candidate.packed or candidate.layer.kernel in view.sharing.kernels
+    code = 0.0 if shared else view.sharing.price_of_byte * candidate.code_bytes
+    return candidate.cost + code, candidate.flash
+
+
 def price_of_byte(layers: Iterable[Layer]) -> float:
-    """Instructions of an inference that a byte of code is worth, where code shall be small. Never 0."""
+    """Instructions of an inference that a byte of code is worth, where code shall be small."""
     return max(
         1.0, _PRICE_OF_BYTE * sum(choice.cost or 0 for layer in layers for choice in layer.choices if choice.taken)
     )
 
 
-def _code_price(view: OpView, candidate: Candidate) -> float:
-    """What the code of a kernel that no other layer needs is worth in instructions."""
-    shared = candidate.layer.kernel in view.sharing.kernels
-    return 0.0 if shared else view.sharing.price_of_byte * candidate.code_bytes
+def not_worth_their_code(layers: Iterable[Layer], code_bytes: dict[str, int]) -> frozenset[str]:
+    """Of the kernels whose code is given, those that save less flash in all layers together than their code takes."""
+    saved: Counter[str] = Counter()
+    for layer in layers:
+        if layer.kernel in code_bytes:
+            taken = next(choice for choice in layer.choices if choice.taken)
+            others = [choice.flash for choice in layer.choices if choice.possible and choice.kernel not in code_bytes]
+            saved[layer.kernel] += min(others) - taken.flash
+    return frozenset(kernel for kernel, less in saved.items() if less < code_bytes[kernel])
+
+
+def _excluded(view: OpView, candidate: Candidate) -> str:
+    """Why a candidate is out of the question, empty where it is not."""
+    missing = sorted(candidate.requires - view.core_features)
+    if missing:
+        return f"the core has no {' and '.join(missing)}"
+    return "its code would take more flash than its encoding saves" if candidate.layer.kernel in view.without else ""
 
 
 def _choice(view: OpView, candidate: Candidate | Refusal, best: Candidate) -> KernelChoice:
     if isinstance(candidate, Refusal):
         return KernelChoice(candidate.kernel, None, False, candidate.reason)
-    missing = sorted(candidate.requires - view.core_features)
-    if missing:
-        reason = f"the core has no {' and '.join(missing)}"
+    excluded = _excluded(view, candidate)
+    if excluded:
+        reason = excluded
     elif candidate is best:
-        reason = "the cheapest"
-    elif candidate.cost < best.cost:
+        reason = "the smallest" if view.optimize == "size" and best.packed else "the cheapest"
+    elif candidate.cost < best.cost and not best.packed:
         reason = f"no other layer needs it, and it has about {candidate.code_bytes} bytes"
+    elif view.optimize == "size" and best.packed and candidate.flash > best.flash:
+        reason = f"takes {candidate.flash - best.flash:,} bytes more"
     else:
         reason = f"costs {candidate.cost / best.cost:.1f} times as much"
-    return KernelChoice(candidate.layer.kernel, round(candidate.cost), candidate is best, reason)
+    if candidate.note and not excluded:
+        reason += f": {candidate.note}"
+    return KernelChoice(
+        candidate.layer.kernel,
+        round(candidate.cost),
+        candidate is best,
+        reason,
+        flash=candidate.flash,
+        possible=not excluded,
+    )

@@ -34,6 +34,20 @@ class Window:
         return dict(vars(self))
 
     @property
+    def run_taps(self) -> int:
+        """Taps that lie one after the other in memory: a row of the filter unless dilated."""
+        return self.filter_width if self.dilation_width == 1 else 1
+
+    def runs_parameters(self, input_channels: int, zero_point: int) -> dict[str, ParameterValue]:
+        """The fields of the C struct `tinyml_runs`."""
+        return {
+            "window": self.parameters,
+            "input_channels": input_channels,
+            "input_zero_point": zero_point,
+            "run_taps": self.run_taps,
+        }
+
+    @property
     def is_pointwise(self) -> bool:
         """Whether each output pixel reads just the input pixel of the same position."""
         return (self.filter_height, self.filter_width, self.stride_height, self.stride_width) == (1, 1, 1, 1)

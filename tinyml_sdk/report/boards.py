@@ -94,4 +94,5 @@ def _console(board: Board) -> str:
 def _emulators(board: Board) -> list[tuple[str, str]]:
     """The targets that emulate it, and as which machine."""
     builtin = [("builtin", "")] if board.emulators.builtin else []
-    return [*builtin, ("qemu", board.emulators.qemu.machine)] if board.emulators.qemu else builtin
+    qemu = [("qemu", board.emulators.qemu.machine)] if board.emulators.qemu else []
+    return [*builtin, *qemu, *([("renode", "")] if board.emulators.renode else [])]

@@ -1,4 +1,4 @@
-"""Ways to run a firmware: the builtin emulator (the default), QEMU, a board on a serial port, a script for tests.
+"""Ways to run a firmware: the builtin emulator (the default), QEMU, Renode, a serial port, a script for tests.
 
 Adding one is a new file with a `Target` and a line in `_TARGETS`.
 """
@@ -12,12 +12,13 @@ from ..errors import InputError
 from .base import CounterInfo, Target
 from .builtin import BuiltinTarget
 from .qemu import QemuTarget
+from .renode import RenodeTarget
 from .scripted import ScriptedTarget, Step
 from .serial import SerialTarget
 
 __all__ = ["CounterInfo", "ScriptedTarget", "SerialTarget", "Step", "Target", "list_targets", "open_target"]
 
-_TARGETS: dict[str, Callable[[Board], Target]] = {"builtin": BuiltinTarget, "qemu": QemuTarget}
+_TARGETS: dict[str, Callable[[Board], Target]] = {"builtin": BuiltinTarget, "qemu": QemuTarget, "renode": RenodeTarget}
 
 
 def open_target(name: str | None, board: Board) -> Target:

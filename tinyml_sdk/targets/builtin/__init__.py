@@ -11,8 +11,7 @@ from ...errors import BoardError, TargetError
 from ..base import CounterInfo, T, Target
 from ..blocks import ExecutedBlock
 from .image import FirmwareImage, read_image
-from .machine import Machine, require_unicorn
-from .processors import processor_type
+from .machine import Machine, processor_type, require_unicorn
 
 __all__ = ["BuiltinTarget"]
 

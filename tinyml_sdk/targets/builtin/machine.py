@@ -16,9 +16,11 @@ from ..blocks import ExecutedBlock
 from .counting import BlockCount, Counter, make_counter
 from .image import FirmwareImage
 from .peripherals import UARTS, NrfUarte, Peripheral, Uart
-from .processors import processor_type
+from .processors import CortexM, Processor, Riscv32
+from .rp2040 import Pl011Uart, Rp2040
+from .semihosting import Semihosting
 
-__all__ = ["Machine", "require_unicorn"]
+__all__ = ["Machine", "processor_type", "require_unicorn"]
 
 _NRF53_FICR = 0x00FF_0000
 """What the factory has written into the chip. Here it says nothing: all ones."""
@@ -66,6 +68,7 @@ class Machine:
         self._image = image
         self._unicorn = require_unicorn()
         self._processor = processor_type(board)(self._unicorn, board)
+        self._semihosting = Semihosting(self.received, self.sent) if board.console.driver == "semihosting" else None
         self._engine = self._make_engine()
         ranges = tuple((origin, origin + size - 1) for origin, size in self._processor.peripherals)
         self._counter = make_counter(self._engine, ranges, self._processor.instruction_set)
@@ -95,7 +98,8 @@ class Machine:
         self._idle = False
         while self._counter.total < limit and not self._idle:
             self._counter.stop_at(limit)
-            self._run_engine()
+            if self._run_engine():
+                continue
             if self._reset_requested:
                 self._restart()
             elif not self._idle and self._counter.total < limit:
@@ -157,8 +161,9 @@ class Machine:
 
     def _make_peripherals(self) -> dict[int, tuple[int, Peripheral]]:
         """All peripherals after a reset: for each granule of address space the origin and the peripheral there."""
-        found = self._processor.make_peripherals(self._read_clock, self._on_reset)
-        found[self._board.console.address] = self._make_uart()
+        found = self._processor.make_peripherals(self._read_clock, self._on_reset, self._counter.at_access)
+        if self._semihosting is None:
+            found[self._board.console.address] = self._make_uart()
         return {
             address // _GRANULE: (origin, peripheral)
             for origin, peripheral in found.items()
@@ -185,7 +190,7 @@ class Machine:
         if console.driver == "nrf_uarte":
             engine = self._engine
             return NrfUarte(*line, lambda address, size: bytes(engine.mem_read(address, size)), engine.mem_write)
-        return UARTS[console.driver](*line)
+        return Pl011Uart(*line) if console.driver == "pl011_uart" else UARTS[console.driver](*line)
 
     # -- running --------------------------------------------------------------------------------------------------
 
@@ -198,7 +203,8 @@ class Machine:
         self._peripherals = self._make_peripherals()
         self._processor.reset(self._engine)
 
-    def _run_engine(self) -> None:
+    def _run_engine(self) -> bool:
+        """Run until something stops the engine. True: it was a call of the firmware, which has been served."""
         try:
             self._engine.emu_start(self._processor.resume_address(self._engine), _NOWHERE)
         except self._unicorn.UcError as error:
@@ -206,8 +212,14 @@ class Machine:
         if self._problem is not None:
             problem, self._problem = self._problem, None
             raise problem
-        if self._exception is not None:
+        if self._exception is None:
+            return False
+        served = self._semihosting.serve(self._engine) if self._semihosting is not None else None
+        if served is None:
             raise self._fault("")
+        self._exception = None
+        self._idle = not served
+        return True
 
     def _read(self, _engine: Any, offset: int, size: int, origin: int) -> int:
         try:
@@ -278,6 +290,13 @@ class Machine:
         if kind == unicorn.UC_MEM_WRITE_UNMAPPED:
             return "the firmware wrote memory at"
         return "the firmware jumped to code at"
+
+
+def processor_type(board: Board) -> type[Processor]:
+    """What kind of processor the board has."""
+    if board.core_spec.isa.startswith("rv32"):
+        return Riscv32
+    return Rp2040 if board.port == "rp2040" else CortexM
 
 
 def _map(engine: Any, region: MemoryRegion, permissions: int) -> None:

@@ -363,7 +363,7 @@ UARTS: dict[str, type[Uart]] = {
     "nrf51_uart": Nrf51Uart,
     "ns16550": Ns16550Uart,
 }
-"""For each console driver of a board file its UART, but for the one that needs the memory: `NrfUarte`."""
+"""For the console drivers of board files their UART; machine.py has those that need more or are of one chip only."""
 
 
 # -- the core -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from ...boards.model import Board
 from .counting import RV32, THUMB, InstructionSet
 from .peripherals import Clock, CmsdkTimer, Dwt, Nrf51Clock, Nrf51Timer, Peripheral, SystemControl, TestFinisher
 
-__all__ = ["CortexM", "Processor", "Riscv32", "processor_type"]
+__all__ = ["CortexM", "Processor", "Riscv32"]
 
 
 class Processor(ABC):
@@ -54,8 +54,14 @@ class Processor(ABC):
         """The stack pointer in use."""
 
     @abstractmethod
-    def make_peripherals(self, clock: Clock, on_reset: Callable[[], None]) -> dict[int, Peripheral]:
-        """All but the console after a reset, by origin."""
+    def make_peripherals(self, clock: Clock, on_reset: Callable[[], None], aside: Clock) -> dict[int, Peripheral]:
+        """All but the console after a reset, by origin.
+
+        Args:
+            clock: For the counter: when it is read, a measurement begins or ends.
+            on_reset: Called when the firmware asks for a reset.
+            aside: The same time, for what is read beside the counter.
+        """
 
     def before_access(self, engine: Any) -> None:  # noqa: B027 - most have nothing to do
         """Called before a peripheral is read or written."""
@@ -86,7 +92,7 @@ class CortexM(Processor):
 
     elf_machine = "EM_ARM"
     instruction_set = THUMB
-    peripherals = ((0x4000_0000, 0x2000_0000), (0xE000_0000, 0x0010_0000))
+    peripherals: ClassVar[tuple[tuple[int, int], ...]] = ((0x4000_0000, 0x2000_0000), (0xE000_0000, 0x0010_0000))
     exceptions: ClassVar[Mapping[int, str]] = {
         1: "an undefined instruction",
         2: "a supervisor call (svc)",
@@ -117,7 +123,9 @@ class CortexM(Processor):
     def stack_pointer(self, engine: Any) -> int:  # noqa: D102
         return int(engine.reg_read(self.unicorn.arm_const.UC_ARM_REG_SP))
 
-    def make_peripherals(self, clock: Clock, on_reset: Callable[[], None]) -> dict[int, Peripheral]:  # noqa: D102
+    def make_peripherals(  # noqa: D102
+        self, clock: Clock, on_reset: Callable[[], None], aside: Clock
+    ) -> dict[int, Peripheral]:
         board = self.board
         dwt = Dwt(clock) if board.core_spec.has("dwt") else None
         found: dict[int, Peripheral] = {_SYSTEM_CONTROL: SystemControl(clock, _CPUID[board.core], on_reset, dwt)}
@@ -174,10 +182,7 @@ class Riscv32(Processor):
     def stack_pointer(self, engine: Any) -> int:  # noqa: D102
         return int(engine.reg_read(self.unicorn.riscv_const.UC_RISCV_REG_SP))
 
-    def make_peripherals(self, clock: Clock, on_reset: Callable[[], None]) -> dict[int, Peripheral]:  # noqa: D102
+    def make_peripherals(  # noqa: D102
+        self, clock: Clock, on_reset: Callable[[], None], aside: Clock
+    ) -> dict[int, Peripheral]:
         return {_TEST_FINISHER: TestFinisher(on_reset)}
-
-
-def processor_type(board: Board) -> type[Processor]:
-    """What kind of processor the board has."""
-    return Riscv32 if board.core_spec.isa.startswith("rv32") else CortexM
