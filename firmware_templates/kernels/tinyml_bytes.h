@@ -13,9 +13,16 @@ TINYML_STEP void tinyml_copy(int8_t *to, const int8_t *from, int32_t bytes) {
 #ifndef TINYML_OPTIMIZE_SIZE
   TINYML_ROLLED
   for (; bytes >= 16; bytes -= 16) {
-    uint32_t words[4];
-    __builtin_memcpy(words, from, 16);
-    __builtin_memcpy(to, words, 16);
+    /* Word by word: clang would make a call of memmove of all sixteen bytes. */
+    uint32_t a, b, c, d;
+    __builtin_memcpy(&a, from, 4);
+    __builtin_memcpy(&b, from + 4, 4);
+    __builtin_memcpy(&c, from + 8, 4);
+    __builtin_memcpy(&d, from + 12, 4);
+    __builtin_memcpy(to, &a, 4);
+    __builtin_memcpy(to + 4, &b, 4);
+    __builtin_memcpy(to + 8, &c, 4);
+    __builtin_memcpy(to + 12, &d, 4);
     from += 16;
     to += 16;
   }
