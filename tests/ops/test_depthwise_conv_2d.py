@@ -105,7 +105,7 @@ def test_anything(case: dict[str, Any]) -> None:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=12)
 @given(case=cases(), seed=seeds())
 def test_any_filter_for_the_dsp_extension(case: dict[str, Any], seed: int) -> None:
     """With no other kernel to choose, by its twin in C."""
@@ -246,8 +246,8 @@ def test_a_single_input_channel_makes_it_a_convolution(case: dict[str, Any]) -> 
         {"shape": (1, 5, 6, 4), "filter_scale": [3.0, 1.0, 1e-4, 1.0]},  # scaled up
     ],
 )
-def test_what_the_dsp_kernels_leave_to_the_portable_one(case: dict[str, Any]) -> None:
-    assert lower(depthwise_model(**case), DSP)[0].kernel == "tinyml_depthwise_conv_2d"
+def test_what_the_3x3_kernels_leave_to_others(case: dict[str, Any]) -> None:
+    assert not lower(depthwise_model(**case), DSP)[0].kernel.startswith("tinyml_dsp_depthwise")
 
 
 @pytest.mark.parametrize("stride", [1, 2])

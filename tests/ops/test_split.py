@@ -42,7 +42,7 @@ def cases(draw: st.DrawFn) -> bytes:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(model=cases())
 def test_anything(model: bytes) -> None:
     assert_equals_tflm(model)
