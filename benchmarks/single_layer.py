@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -39,6 +40,12 @@ class SingleLayer:
     dilation: int = 1
     sparsity: Sparsity = 0.0
 
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates where no weight is zero, padding included."""
+        depth = 1 if self.op == "DEPTHWISE_CONV_2D" else self.inputs
+        return math.prod(self._output_shape()) * math.prod(self.kernel) * depth
+
     def build(self) -> bytes:
         """The .tflite file. The same layer gives the same bytes."""
         builder = ModelBuilder()
@@ -64,7 +71,7 @@ class SingleLayer:
     def _weights(self) -> tuple[npt.NDArray[np.int8], int]:
         """The filter as the file has it, and its axis of output channels."""
         depthwise = self.op == "DEPTHWISE_CONV_2D"
-        products = self.kernel[0] * self.kernel[1] * (1 if depthwise else self.inputs)
+        products = math.prod(self.kernel) * (1 if depthwise else self.inputs)
         rng = np.random.default_rng(0)
         rows = np.clip(np.rint(40 * rng.standard_normal((self.outputs, products))), -127, 127)
         rows = np.where(rows == 0, 1, rows)

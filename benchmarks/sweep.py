@@ -164,7 +164,7 @@ SWEEPS = {
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one layer: instructions of an inference, multiply-accumulates, the kernel that was taken, estimated cycles."""
+    """Of one layer: instructions of an inference, the dense layer's multiply-accumulates, kernel, estimated cycles."""
 
     instructions: int
     macs: int
@@ -202,9 +202,9 @@ class Measurements:
         if not counted.equal:
             raise SystemExit(f"{layer} is not bit exact")
         (only,) = counted.layers
-        note(f"{layer}: {only.count / only.macs:.2f}")
+        note(f"{layer}: {only.count / layer.macs:.2f}")
         cycles = counted.cycles.layers[0] if counted.cycles else None
-        return {"instructions": only.count, "macs": only.macs, "kernel": only.kernel, "cycles": cycles}
+        return {"instructions": only.count, "macs": layer.macs, "kernel": only.kernel, "cycles": cycles}
 
 
 TYPICAL = {
@@ -246,7 +246,7 @@ class Cliff:
 def cliffs(costs: dict[str, dict[str, dict[float | str, Cost]]]) -> Iterator[Cliff]:
     """Points that cost more per product than they should by a quarter, or more altogether than a larger layer.
 
-    Along sizes the point before is what a product should cost, else the best so far.
+    Along sizes the point before is what a product should cost, else the best so far; zero weights must cost nothing.
     """
     for name, lines in costs.items():
         for label, points in lines.items():
@@ -262,7 +262,8 @@ def cliffs(costs: dict[str, dict[str, dict[float | str, Cost]]]) -> Iterator[Cli
                     reason += f"{'; ' if reason else ''}a larger layer is cheaper"
                 if reason:
                     yield Cliff(name, label, x, cost.per_mac, cost.kernel, reason)
-                expected = min(expected, cost.per_mac) if isinstance(x, str) else cost.per_mac
+                if name != "sparsity" or expected == float("inf"):
+                    expected = min(expected, cost.per_mac) if isinstance(x, str) else cost.per_mac
 
 
 def note(line: str) -> None:

@@ -19,6 +19,7 @@ LAYERS = (  # from the bottom; parts of one row do not know each other
     ("link", "toolchains"),
     ("flash",),
     ("targets",),
+    ("tflm",),
     ("detect", "firmware", "simulator"),
     ("bench", "flashing"),
     ("device", "doctor", "quantize"),
@@ -61,6 +62,7 @@ def test_the_layers_are_the_package() -> None:
 
 
 def test_only_graph_knows_flatbuffers() -> None:
-    assert {path.parent.name for path in MODULES if "flatbuffer" in path.read_text(encoding="utf-8").lower()} == {
-        "graph"
-    }
+    knowing = {path for path in MODULES if "flatbuffer" in path.read_text(encoding="utf-8").lower()}
+    # TFLM's headers include those of FlatBuffers, so this one names their folder.
+    knowing.remove(PACKAGE / "tflm" / "tree.py")
+    assert {path.parent.name for path in knowing} == {"graph"}

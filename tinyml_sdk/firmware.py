@@ -15,24 +15,29 @@ from .codegen import (
     ModelSource,
     Optimize,
     ProjectKind,
+    Runtime,
+    check_project,
     generate_model,
     generate_project,
     weight_bytes,
     write_folder,
 )
-from .errors import BuildError, FitError
+from .errors import BuildError, FitError, InputError
 from .graph import Graph, read_graph
 from .ops import Layer, lower_graph, remove_constant_channels
 from .plan import Fit, MemoryPlan, check_fit, measure_fit, order_layers, plan_memory
-from .toolchains import BuildJob, BuildResult, MemoryUse, get_toolchain, read_sections
+from .tflm import TflmModel, find_library, inspect_tflm_model
+from .toolchains import BuildJob, BuildResult, Library, MemoryUse, get_toolchain, read_sections
 
 __all__ = [
     "Firmware",
     "Inspection",
     "build_firmware",
     "build_inspected",
+    "default_toolchain",
     "firmware_image",
     "generate",
+    "inspect_for",
     "inspect_model",
 ]
 
@@ -69,11 +74,13 @@ class Firmware:
     """A built benchmark firmware: where it is, how it was built, and what it puts in flash and RAM."""
 
     board: Board
+    runtime: Runtime
     optimize: Optimize
     folder: Path
     elf: Path
     build: BuildResult
     memory: MemoryUse
+    arena_bytes: int
 
 
 def inspect_model(model: str | Path, board: str | Path | None = None, optimize: Optimize = "speed") -> Inspection:
@@ -109,6 +116,8 @@ def generate(
     board: str | Path | None = None,
     project: ProjectKind = "baremetal",
     optimize: Optimize = "speed",
+    runtime: Runtime = "aot",
+    tflm_root: str | Path | None = None,
     app: Application = "benchmark",
     emulator: Emulator | None = None,
 ) -> ModelSource | GeneratedProject:
@@ -122,6 +131,9 @@ def generate(
         board: Name or file of the board to write a benchmark firmware for.
         project: Whose habits the firmware project follows: `baremetal`, `cmake`, `platformio`, `esp_idf` or `arduino`.
         optimize: `speed` specialises each layer's kernel, `size` shares one instance.
+        runtime: `aot` for generated C, `tflm` for TensorFlow Lite Micro's interpreter.
+        tflm_root: For `tflm`: a TFLM tree with its library, to measure the arena with on the board's core. Where None
+            it is measured on this machine, with a margin.
         app: With a board, the application around the model: `benchmark` answers `tinyml bench`, `mlperf` the runner of
             MLPerf Tiny.
         emulator: With a board, `renode` adds what Renode runs the firmware with.
@@ -130,14 +142,17 @@ def generate(
         ModelError: as for `inspect_model`; or the application does not take such a model.
         BoardError: there is no such board, no project of that kind for it, or the emulator does not know it.
         FitError: the model cannot fit the board.
-        InputError: the folder holds other files or cannot be written.
+        InputError: the folder holds other files or cannot be written; the TFLM tree cannot be used.
+        MissingToolError, BuildError, TargetError: the arena cannot be measured.
     """
+    inspection = inspect_for(model, board, runtime, optimize)
+    # The other kinds of project bring a TFLM of their own.
+    library = _library(inspection, tflm_root if project in ("baremetal", "cmake") else None)
     if board is None:
-        inspection = inspect_model(model, optimize=optimize)
-        source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
-        write_folder(Path(output), source.files, {"model": source.name, "optimize": optimize})
+        source = _model_source(inspection, library, optimize)
+        write_folder(Path(output), source.files, {"model": source.name, "runtime": runtime, "optimize": optimize})
         return source
-    whole = _project(inspect_model(model, board, optimize), optimize, project, app, emulator)
+    whole = _project(inspection, library, optimize, project, app, emulator)
     write_folder(Path(output), whole.files, whole.manifest)
     return whole
 
@@ -147,18 +162,39 @@ def build_firmware(
     output: str | Path,
     *,
     board: str | Path,
-    toolchain: str = "zig",
+    toolchain: str | None = None,
     optimize: Optimize = "speed",
+    runtime: Runtime = "aot",
+    tflm_root: str | Path | None = None,
     app: Application = "benchmark",
 ) -> Firmware:
     """Generate the benchmark firmware of a model for a board and compile it to `output/build/firmware.elf`.
+
+    Args:
+        model, output, board, optimize, runtime: As for `generate`.
+        toolchain: `zig`, `gnu_arm` or `platformio`; where None the runtime's, `zig` for `aot` and `gnu_arm` for `tflm`.
+        tflm_root: For `tflm`: a TFLM tree with the library that its own Makefile makes.
 
     Raises:
         ModelError, BoardError, FitError, InputError: as for `generate`.
         MissingToolError: the toolchain is not installed.
         BuildError: the compiler failed.
+        TargetError: the firmware that measures TFLM's arena does not run.
     """
-    return build_inspected(inspect_model(model, board, optimize), Path(output), toolchain, optimize, app)
+    chosen = toolchain or default_toolchain(runtime)
+    return build_inspected(inspect_for(model, board, runtime, optimize), Path(output), chosen, optimize, app, tflm_root)
+
+
+def default_toolchain(runtime: Runtime) -> str:
+    """What builds firmware of a runtime where nobody says otherwise. TFLM's libraries are built by, and for, GNU's."""
+    return "gnu_arm" if runtime == "tflm" else "zig"
+
+
+def inspect_for(
+    model: str | Path, board: str | Path | None, runtime: Runtime, optimize: Optimize
+) -> Inspection | TflmModel:
+    """`inspect_model`, or what there is to know of a model that TFLM runs. Raises as `inspect_model`."""
+    return inspect_tflm_model(model, board) if runtime == "tflm" else inspect_model(model, board, optimize)
 
 
 def firmware_image(
@@ -166,7 +202,7 @@ def firmware_image(
     folder: Path,
     *,
     board: str | Path,
-    toolchain: str = "zig",
+    toolchain: str | None = None,
     optimize: Optimize = "speed",
     app: Application = "benchmark",
 ) -> Path:
@@ -180,8 +216,26 @@ def firmware_image(
     return build_firmware(firmware, folder, board=board, toolchain=toolchain, optimize=optimize, app=app).elf
 
 
+def _library(inspection: Inspection | TflmModel, tflm_root: str | Path | None) -> Library | None:
+    """What of a TFLM tree the firmware is linked with."""
+    if not isinstance(inspection, TflmModel) or tflm_root is None or inspection.board is None:
+        return None
+    return find_library(tflm_root, inspection.board)
+
+
+def _model_source(
+    inspection: Inspection | TflmModel, library: Library | None, optimize: Optimize, kind: ProjectKind = "baremetal"
+) -> ModelSource:
+    if isinstance(inspection, TflmModel):
+        inspection.check_flash()
+        arena = inspection.size_arena(library, get_toolchain(default_toolchain("tflm")), optimize)
+        return inspection.source(arena, kind)
+    return generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
+
+
 def _project(
-    inspection: Inspection,
+    inspection: Inspection | TflmModel,
+    library: Library | None,
     optimize: Optimize,
     kind: ProjectKind,
     app: Application,
@@ -190,19 +244,51 @@ def _project(
     """The firmware project, unless the model cannot fit."""
     board = inspection.board
     assert board is not None
-    check_fit(board, inspection.plan.arena_bytes, inspection.weight_bytes)
-    source = generate_model(inspection.graph, inspection.layers, inspection.plan, optimize)
-    return generate_project(inspection.graph, source, inspection.plan, board, optimize, kind, app, emulator)
+    check_project(board, kind)
+    if isinstance(inspection, Inspection):
+        check_fit(board, inspection.plan.arena_bytes, inspection.weight_bytes)
+    source = _model_source(inspection, library, optimize, kind)
+    return generate_project(inspection.graph, source, board, optimize, kind, app, emulator)
+
+
+def _required_library(
+    inspection: Inspection | TflmModel, toolchain: str, tflm_root: str | Path | None
+) -> Library | None:
+    """What to link: nothing for generated C, nor where PlatformIO brings TFLM itself."""
+    if not isinstance(inspection, TflmModel) or toolchain == "platformio":
+        return None
+    library = _library(inspection, tflm_root)
+    if library is None:
+        raise InputError(
+            "to build for TensorFlow Lite Micro, its library is needed",
+            where="--tflm-root",
+            hint="name a TFLM tree (tensorflow/tflite-micro) whose Makefile has made libtensorflow-microlite.a, "
+            "or set TFLM_ROOT; see docs/tflm.md",
+        )
+    if toolchain != "gnu_arm":
+        raise InputError(
+            f"{toolchain} cannot link TensorFlow Lite Micro's library, which is C++ for newlib",
+            where="--toolchain",
+            hint="build with --toolchain gnu_arm",
+        )
+    return library
 
 
 def build_inspected(
-    inspection: Inspection, folder: Path, toolchain: str, optimize: Optimize, app: Application = "benchmark"
+    inspection: Inspection | TflmModel,
+    folder: Path,
+    toolchain: str,
+    optimize: Optimize,
+    app: Application = "benchmark",
+    tflm_root: str | Path | None = None,
 ) -> Firmware:
     """`build_firmware` for a model that has been inspected for a board."""
     board = inspection.board
     assert board is not None
     compiler = get_toolchain(toolchain)
-    project = _project(inspection, optimize, "platformio" if toolchain == "platformio" else "baremetal", app)
+    library = _required_library(inspection, toolchain, tflm_root)
+    kind: ProjectKind = "platformio" if toolchain == "platformio" else "baremetal"
+    project = _project(inspection, library, optimize, kind, app)
     write_folder(folder, project.files, project.manifest)
     job = BuildJob(
         root=folder,
@@ -212,6 +298,7 @@ def build_inspected(
         board=board,
         optimize=optimize,
         output=folder / BUILD_FOLDER / "firmware.elf",
+        library=library,
     )
     try:
         result = compiler.build(job)
@@ -223,4 +310,5 @@ def build_inspected(
                 hint="choose a larger board (`tinyml boards`), a smaller model, or --optimize size",
             ) from error
         raise
-    return Firmware(board, optimize, folder, result.elf, result, read_sections(result.elf, project.weight_symbols))
+    memory = read_sections(result.elf, project.weight_symbols)
+    return Firmware(board, project.runtime, optimize, folder, result.elf, result, memory, project.arena_bytes)

@@ -20,7 +20,7 @@ def flash_firmware(
     board: str | Path,
     port: str | None = None,
     tool: str | None = None,
-    toolchain: str = "zig",
+    toolchain: str | None = None,
     optimize: Optimize = "speed",
     app: Application = "benchmark",
     progress: Progress | None = None,

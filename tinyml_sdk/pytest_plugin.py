@@ -27,7 +27,7 @@ DEFAULT_BOARD = "mps2-an386"
 
 _SETTINGS = {  # of the command line and the ini file, with what holds where neither says anything
     "board": (DEFAULT_BOARD, "name or file of the board to run on"),
-    "target": ("", "where to run: builtin, or an installed qemu; the first that has the board where not said"),
+    "target": ("", "where to run: builtin, qemu or renode; the first that has the board where not said"),
     "toolchain": ("zig", "what to build with: zig, gnu_arm or platformio"),
     "port": ("", "serial port of a real board, or auto, in place of a target"),
 }

@@ -148,7 +148,7 @@ def _build(inspection: Inspection, folder: Path, setting: Setting, foreign: _For
     graph, board = inspection.graph, inspection.board
     assert board is not None
     source = generate_model(graph, inspection.layers, inspection.plan)
-    project = generate_project(graph, source, inspection.plan, board, "speed")
+    project = generate_project(graph, source, board, "speed")
     files = {**project.files, **foreign.added, **foreign.replaced}
     if "model/cmsis_nn.h" in files:
         main = f"model/{source.name}.c"

@@ -37,7 +37,7 @@ typedef char info_fits_a_frame
 static const uint32_t input_bytes[] = APP_INPUT_BYTES;
 static const uint32_t output_bytes[] = APP_OUTPUT_BYTES;
 
-static int32_t arena[(APP_ARENA_BYTES + 3u) / 4u];
+static int32_t arena[(APP_ARENA_BYTES + 3u) / 4u] __attribute__((aligned(APP_ARENA_ALIGNMENT)));
 
 /* All else that changes. One object, so that one address in a register serves for all of it; small
  * members first, where short instructions reach them. */

@@ -18,7 +18,7 @@ SMALL_CODE_BEGIN
 /* Parsed numbers end here: more is an error whatever was asked for. */
 #define NUMBER_MAX 100000000u
 
-static int32_t arena[(APP_ARENA_BYTES + 3u) / 4u];
+static int32_t arena[(APP_ARENA_BYTES + 3u) / 4u] __attribute__((aligned(APP_ARENA_ALIGNMENT)));
 
 static char command[COMMAND_MAX + 1u]; /* the last byte stays 0 */
 static size_t command_size;

@@ -37,6 +37,8 @@ struct tinyml_depthwise_conv_2d_scalar_params {
   int32_t padding_left;
   int32_t channels;
   int32_t input_zero_point;
+  int32_t scale_step;           /* 1: constants for each channel; 0: the same for all */
+  int32_t form;                 /* TINYML_SCALAR_… */
   tinyml_requantization output; /* for TINYML_SCALAR_GENERAL */
   /* The instance below for the layer's stride and form. Named by the layer, so that no other is
    * linked. Writes one channel of an output row. */
@@ -131,6 +133,8 @@ TINYML_SCALAR_DEPTHWISE_ROW(1_general, TINYML_SCALAR_GENERAL, 1)
 TINYML_SCALAR_DEPTHWISE_ROW(2_clamped, TINYML_SCALAR_CLAMPED, 2)
 TINYML_SCALAR_DEPTHWISE_ROW(2_signed, TINYML_SCALAR_SIGNED, 2)
 TINYML_SCALAR_DEPTHWISE_ROW(2_general, TINYML_SCALAR_GENERAL, 2)
+TINYML_SCALAR_DEPTHWISE_ROW(1_narrow, TINYML_SCALAR_NARROW, 1)
+TINYML_SCALAR_DEPTHWISE_ROW(2_narrow, TINYML_SCALAR_NARROW, 2)
 
 /* -- lines ------------------------------------------------------------------------------------- */
 
@@ -228,11 +232,9 @@ tinyml_depthwise_conv_2d_scalar(const tinyml_depthwise_conv_2d_scalar_params *p,
       tinyml_scalar_filter filters[TINYML_SCALAR_LANES];
       for (int32_t lane = 0; lane < lanes; ++lane) {
         const int32_t channel = first + lane;
-        const tinyml_scalar_scale constants = {scale[2 * channel], scale[2 * channel + 1],
-                                               shift[channel]};
         filters[lane].weights = weights + 9 * channel;
         filters[lane].bias = bias[channel];
-        filters[lane].scale = constants;
+        filters[lane].scale = tinyml_scalar_load(p->form, scale, shift, channel * p->scale_step);
       }
       tinyml_scalar_depthwise_lanes(p, input + first, filters, lanes, output + first, scratch);
     }

@@ -44,10 +44,9 @@ tinyml_fully_connected_row_armv6m(const tinyml_fully_connected_row_armv6m_params
     tinyml_armv6m_dot_1x4(input, weights, quads, sums);
     weights += 16 * quads;
     for (int32_t i = 0; i < count; ++i) {
-      const tinyml_scalar_scale constants = {*scale, scale[1], *shift};
+      const tinyml_scalar_scale constants =
+          tinyml_scalar_load(p->form, scale, shift, (first + i) * p->scale_step);
       *output++ = tinyml_scalar_requantize(p->form, &p->output, &constants, sums[i]);
-      scale += 2 * p->scale_step;
-      shift += p->scale_step;
     }
   }
 }

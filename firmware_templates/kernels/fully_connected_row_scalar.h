@@ -105,10 +105,9 @@ tinyml_fully_connected_row_scalar(const tinyml_fully_connected_row_scalar_params
     segments = tinyml_scalar_dot_row(input, p->depth, (const uint32_t *)weights, segments, sums);
     weights += 2 * p->depth;
     for (int32_t i = 0; i < count; ++i) {
-      const tinyml_scalar_scale constants = {*scale, scale[1], *shift};
+      const tinyml_scalar_scale constants =
+          tinyml_scalar_load(p->form, scale, shift, (first + i) * p->scale_step);
       *output++ = tinyml_scalar_requantize(p->form, &p->output, &constants, sums[i]);
-      scale += 2 * p->scale_step;
-      shift += p->scale_step;
     }
   }
 }

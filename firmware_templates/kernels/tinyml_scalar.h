@@ -76,18 +76,47 @@ TINYML_SCALAR_SHARED int8_t *tinyml_scalar_put(int8_t *to, int32_t tile, const i
 enum {
   TINYML_SCALAR_CLAMPED, /* the activation is [zero point, 127] with zero point -128: ReLU */
   TINYML_SCALAR_SIGNED,  /* no activation: [-128, 127] */
-  TINYML_SCALAR_GENERAL  /* anything else */
+  TINYML_SCALAR_GENERAL, /* anything else */
+  TINYML_SCALAR_NARROW   /* two products of 32 bits; any activation (ops/narrow_scaling.py) */
 };
 
 /* Fractional bits of a scaled output just before it is clamped. */
 #define TINYML_SCALAR_FRACTION 15
 
+/* The same for TINYML_SCALAR_NARROW, and the bits of the lower part of its factor. */
+#define TINYML_SCALAR_NARROW_FRACTION 22
+#define TINYML_SCALAR_LOWER_BITS 12
+
 /* A channel's constants. */
 typedef struct {
-  int32_t multiplier;
+  int32_t multiplier; /* TINYML_SCALAR_NARROW: the upper part of the factor */
   int32_t offset;
-  int32_t shift;
+  int32_t shift; /* TINYML_SCALAR_NARROW: the lower part of the factor */
+  int32_t low;   /* where sums end, for TINYML_SCALAR_NARROW */
+  int32_t high;
 } tinyml_scalar_scale;
+
+/* From a layer's table: {multiplier, offset} and the shift of each channel, or {low, high, factor,
+ * offset}. */
+TINYML_INLINE tinyml_scalar_scale tinyml_scalar_load(int32_t form, const int32_t *scale,
+                                                     const int8_t *shift, int32_t index) {
+  tinyml_scalar_scale loaded;
+  if (form == TINYML_SCALAR_NARROW) {
+    const int32_t *const entry = scale + 4 * index;
+    loaded.low = entry[0];
+    loaded.high = entry[1];
+    loaded.multiplier = entry[2] >> TINYML_SCALAR_LOWER_BITS;
+    loaded.shift = entry[2] & ((1 << TINYML_SCALAR_LOWER_BITS) - 1);
+    loaded.offset = entry[3];
+  } else {
+    loaded.low = 0;
+    loaded.high = 0;
+    loaded.multiplier = scale[2 * index];
+    loaded.offset = scale[2 * index + 1];
+    loaded.shift = shift[index];
+  }
+  return loaded;
+}
 
 /* The upper half of a product with a factor that is not negative, from products of 16-bit halves:
  * for Armv6-M, which has no product of 64 bits. A general one takes twice as many instructions. */
@@ -116,6 +145,12 @@ TINYML_INLINE int8_t tinyml_scalar_requantize(int32_t form, const tinyml_requant
                                               const tinyml_scalar_scale *scale, int32_t sum) {
   if (form == TINYML_SCALAR_GENERAL) {
     return tinyml_requantize_by(p, scale->multiplier, scale->shift, sum);
+  }
+  if (form == TINYML_SCALAR_NARROW) {
+    const int32_t limited = tinyml_clamp(sum, scale->low, scale->high);
+    const int32_t lower = (limited * scale->shift) >> TINYML_SCALAR_LOWER_BITS;
+    return (int8_t)((limited * scale->multiplier + lower + scale->offset) >>
+                    TINYML_SCALAR_NARROW_FRACTION);
   }
   int32_t scaled = (int32_t)((uint32_t)sum << scale->shift);
   scaled = tinyml_scalar_high_product(scaled, scale->multiplier) + scale->offset;

@@ -16,7 +16,7 @@
 typedef struct {
   const int8_t *weights;
   const int32_t *bias;  /* of each channel, padded to whole blocks; Armv6-M: two of each */
-  const int32_t *scale; /* {multiplier, offset} of each */
+  const int32_t *scale; /* see tinyml_scalar_load */
   const int8_t *shift;
 } tinyml_scalar_constants;
 
@@ -126,9 +126,8 @@ TINYML_INLINE void tinyml_scalar_outputs(int32_t form, int32_t tile, const tinym
                                          const int32_t *sums, int8_t *output, int32_t pixels) {
   const int32_t end = tinyml_min(channel + 4, m->channels);
   for (; channel < end; ++channel, sums += tile) {
-    const int32_t index = channel * m->scale_step;
-    const tinyml_scalar_scale scale = {constants->scale[2 * index], constants->scale[2 * index + 1],
-                                       constants->shift[index]};
+    const tinyml_scalar_scale scale =
+        tinyml_scalar_load(form, constants->scale, constants->shift, channel * m->scale_step);
     int8_t *to = output + channel;
     if (pixels == tile) {
       for (int32_t pixel = 0; pixel < tile; ++pixel, to += m->channels) {
@@ -178,9 +177,8 @@ TINYML_INLINE void tinyml_armv6m_multiply(int32_t form, const tinyml_scalar_matr
                                           int32_t pixels) {
   const int8_t *stream = constants->weights;
   for (int32_t channel = 0; channel < m->channels; ++channel) {
-    const int32_t index = channel * m->scale_step;
-    const tinyml_scalar_scale scale = {constants->scale[2 * index], constants->scale[2 * index + 1],
-                                       constants->shift[index]};
+    const tinyml_scalar_scale scale =
+        tinyml_scalar_load(form, constants->scale, constants->shift, channel * m->scale_step);
     int32_t sums[4];
     int8_t *to = output++;
     stream = tinyml_armv6m_dot_4x1((const uint32_t *)(const void *)inputs, stream,
@@ -201,5 +199,6 @@ TINYML_INLINE void tinyml_armv6m_multiply(int32_t form, const tinyml_scalar_matr
 TINYML_ARMV6M_MULTIPLY(armv6m_clamped, TINYML_SCALAR_CLAMPED)
 TINYML_ARMV6M_MULTIPLY(armv6m_signed, TINYML_SCALAR_SIGNED)
 TINYML_ARMV6M_MULTIPLY(armv6m_general, TINYML_SCALAR_GENERAL)
+TINYML_ARMV6M_MULTIPLY(armv6m_narrow, TINYML_SCALAR_NARROW)
 
 #endif

@@ -21,7 +21,7 @@ EMULATED = (
 )
 STAND_INS = (
     "mps2-cm0plus",
-    "cortex-m4-semihosting",
+    "semihosting-m4",
 )
 """Boards of the builtin emulator alone."""
 REAL = (

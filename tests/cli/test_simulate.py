@@ -75,3 +75,11 @@ def test_what_is_in_the_way_of_the_link(tmp_path, capsys):
     assert main(["simulate", str(firmware(BOARD)), "--board", BOARD, "--link", str(tmp_path / "no" / "link")]) == 2
     assert "cannot be made" in capsys.readouterr().err
     assert main(["simulate", "nothing.elf", "--board", BOARD]) == 3
+
+
+def test_a_board_without_an_emulator_is_known_before_building(capsys):
+    require_tool(TARGET_TOOLS["builtin"])
+    assert main(["simulate", str(DIGITS), "--board", "nano33ble"]) == 2
+    assert "does not model this board" in capsys.readouterr().err
+    assert main(["simulate", str(DIGITS), "--board", "microbit", "--target", "renode"]) == 2
+    assert "Renode does not know this board" in capsys.readouterr().err

@@ -133,6 +133,13 @@ def test_a_damaged_recipe_is_a_recipe_or_an_error(
         assert error.where.startswith(str(folder))
 
 
+def test_the_recipes_of_the_examples_are_some() -> None:
+    found = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*/recipe.yaml"))
+    assert [path.parent.name for path in found] == ["digits", "gesture"]
+    for path in found:
+        assert load_recipe(path).deterministic
+
+
 def test_the_recipe_in_the_docs_is_one(tmp_path: Path) -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "compression.md").read_text(encoding="utf-8")
     recipe = read(tmp_path, page.partition("```yaml\n")[2].partition("```")[0])

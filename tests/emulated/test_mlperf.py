@@ -186,7 +186,7 @@ def host_runner(model: Path, folder: Path):
     """The runner on the firmware's files as a program of this machine, watched by the sanitizers."""
     inspection = inspect_model(model)
     source = generate_model(inspection.graph, inspection.layers, inspection.plan)
-    project = generate_host_program(inspection.graph, source, inspection.plan, "mlperf")
+    project = generate_host_program(inspection.graph, source, "mlperf")
     write_folder(folder, project.files, project.manifest)
     includes = [f"-I{folder / name}" for name in project.include_dirs]
     program = build(folder / "program", *includes, *(folder / name for name in project.sources))

@@ -102,7 +102,8 @@ def test_what_cannot_be_opened(monkeypatch, tmp_path):
     file = tmp_path / "file"
     file.touch()
     assert "is no serial port" in str(ports.open_error(str(file), OSError("Could not configure port")))
-    assert "cannot be opened: strange" in str(ports.open_error("/dev/null", OSError("strange")))
+    assert "is no serial port" in str(ports.open_error("/dev/null", OSError(25, "Inappropriate ioctl for device")))
+    assert "cannot be opened: strange" in str(ports.open_error("/dev/tty", OSError("strange")))
 
 
 def test_a_port_without_permission_gets_the_line_that_helps(monkeypatch):

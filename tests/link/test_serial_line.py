@@ -154,7 +154,7 @@ def test_two_lines_in_one_process_exclude_each_other(terminal, monkeypatch):
 @pytest.mark.parametrize(
     ("port", "message"),
     [
-        ("/dev/null", "cannot be opened"),
+        ("/dev/null", "is no serial port"),
         ("nonsense://x", "cannot be opened"),
         ("socket://localhost:1", "cannot be opened"),
         ("", "no such port"),

@@ -10,7 +10,7 @@ from tinyml_sdk.boards.cores import CORES
 
 Quantizations = tuple[Quantization, Quantization, Quantization]
 
-M4 = CORES["cortex-m4"]
+M3, M4 = CORES["cortex-m3"], CORES["cortex-m4"]
 RESIDUAL: Quantizations = ((0.03939355, -128), (0.10419496, 4), (0.05094567, -128))
 
 
@@ -57,3 +57,5 @@ def test_all_pairs(name: str, quantizations: Quantizations) -> None:
     everything = np.arange(-128, 128).astype(np.int8)
     first, second = np.resize(np.repeat(everything, 256), 65537), np.resize(np.tile(everything, 256), 65537)
     assert_equals_tflm(model, [[first, second]])
+    assert lower(model, M3)[0].kernel == "tinyml_add_scalar"
+    assert_equals_tflm(model, [[first, second]], cores=(M3,))

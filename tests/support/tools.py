@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,17 @@ def require_tool(name: str) -> None:
         if os.environ.get("TINYML_REQUIRE_TOOLS"):
             pytest.fail(f"{name} is not installed, and TINYML_REQUIRE_TOOLS is set")
         pytest.skip(f"{name} is not installed")
+
+
+def require_tflm() -> Path:
+    """A TFLM tree with its library, $TFLM_ROOT; skips where there is none, in CI too: it is no tool that one installs.
+
+    docs/tflm.md says how to make one.
+    """
+    root = os.environ.get("TFLM_ROOT")
+    if not root:
+        pytest.skip("$TFLM_ROOT is not set: a TFLM tree whose Makefile has made its library (docs/tflm.md)")
+    return Path(root)
 
 
 TOOLCHAIN_TOOLS = {"zig": "ziglang", "gnu_arm": "arm-none-eabi-gcc", "platformio": "platformio", "host": "cc"}

@@ -18,6 +18,18 @@ from tinyml_sdk.targets import open_target, qemu
 BOARD = load_board("mps2-an386")
 
 
+@pytest.mark.parametrize(("board", "target"), [("mps2-an386", "builtin"), ("mps3-an547", "qemu")])
+def test_the_target_that_nobody_names_is_the_first_that_has_the_board(board: str, target: str) -> None:
+    assert open_target(None, load_board(board)).name == target
+
+
+def test_what_to_install_for_a_board_that_only_qemu_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu.shutil, "which", lambda program: None)
+    with pytest.raises(MissingToolError, match="qemu-system-arm is not installed") as caught:
+        open_target(None, load_board("mps3-an547")).version()
+    assert caught.value.hint == "apt-get install qemu-system-arm"
+
+
 def test_no_process_stays_behind() -> None:
     with running_probe("qemu", "mps2-an386") as probe:
         process = probe.stream._process

@@ -28,6 +28,7 @@ RENODE_PLATFORMS = {
     "platforms/boards/stm32f4_discovery.repl": {"cpu", "nvic", "usart1", "usart2"},
     "platforms/cpus/stm32f4.repl": {"cpu", "nvic", "usart1", "usart2"},
     "platforms/boards/nrf52840dk_nrf52840.repl": {"cpu", "nvic", "uart0"},
+    "platforms/cpus/riscv_virt.repl": {"cpu", "uart0"},
 }
 STM32F4_UARTS = {0x4001_1000: "usart1", 0x4000_4400: "usart2"}
 
@@ -52,8 +53,10 @@ def stand_in(tmp_path, monkeypatch):
 def test_the_platform_is_one_that_renode_has_or_complete(board):
     text = renode_platform(board)
     wanted = board.emulators.renode
-    assert f"frequency: {board.clock_hz}" in text
-    assert f"systickFrequency: {board.clock_hz}" in text
+    assert (f"dwt: Miscellaneous.DWT @ sysbus 0xE0001000\n    frequency: {board.clock_hz}\n" in text) == (
+        board.counter == "dwt"
+    )
+    assert (f"systickFrequency: {board.clock_hz}" in text) == board.core.startswith("cortex")
     if wanted.platform is not None:
         assert f'using "{wanted.platform}"' in text
         assert wanted.uart in RENODE_PLATFORMS[wanted.platform]
@@ -92,6 +95,9 @@ def test_a_project_has_the_three_files(tmp_path):
         assert f"${{CURDIR}}/../{elf}\n" in test
         assert "LoadPlatformDescription @${CURDIR}/board.repl\n" in test
     assert "easyDMA: false" in files["renode/board.repl"]
+    risc_v = generate(DIGITS, tmp_path / "r", board="virt-rv32", emulator="renode").files
+    assert "cpu PC 0x80000000\n" in risc_v["renode/digits.resc"]
+    assert "nvic" not in risc_v["renode/board.repl"]
 
 
 def test_the_robot_asks_what_the_firmware_answers(tmp_path):
@@ -116,7 +122,7 @@ def test_the_robot_asks_what_the_firmware_answers(tmp_path):
 def test_boards_and_projects_that_renode_does_not_know(tmp_path, capsys):
     with pytest.raises(BoardError, match="Renode does not know"):
         generate(DIGITS, tmp_path / "p", board="microbit", emulator="renode")
-    with pytest.raises(BoardError, match="no files for Renode"):
+    with pytest.raises(BoardError, match="no files for Renode in a project of the kind platformio"):
         generate(DIGITS, tmp_path / "p", board="nrf52840_dk", project="platformio", emulator="renode")
     with pytest.raises(BoardError, match="Renode does not know"):
         open_target("renode", load_board("microbit"))

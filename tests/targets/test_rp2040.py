@@ -77,8 +77,8 @@ def test_cycles_are_counted_over_turns_of_systick() -> None:
         info = client.info()
         assert (info.counter_hz, info.clock_hz) == (133_000_000, 133_000_000)
         before = console.machine.instructions
-        counts = client.invoke(128)
+        counts = client.invoke(256)
         executed = console.machine.instructions - before
-    assert sum(counts) > 3 * 2**24
+    assert sum(counts) > 2 * 2**24
     assert sum(counts) == pytest.approx(executed, rel=0.02), "the rest is the protocol"
     assert max(counts) - min(counts) < 0.02 * min(counts)

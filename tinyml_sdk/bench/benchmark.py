@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..boards import Board
-from ..codegen import Optimize
-from ..firmware import build_inspected, inspect_model
+from ..codegen import Optimize, Runtime
+from ..firmware import Inspection, build_inspected, default_toolchain, inspect_for
 from ..targets import SerialTarget, Target, open_target
 from .check import compare_outputs, first_differing, measure_accuracy
 from .inputs import check_inputs, load_inputs
@@ -28,8 +28,10 @@ def benchmark(
     *,
     board: str | Path,
     target: str | None = None,
-    toolchain: str = "zig",
+    toolchain: str | None = None,
     optimize: Optimize = "speed",
+    runtime: Runtime = "aot",
+    tflm_root: str | Path | None = None,
     runs: int = 5,
     inputs: str | Path | None = None,
     project_dir: str | Path | None = None,
@@ -45,8 +47,10 @@ def benchmark(
         model: Path of a .tflite file.
         board: Name or file of the board.
         target: Where to run: `builtin` or `qemu`; the first of them that has the board where None.
-        toolchain: What to build with: `zig`, `gnu_arm` or `platformio`.
+        toolchain: What to build with: `zig`, `gnu_arm` or `platformio`; the runtime's where None.
         optimize: `speed` or `size`.
+        runtime: `aot` for generated C, `tflm` for TensorFlow Lite Micro's interpreter.
+        tflm_root: For `tflm`: a TFLM tree with the library that its own Makefile makes.
         runs: Least number of inferences to count; every input is run at least once.
         inputs: An .npz file with inputs and, for accuracy, labels; made-up inputs of several amplitudes where None.
         port: The serial port of a board, `auto` for the one that has its USB id; in place of `target`.
@@ -64,7 +68,8 @@ def benchmark(
         TargetError: the firmware cannot be run or does not answer.
     """
     report: Progress = progress or (lambda _stage, _done, _total: None)
-    inspection = inspect_model(model, board, optimize)
+    toolchain = toolchain or default_toolchain(runtime)
+    inspection = inspect_for(model, board, runtime, optimize)
     graph = inspection.graph
     assert inspection.board is not None
     if inputs is None:
@@ -77,17 +82,18 @@ def benchmark(
         project = folder if toolchain == "platformio" else None
         device = stack.enter_context(_open_device(target, inspection.board, port, flash, tool, project, report))
         report("building", 0, 1)
-        firmware = build_inspected(inspection, folder, toolchain, optimize)
+        firmware = build_inspected(inspection, folder, toolchain, optimize, tflm_root=tflm_root)
         report("building", 1, 1)
         report("computing the reference", 0, 1)
-        reference = open_reference(Path(model), inspection, stack)
+        generated = inspection if isinstance(inspection, Inspection) else None
+        reference = open_reference(Path(model), generated, stack)
         expected = reference.run(samples)
         report("computing the reference", 1, 1)
         measurement = measure(device, firmware.elf, graph, inspection.board, samples, runs, report)
         check = compare_outputs(reference.name, expected, measurement.outputs)
-        if not check.bit_exact:
+        if not check.bit_exact and generated is not None:
             worst = first_differing(expected, measurement.outputs)
-            divergent = first_divergent_layer(device, firmware.elf, inspection, reference, samples[worst])
+            divergent = first_divergent_layer(device, firmware.elf, generated, reference, samples[worst])
             check = replace(check, first_divergent_layer=divergent)
         if on_samples is not None:
             on_samples(Samples(samples, measurement.outputs, labels))

@@ -73,7 +73,7 @@ class HostReference:
 
 def _build(inspection: Inspection, folder: Path) -> Path:
     source = generate_model(inspection.graph, inspection.layers, inspection.plan)
-    project = generate_host_program(inspection.graph, source, inspection.plan)
+    project = generate_host_program(inspection.graph, source)
     write_folder(folder, project.files, project.manifest)
     job = BuildJob(
         root=folder,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from ..firmware import Inspection
+from ..firmware import Inspection, inspect_model
 from .tflm_reference import TflmReference
 
 __all__ = ["Reference", "TflmReference", "open_reference"]
@@ -29,8 +29,13 @@ class Reference(Protocol):
         """The values of computed tensors in one inference."""
 
 
-def open_reference(model: Path, inspection: Inspection, stack: ExitStack) -> Reference:
+def open_reference(model: Path, inspection: Inspection | None, stack: ExitStack) -> Reference:
     """The best reference there is on this machine; what must be closed goes on `stack`.
+
+    Args:
+        model: The .tflite file.
+        inspection: The same, as generated C is made from it; read from the file where None and needed.
+        stack: Whoever calls closes it.
 
     Raises:
         MissingToolError: neither the `tflite-micro` wheel nor a C compiler is installed.
@@ -40,4 +45,4 @@ def open_reference(model: Path, inspection: Inspection, stack: ExitStack) -> Ref
     # Imported here, as it is needed only without the wheel.
     from .host_reference import HostReference
 
-    return stack.enter_context(HostReference(inspection))
+    return stack.enter_context(HostReference(inspection or inspect_model(model)))

@@ -9,6 +9,7 @@ from ..boards import Board
 from ..firmware import Firmware, Inspection
 from ..link import CounterKind
 from ..targets import Target
+from ..tflm import TflmModel
 from .cycles import estimate_cycles
 from .result import (
     Accuracy,
@@ -28,7 +29,7 @@ __all__ = ["assemble_result"]
 
 
 def assemble_result(
-    inspection: Inspection,
+    inspection: Inspection | TflmModel,
     firmware: Firmware,
     target: Target,
     measurement: Measurement,
@@ -48,7 +49,7 @@ def assemble_result(
         ),
         board=board.name,
         core=board.core,
-        runtime="aot",
+        runtime=firmware.runtime,
         optimize=firmware.optimize,
         toolchain=ToolchainFacts(firmware.build.toolchain, firmware.build.version, firmware.build.flags),
         target=TargetFacts(target.name, target.version()),
@@ -60,7 +61,7 @@ def assemble_result(
         ),
         latency_us=_latency_us(median, target, measurement, board),
         flash=FlashUse(firmware.memory.flash, firmware.memory.code, firmware.memory.weights),
-        ram=_ram(inspection.plan.arena_bytes, firmware.memory.data + firmware.memory.bss, measurement.stack_peak),
+        ram=_ram(firmware.arena_bytes, firmware.memory.data + firmware.memory.bss, measurement.stack_peak),
         check=check,
         accuracy=accuracy,
         layers=_layers(inspection, measurement.layer_counts),
@@ -93,7 +94,7 @@ def _ram(arena: int, static_and_arena: int, stack_peak: int) -> RamUse:
     )
 
 
-def _layers(inspection: Inspection, counts: Sequence[int]) -> tuple[LayerCost, ...]:
+def _layers(inspection: Inspection | TflmModel, counts: Sequence[int]) -> tuple[LayerCost, ...]:
     total = sum(counts) or 1
     return tuple(
         LayerCost(

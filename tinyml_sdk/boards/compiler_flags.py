@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import BoardError
 from .model import Board
 
-__all__ = ["gnu_cpu_flags", "is_arm", "zig_cpu_flags"]
+__all__ = ["gnu_cpu_flags", "is_arm", "tflm_architecture", "tflm_make_flags", "zig_cpu_flags"]
 
 # Zig's own spelling of core and FPU. It turns a core's FPU and DSP extension off unless they are named.
 _ZIG_CPU = {
@@ -52,3 +52,16 @@ def zig_cpu_flags(board: Board) -> tuple[str, ...]:
     else:
         target = "riscv32-freestanding-none"
     return "-target", target, f"-mcpu={_ZIG_CPU[board.core, board.fpu]}"
+
+
+def tflm_architecture(board: Board) -> str:
+    """TARGET_ARCH of TFLM's Makefile for the target cortex_m_generic (targets/cortex_m_generic_makefile.inc)."""
+    if board.fpu == "none":
+        return "cortex-m33+nodsp" if board.core == "cortex-m33" else board.core
+    return f"{board.core}+fp" if board.core in ("cortex-m4", "cortex-m7") else board.core
+
+
+def tflm_make_flags(board: Board) -> str:
+    """What tells TFLM's Makefile a board's core and FPU. By itself it takes a Cortex-M7's for double precision."""
+    single = " FPU=fpv5-sp-d16" if (board.core, board.fpu) == ("cortex-m7", "fpv5-sp-d16") else ""
+    return f"TARGET=cortex_m_generic TARGET_ARCH={tflm_architecture(board)}{single}"

@@ -13,6 +13,8 @@ from .options import (
     ModelArgument,
     OptimizeOption,
     PortOption,
+    RuntimeOption,
+    TflmRootOption,
     ToolchainOption,
     ToolOption,
     one_of,
@@ -22,7 +24,7 @@ from .progress import StageProgress
 
 if TYPE_CHECKING:
     from ..bench.samples import Samples
-    from ..codegen import Optimize
+    from ..codegen import Optimize, Runtime
 
 __all__ = ["bench"]
 
@@ -35,7 +37,7 @@ def bench(
         typer.Option(
             metavar="builtin|qemu|renode",
             callback=one_of("builtin", "qemu", "renode"),
-            help="Where to run: the builtin emulator, or an installed QEMU.  [default: the first that has the board]",
+            help="The builtin emulator, an installed QEMU or Renode.  [default: the first that has the board]",
         ),
     ] = None,
     port: PortOption = None,
@@ -43,8 +45,10 @@ def bench(
         bool, typer.Option("--no-flash", help="With --port: the firmware is on the board already.")
     ] = False,
     tool: ToolOption = None,
-    toolchain: ToolchainOption = "zig",
+    toolchain: ToolchainOption = None,
     optimize: OptimizeOption = "speed",
+    runtime: RuntimeOption = "aot",
+    tflm_root: TflmRootOption = None,
     runs: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Inferences to count at the least.")] = 5,
     inputs: Annotated[
         Path | None,
@@ -81,6 +85,8 @@ def bench(
             target=target,
             toolchain=toolchain,
             optimize=cast("Optimize", optimize),
+            runtime=cast("Runtime", runtime),
+            tflm_root=tflm_root,
             runs=runs,
             inputs=inputs,
             project_dir=project_dir,

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import AppOption, BoardOption, ModelArgument, OptimizeOption, ToolchainOption
+from .options import (
+    AppOption,
+    BoardOption,
+    ModelArgument,
+    OptimizeOption,
+    RuntimeOption,
+    TflmRootOption,
+    ToolchainOption,
+)
 from .output import show
 from .progress import StageProgress
 
 if TYPE_CHECKING:
-    from ..codegen import Application, Optimize
+    from ..codegen import Application, Optimize, Runtime
 
 __all__ = ["build"]
 
@@ -23,8 +31,10 @@ def build(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write: new, empty or generated before.")
     ],
-    toolchain: ToolchainOption = "zig",
+    toolchain: ToolchainOption = None,
     optimize: OptimizeOption = "speed",
+    runtime: RuntimeOption = "aot",
+    tflm_root: TflmRootOption = None,
     app: AppOption = "benchmark",
 ) -> None:
     """Compile a model's benchmark firmware for a board."""
@@ -39,6 +49,8 @@ def build(
             board=board,
             toolchain=toolchain,
             optimize=cast("Optimize", optimize),
+            runtime=cast("Runtime", runtime),
+            tflm_root=tflm_root,
             app=cast("Application", app),
         )
     show(firmware_report(firmware))

@@ -19,7 +19,7 @@ def flash(
     board: BoardOption,
     port: PortOption = None,
     tool: ToolOption = None,
-    toolchain: ToolchainOption = "zig",
+    toolchain: ToolchainOption = None,
     optimize: OptimizeOption = "speed",
     app: AppOption = "benchmark",
 ) -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import AppOption, ModelArgument, OptimizeOption, one_of
+from .options import AppOption, ModelArgument, OptimizeOption, RuntimeOption, TflmRootOption, one_of
 from .output import show
 
 if TYPE_CHECKING:
-    from ..codegen import Application, Emulator, Optimize, ProjectKind
+    from ..codegen import Application, Emulator, Optimize, ProjectKind, Runtime
 
 __all__ = ["generate"]
 
@@ -38,6 +38,8 @@ def generate(
         ),
     ] = "baremetal",
     optimize: OptimizeOption = "speed",
+    runtime: RuntimeOption = "aot",
+    tflm_root: TflmRootOption = None,
     app: AppOption = "benchmark",
     emulator: Annotated[
         str | None,
@@ -65,6 +67,8 @@ def generate(
         board=board,
         project=cast("ProjectKind", project),
         optimize=cast("Optimize", optimize),
+        runtime=cast("Runtime", runtime),
+        tflm_root=tflm_root,
         app=cast("Application", app),
         emulator=cast("Emulator | None", emulator),
     )

@@ -18,6 +18,8 @@ __all__ = [
     "ModelArgument",
     "OptimizeOption",
     "PortOption",
+    "RuntimeOption",
+    "TflmRootOption",
     "ToolOption",
     "ToolchainOption",
     "one_of",
@@ -25,7 +27,10 @@ __all__ = [
 
 
 def one_of(*choices: str) -> Callable[[str | None], str | None]:
-    """A callback that accepts the choices only, and for another value names them and the one that was meant."""
+    """A callback that accepts the choices only, and for another value names them and the one that was meant.
+
+    None, an option that was not given and has no default, passes.
+    """
 
     def check(value: str | None) -> str | None:
         if value is None or value in choices:
@@ -66,11 +71,30 @@ ToolOption = Annotated[
     ),
 ]
 ToolchainOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="zig|gnu_arm|platformio",
         callback=one_of("zig", "gnu_arm", "platformio"),
-        help="Compiler: zig, a wheel; gnu_arm, an installed arm-none-eabi-gcc; or PlatformIO.",
+        help="Compiler: zig, a wheel; gnu_arm, an installed arm-none-eabi-gcc; or PlatformIO.  "
+        "[default: zig; gnu_arm for runtime tflm]",
+    ),
+]
+RuntimeOption = Annotated[
+    str,
+    typer.Option(
+        metavar="aot|tflm",
+        callback=one_of("aot", "tflm"),
+        help="What runs the model: C generated for it, or TensorFlow Lite Micro's interpreter.",
+    ),
+]
+TflmRootOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tflm-root",
+        metavar="DIR",
+        envvar="TFLM_ROOT",
+        show_envvar=False,
+        help="For runtime tflm: a TFLM tree whose Makefile has made its library.  [default: $TFLM_ROOT]",
     ),
 ]
 OptimizeOption = Annotated[

@@ -33,7 +33,7 @@ def simulate(
     link: Annotated[
         Path | None, typer.Option("--link", metavar="PATH", help="Make a link to the port here, the same each time.")
     ] = None,
-    toolchain: ToolchainOption = "zig",
+    toolchain: ToolchainOption = None,
     optimize: OptimizeOption = "speed",
     app: AppOption = "benchmark",
 ) -> None:
@@ -44,7 +44,9 @@ def simulate(
     from ..boards import load_board
     from ..firmware import firmware_image
     from ..simulator import BoardSimulator
+    from ..targets import open_target
 
+    open_target(target, load_board(board)).close()  # a board that cannot run there is better known before building
     with tempfile.TemporaryDirectory() as folder:
         with StageProgress() as progress:
             progress("building", 0, 1)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,15 @@ from ..graph import DType, Graph, Tensor
 from ..ops import Constant, Input, Layer, Optimize
 from ..plan import MemoryPlan
 from ..resources import templates_dir
-from .c_source import C_TYPES, array_rows, c_string, float_literal
+from .c_source import C_TYPES, array_rows
 from .layer_source import constant_symbol, layer_source, runs, tensor_symbol
+from .model_face import describe_tensor
 from .templates import render
 
-__all__ = ["ModelSource", "Optimize", "generate_model", "weight_bytes"]
+__all__ = ["ModelSource", "Optimize", "Runtime", "generate_model", "weight_bytes"]
+
+Runtime = Literal["aot", "tflm"]
+"""What runs a model: C generated for it, or TensorFlow Lite Micro's interpreter."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +33,21 @@ class ModelSource:
 
     Attributes:
         name: The prefix of all its C symbols.
-        files: `NAME.h`, `NAME.c`, `NAME_weights.h`, `NAME_weights.c` and the kernels that they use.
+        files: `NAME.h`, `NAME.c`, `NAME_weights.h`, `NAME_weights.c` and the kernels that they use; of runtime `tflm`
+            `NAME.h`, `NAME.cpp` and the file's bytes, `NAME_data.h` and `NAME_data.cpp`.
         weight_symbols: The arrays in flash, by which the ELF's flash is split into weights and code.
         weight_bytes: Their sum.
+        arena_bytes: Memory that an inference needs, aligned to `arena_alignment`.
+        runtime: What runs the model.
     """
 
     name: str
     files: Mapping[str, str]
     weight_symbols: frozenset[str]
     weight_bytes: int
+    arena_bytes: int
+    arena_alignment: int
+    runtime: Runtime = "aot"
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,8 @@ def generate_model(
         files=files,
         weight_symbols=frozenset(array.symbol for array in arrays),
         weight_bytes=weight_bytes(graph, layers),
+        arena_bytes=plan.arena_bytes,
+        arena_alignment=plan.alignment,
     )
 
 
@@ -146,15 +158,4 @@ def _state(tensor: Tensor, plan: MemoryPlan) -> dict[str, int]:
 
 
 def _port(tensor: Tensor, plan: MemoryPlan) -> dict[str, Any]:
-    """An input or output of the model as the header describes it."""
-    quantization = tensor.quantization
-    return {
-        "tensor_name": c_string(tensor.name)[1:-1].replace("*/", "* /"),
-        "dtype": tensor.dtype.value,
-        "shape": "{" + ", ".join(str(size) for size in tensor.shape or (1,)) + "}",
-        "rank": max(1, len(tensor.shape)),
-        "bytes": tensor.bytes,
-        "offset": plan.tensor_offsets[tensor.index],
-        "scale": float_literal(quantization.scale[0]) if quantization else None,
-        "zero_point": quantization.zero_point[0] if quantization else None,
-    }
+    return {**describe_tensor(tensor), "offset": plan.tensor_offsets[tensor.index]}

@@ -11,17 +11,21 @@ from ..boards import Board
 from ..boards.model import ProjectKind
 from ..errors import BoardError
 from ..graph import Graph, Tensor
-from ..plan import MemoryPlan
 from .layouts import LAYOUTS, Application, Contents, Layout, host_program
 from .mlperf import mlperf_task
-from .model_source import ModelSource, Optimize
+from .model_source import ModelSource, Optimize, Runtime
 from .renode import renode_files
 
-__all__ = ["Emulator", "GeneratedProject", "generate_host_program", "generate_project"]
+__all__ = ["Emulator", "GeneratedProject", "check_project", "generate_host_program", "generate_project"]
 
 
 Emulator = Literal["renode"]
 """Emulators that read files of a project."""
+
+_KINDS_OF_LIBRARY = {
+    "aot": "C99 without heap or dependencies",
+    "tflm": "C++ without heap, for TensorFlow Lite Micro",
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class GeneratedProject:
     """A firmware project: its files (path relative to its folder → text), and what a build needs to know.
 
     Attributes:
-        sources: C files for a compiler that is called directly; empty where only the project's own build system
+        sources: C and C++ files for a compiler that is called directly; empty where only the project's own build system
             knows how to build it.
         weight_symbols: The model's constant arrays, by which flash is split into weights and code.
     """
@@ -40,12 +44,13 @@ class GeneratedProject:
     linker_script: str | None
     manifest: Mapping[str, Any]
     weight_symbols: frozenset[str]
+    arena_bytes: int
+    runtime: Runtime
 
 
 def generate_project(
     graph: Graph,
     source: ModelSource,
-    plan: MemoryPlan,
     board: Board,
     optimize: Optimize,
     kind: ProjectKind = "baremetal",
@@ -62,24 +67,27 @@ def generate_project(
         BoardError: there is no project of that kind for this board, or the emulator does not know it.
         ModelError: the application does not take such a model.
     """
-    if kind not in board.projects:
-        raise BoardError(
-            f"there is no {kind} project for this board",
-            where=board.name,
-            hint=f"choose --project {' or '.join(board.projects)}; PlatformIO's is built by --toolchain platformio",
-        )
-    contents = Contents(graph.name, source, board, app, _context(graph, source, plan, board, optimize, app))
+    check_project(board, kind)
+    contents = Contents(graph.name, source, board, app, _context(graph, source, board, optimize, app))
     layout = LAYOUTS[kind](contents)
     if emulator == "renode":
         layout = replace(layout, files={**layout.files, **renode_files(graph.name, board, kind, contents.context)})
     return _project(contents, layout, kind)
 
 
-def generate_host_program(
-    graph: Graph, source: ModelSource, plan: MemoryPlan, app: Application = "benchmark"
-) -> GeneratedProject:
+def check_project(board: Board, kind: ProjectKind) -> None:
+    """Raise BoardError unless the board has a project of that kind."""
+    if kind not in board.projects:
+        raise BoardError(
+            f"there is no {kind} project for this board",
+            where=board.name,
+            hint=f"choose --project {' or '.join(board.projects)}; PlatformIO's is built by --toolchain platformio",
+        )
+
+
+def generate_host_program(graph: Graph, source: ModelSource, app: Application = "benchmark") -> GeneratedProject:
     """The model and an application as a program of this machine: the protocol on stdin and stdout."""
-    contents = Contents(graph.name, source, None, app, _context(graph, source, plan, None, "speed", app))
+    contents = Contents(graph.name, source, None, app, _context(graph, source, None, "speed", app))
     return _project(contents, host_program(contents), "host")
 
 
@@ -90,6 +98,7 @@ def _project(contents: Contents, layout: Layout, kind: str) -> GeneratedProject:
         "model": {"name": contents.name, "file": context["source"], "sha256": context["sha256"]},
         "project": kind,
         "board": contents.board.name if contents.board else "host",
+        "runtime": context["runtime"],
         "app": contents.app,
         "optimize": context["optimize"],
         "sources": list(layout.sources),
@@ -103,11 +112,13 @@ def _project(contents: Contents, layout: Layout, kind: str) -> GeneratedProject:
         linker_script=layout.linker_script,
         manifest=manifest,
         weight_symbols=contents.source.weight_symbols,
+        arena_bytes=contents.source.arena_bytes,
+        runtime=contents.source.runtime,
     )
 
 
 def _context(
-    graph: Graph, source: ModelSource, plan: MemoryPlan, board: Board | None, optimize: Optimize, app: Application
+    graph: Graph, source: ModelSource, board: Board | None, optimize: Optimize, app: Application
 ) -> dict[str, Any]:
     digest = [f"0x{byte:02x}" for byte in bytes.fromhex(graph.sha256)]
     return {
@@ -121,7 +132,12 @@ def _context(
         "optimize": optimize,
         "app": app,
         "mlperf": mlperf_task(graph) if app == "mlperf" else None,
-        "arena_bytes": plan.arena_bytes,
+        "runtime": source.runtime,
+        "tflm_options": " --runtime tflm --tflm-root TREE" if source.runtime == "tflm" else "",
+        "dependence": "TensorFlow Lite Micro alone" if source.runtime == "tflm" else "nothing",
+        "kind_of_library": _KINDS_OF_LIBRARY[source.runtime],
+        "arena_bytes": source.arena_bytes,
+        "arena_alignment": source.arena_alignment,
         "weight_bytes": source.weight_bytes,
         "input_bytes": _sizes(graph.input_tensors),
         "output_bytes": _sizes(graph.output_tensors),

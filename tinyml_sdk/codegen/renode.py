@@ -21,6 +21,8 @@ _TEMPLATES = "projects/renode"
 _ELF = {"baremetal": "build/firmware.elf", "cmake": "build/zig/firmware.elf"}
 """Where each kind of project has its firmware once it is built."""
 
+_FIND_VECTORS = 'cpu VectorTableOffset `sysbus GetSymbolAddress "vectors"`'
+
 _INFO_REQUEST = bytes.fromhex("00 07 01 01 28 13 c5 2f 00")
 """Sequence number 1, type 1, CRC-32 (firmware_templates/app/frame.h)."""
 
@@ -31,12 +33,12 @@ def renode_platform(board: Board) -> str:
     Raises:
         BoardError: Renode does not know the board.
     """
-    return render(f"{_TEMPLATES}/board.repl.j2", {"version": __version__, "board": board, "renode": _known(board)})
+    return render(f"{_TEMPLATES}/board.repl.j2", _board_context(board))
 
 
 def renode_run_script(board: Board, elf: Path, platform: Path, port: int) -> str:
     """A script that loads a firmware and opens its console on a port of this machine; it does not start it yet."""
-    context = {"version": __version__, "board": board, "renode": _known(board), "name": elf.stem, "port": port}
+    context = {**_board_context(board), "name": elf.stem, "port": port}
     return render(f"{_TEMPLATES}/script.resc.j2", {**context, "elf": f"@{elf}", "platform": f"@{platform}"})
 
 
@@ -54,13 +56,13 @@ def renode_files(name: str, board: Board, kind: ProjectKind, context: Mapping[st
     """
     if kind not in _ELF:
         raise BoardError(
-            f"a {kind} project has no files for Renode",
+            f"there are no files for Renode in a project of the kind {kind}",
             where=board.name,
             hint=f"choose --project {' or '.join(_ELF)}",
         )
     known = {
         **context,
-        "renode": _known(board),
+        **_board_context(board),
         "port": CONSOLE_PORT,
         "elf": f"$ORIGIN/../{_ELF[kind]}",
         "platform": "$ORIGIN/board.repl",
@@ -73,6 +75,18 @@ def renode_files(name: str, board: Board, kind: ProjectKind, context: Mapping[st
         "renode/board.repl": renode_platform(board),
         f"renode/{name}.resc": render(f"{_TEMPLATES}/script.resc.j2", known),
         f"renode/{name}.robot": render(f"{_TEMPLATES}/test.robot.j2", known),
+    }
+
+
+def _board_context(board: Board) -> dict[str, Any]:
+    riscv = board.core_spec.isa.startswith("rv32")
+    return {
+        "version": __version__,
+        "board": board,
+        "renode": _known(board),
+        "riscv": riscv,
+        # What a reset of Renode's core forgets: where the firmware begins.
+        "to_start": f"cpu PC 0x{board.flash.origin:08X}" if riscv else _FIND_VECTORS,
     }
 
 

@@ -12,12 +12,26 @@ from pathlib import Path
 
 from ..errors import PortBusyError, TargetError
 
-__all__ = ["AUTO", "Holder", "PortInfo", "held_error", "holders", "is_pty", "list_ports", "open_error", "resolve_port"]
+__all__ = [
+    "AUTO",
+    "Holder",
+    "PortInfo",
+    "held_error",
+    "holders",
+    "is_no_port",
+    "is_pty",
+    "list_ports",
+    "open_error",
+    "resolve_port",
+]
 
 AUTO = "auto"
 """The port that means: whichever port has one of the board's USB ids."""
 
 _PTY_MASTERS = ("/dev/ptmx", "/dev/pts/ptmx")
+_MEMORY_DEVICES = 1
+"""Linux's major number of /dev/null, /dev/zero, /dev/urandom."""
+
 _UDEV_RULES = "/etc/udev/rules.d/60-tinyml.rules"
 
 
@@ -111,6 +125,15 @@ def is_pty(device: str) -> bool:
     return os.path.realpath(device).startswith("/dev/pts/")
 
 
+def is_no_port(device: str) -> bool:
+    """Whether there is something that cannot be a serial port: a file, a folder, /dev/null and its like."""
+    try:
+        status = Path(device).stat()
+    except OSError:
+        return False
+    return not stat.S_ISCHR(status.st_mode) or os.major(status.st_rdev) == _MEMORY_DEVICES
+
+
 def holders(device: str) -> tuple[Holder, ...]:
     """Other processes that have a device open, as far as this user may see them. Linux; elsewhere none are known.
 
@@ -137,7 +160,7 @@ def open_error(device: str, error: Exception) -> TargetError:
         return TargetError("there is no such port", where=device, hint=f"plug the board in. Plugged in: {listed}")
     if number in (errno.ENXIO, errno.ENODEV, errno.EIO):
         return TargetError("there is no device behind it", where=device, hint="plug the board out and in again")
-    if _is_no_terminal(device):
+    if is_no_port(device):
         return TargetError(
             "is no serial port", where=device, hint="`tinyml boards detect` lists the ports that are plugged in"
         )
@@ -175,13 +198,6 @@ def _program(process: Path) -> str:
         return (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return "a program"
-
-
-def _is_no_terminal(device: str) -> bool:
-    try:
-        return not stat.S_ISCHR(Path(device).stat().st_mode)
-    except OSError:
-        return False
 
 
 def _permission_hint(device: str) -> str:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..graph import Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
+from .conv_2d_mve import mve_convolution
 from .dsp import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, padded_to_words, pair_cost
 from .fully_connected import matrix_layer
 from .overlap import gathered_window_lead, window_lead
@@ -21,7 +22,7 @@ from .window import Window, sliding_window
 
 __all__ = ["Conv2D", "dsp_convolution"]
 
-_DSP_KERNEL = "tinyml_conv_2d_dsp"
+_DSP_KERNEL, _MVE_KERNEL = "tinyml_conv_2d_dsp", "tinyml_conv_2d_mve"
 
 
 class Conv2D(Operator):
@@ -46,16 +47,18 @@ class Conv2D(Operator):
             return matrix_layer(view, rows=pixels, scales=product_scales(input_, filter_))
         portable = _portable(view, window, filter_, groups)
         if groups > 1:
-            return choose_kernel(view, [portable, Refusal(_DSP_KERNEL, "the convolution is in groups")])
-        dsp = dsp_convolution(view, window, filter_channels(filter_), scales=product_scales(input_, filter_))
-        folded = filter_constants(
-            view,
-            filter_channels(filter_),
-            scales=product_scales(input_, filter_),
-            fold_zero_point=input_.zero_point,
-        )
-        sparse = sparse_convolutions(view, window, folded, input_channels=filter_.shape[3])
-        return choose_kernel(view, [portable, dsp, scalar_convolution(view, window, folded), *sparse])
+            refusals = [Refusal(kernel, "the convolution is in groups") for kernel in (_DSP_KERNEL, _MVE_KERNEL)]
+            return choose_kernel(view, [portable, *refusals])
+        weights, scales = filter_channels(filter_), product_scales(input_, filter_)
+        folded = filter_constants(view, weights, scales=scales, fold_zero_point=input_.zero_point)
+        candidates = [
+            portable,
+            dsp_convolution(view, window, weights, scales=scales),
+            mve_convolution(view, window, folded),
+            scalar_convolution(view, window, folded),
+            *sparse_convolutions(view, window, folded, input_channels=filter_.shape[3]),
+        ]
+        return choose_kernel(view, candidates)
 
     def _groups(self, view: OpView, input_: Tensor, filter_: Tensor) -> int:
         groups, rest = divmod(input_.shape[3], filter_.shape[3])

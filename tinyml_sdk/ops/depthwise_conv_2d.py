@@ -8,7 +8,9 @@ from __future__ import annotations
 from ..graph import Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters
 from .conv_2d import dsp_convolution
+from .conv_2d_mve import mve_convolution
 from .depthwise_dsp import dsp_depthwise, dsp_depthwise_taps
+from .depthwise_mve import mve_depthwise
 from .depthwise_scalar import scalar_depthwise
 from .overlap import window_lead
 from .scalar import portable_effort, scalar_convolution
@@ -77,10 +79,12 @@ class DepthwiseConv2D(Operator):
             Candidate(portable, cost=portable_effort(view) * portable.macs * per_product, code_bytes=600),
             dsp_depthwise(view, window, constants, input_, portable),
             dsp_depthwise_taps(view, window, constants, multiplier),
+            mve_depthwise(view, window, constants, input_, portable),
             scalar_depthwise(view, window, constants, input_, portable.macs),
         ]
         if input_.shape[3] == 1:
             candidates.append(dsp_convolution(view, window, weights, scales=scales))
+            candidates.append(mve_convolution(view, window, constants))
             candidates.append(scalar_convolution(view, window, constants))
         return choose_kernel(view, candidates)
 

@@ -6,9 +6,8 @@ import numpy as np
 
 from ..graph import Tensor
 from .base import Constant, Input, Layer, OpView, Output, Parameters, Scratch
-from .dsp import scaled_channels
 from .overlap import IN_PLACE
-from .scalar import SCALAR
+from .scalar import SCALAR, ScalarScale, scalar_channels
 from .selection import Candidate, Refusal
 from .weights import FilterConstants
 from .window import Window
@@ -35,7 +34,8 @@ def scalar_depthwise(
     channels, stride = input_.shape[3], window.stride_width
     if not _is_covered(window, view, channels):
         return Refusal(_KERNEL, "it is for 3x3 filters of stride 1 or 2 with one output a channel")
-    scaled = scaled_channels(constants)
+    scaled = scalar_channels(view, constants)
+    scale = ScalarScale.of(scaled)
     parameters = Parameters(
         "tinyml_depthwise_conv_2d_scalar_params",
         {
@@ -49,6 +49,8 @@ def scalar_depthwise(
             "padding_left": window.padding_left,
             "channels": channels,
             "input_zero_point": input_.zero_point,
+            "scale_step": scale.step,
+            "form": f"TINYML_SCALAR_{scaled.form.upper()}",
             "output": constants.requantization,
             "row": f"tinyml_scalar_depthwise_{stride}_{scaled.form}",
         },
@@ -62,14 +64,14 @@ def scalar_depthwise(
             Input(0),
             Constant("weights", scaled.weights.astype(np.int8)),
             Constant("bias", scaled.bias.astype(np.int32)),
-            Constant("scale", scaled.scale),
-            Constant("shift", scaled.shift),
+            *scale.arguments,
             Output(),
             Scratch(),
         ),
         macs=macs,
         lead=(IN_PLACE, None, None),
         scratch_bytes=_LINES * _LANES * ((window.output_width - 1) * stride + 3),
+        shared=True,
     )
     return Candidate(layer, 4.5 * macs + 60 * channels * window.output_height, SCALAR)
 

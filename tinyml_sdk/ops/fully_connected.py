@@ -11,6 +11,7 @@ import numpy as np
 
 from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
 from .dsp import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, pair_cost, row_cost
+from .fully_connected_mve import mve_rows
 from .overlap import gathered_lead
 from .row_scalar import scalar_row
 from .scalar import portable_effort, scalar_rows
@@ -49,14 +50,13 @@ def matrix_layer(view: OpView, *, rows: int, scales: tuple[float, ...]) -> Layer
     """The layer of a checked op whose first input is rows of the length of a filter channel."""
     weights = filter_channels(view.input(1))
     constants = filter_constants(view, weights, scales=scales, fold_zero_point=view.activation(0).zero_point)
-    portable = _portable(view, constants, rows)
+    portable, mve = _portable(view, constants, rows), mve_rows(view, constants, rows)
     if rows == 1:
         row = scalar_row(view, constants)
-        return choose_kernel(view, [portable, _dsp_row(view, constants), row, *sparse_row(view, constants)])
+        return choose_kernel(view, [portable, _dsp_row(view, constants), mve, row, *sparse_row(view, constants)])
     sparse = sparse_convolutions(view, rows_window(rows), constants, input_channels=weights.shape[1])
-    return choose_kernel(
-        view, [portable, _dsp_rows(view, constants, rows), scalar_rows(view, constants, rows), *sparse]
-    )
+    scalar = scalar_rows(view, constants, rows)
+    return choose_kernel(view, [portable, _dsp_rows(view, constants, rows), mve, scalar, *sparse])
 
 
 def _portable(view: OpView, constants: FilterConstants, rows: int) -> Candidate:

@@ -11,7 +11,15 @@ import numpy.typing as npt
 
 from .base import Constant, Input, Layer, OpView, Output, Parameters, Scratch
 from .dsp import padded_to_words, scaled_channels
-from .scalar import SCALAR, SEGMENT_START, ScalarScale, has_low_registers, has_many_registers, segment_lengths
+from .scalar import (
+    SCALAR,
+    SEGMENT_START,
+    ScalarScale,
+    has_low_registers,
+    has_many_registers,
+    scalar_channels,
+    segment_lengths,
+)
 from .selection import Candidate, Refusal
 from .weights import FilterConstants
 
@@ -80,7 +88,7 @@ def _two_in_one(view: OpView, constants: FilterConstants) -> Candidate | Refusal
 
 def _armv6m(view: OpView, constants: FilterConstants) -> Candidate:
     """Four channels at a time, in assembler."""
-    scaled = scaled_channels(constants)
+    scaled = scalar_channels(view, constants)
     units, depth = scaled.weights.shape
     padded, missing = padded_to_words(depth), -units % _BLOCK
     weights: Int64 = np.pad(scaled.weights, ((0, missing), (0, padded - depth))).reshape(-1, _BLOCK, padded)

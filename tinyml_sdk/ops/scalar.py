@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from .base import Constant, Input, Layer, OpView, Output, Parameters, ParameterValue, Scratch
 from .dsp import ScaledChannels, padded_to_words, scaled_channels
+from .narrow_scaling import narrow_channels
 from .overlap import gathered_lead, gathered_window_lead
 from .selection import Candidate
 from .weights import FilterConstants
@@ -26,6 +27,7 @@ __all__ = [
     "has_low_registers",
     "has_many_registers",
     "portable_effort",
+    "scalar_channels",
     "scalar_convolution",
     "scalar_matrix",
     "scalar_rows",
@@ -45,12 +47,18 @@ _SEGMENT, _SEGMENT_UNIT = 16, 7
 """The longest segment of the kernel for Armv6-M, and TINYML_SEGMENT_UNIT."""
 
 
+def scalar_channels(view: OpView, constants: FilterConstants) -> ScaledChannels:
+    """The channels of a layer with the requantization of the view's core: narrow where it has no product of 64 bits."""
+    narrow = narrow_channels(constants) if has_low_registers(view) else None
+    return narrow or scaled_channels(constants)
+
+
 @dataclass(frozen=True, eq=False)
 class ScalarScale:
     """What makes outputs of sums, of each channel or once where all are alike.
 
     Attributes:
-        multiplier: int32, (multiplier, offset).
+        multiplier: int32, (multiplier, offset), or what `narrow_channels` says.
         shift: int8.
         step: 1, or 0 where one entry serves all channels.
     """
@@ -123,7 +131,7 @@ def _tile(view: OpView) -> int:
 
 def scalar_matrix(view: OpView, constants: FilterConstants) -> ScalarMatrix:
     """Lay out a layer whose input zero point is folded into the bias, for the view's core."""
-    channels = scaled_channels(constants)
+    channels = scalar_channels(view, constants)
     scale = ScalarScale.of(channels)
     count, products = channels.weights.shape
     depth = padded_to_words(products)
@@ -221,6 +229,7 @@ def scalar_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidat
         macs=rows * units * depth,
         lead=(gathered_lead(first * depth, first * units, tile),),
         scratch_bytes=matrix.tile_bytes,
+        shared=True,
     )
     return Candidate(layer, _cost(view, rows, matrix.depth, units, gathering=1.5 * depth), SCALAR)
 
@@ -252,6 +261,7 @@ def scalar_convolution(view: OpView, window: Window, constants: FilterConstants)
         macs=output.elements * products,
         lead=(gathered_window_lead(window, input_channels=input_.shape[3], output_channels=channels, tile=tile),),
         scratch_bytes=matrix.tile_bytes + (run if run % 4 == 0 else products),
+        shared=True,
     )
     pixels = output.elements // channels
     gathering = 30 * runs + (1.5 if run % 4 == 0 else 5.0) * products
@@ -263,6 +273,6 @@ def _cost(view: OpView, pixels: int, depth: int, channels: int, *, gathering: fl
     tile = _tile(view)
     tiles = -(-pixels // tile)
     if has_low_registers(view):
-        return tiles * (channels * (tile * 2.6 * depth + 60) + 20 * depth) + pixels * (35 * channels + gathering)
+        return tiles * (channels * (tile * 2.6 * depth + 60) + 20 * depth) + pixels * (17 * channels + gathering)
     blocks, product = -(-channels // _BLOCK), 2.6 if has_many_registers(view) else 2.0
     return tiles * (blocks * (product * tile * _BLOCK * depth + 80) + 40) + pixels * (12 * channels + gathering)

@@ -11,8 +11,10 @@ from .arithmetic import quantize_multiplier
 from .base import Input, Layer, OpView, Output, Parameters, ParameterValue
 from .broadcast import Broadcast, broadcast_inputs
 from .dsp import DSP
+from .scalar import SCALAR, portable_effort
 from .selection import Candidate, Refusal, choose_kernel
-from .sum_dsp import Operand, linear_sum
+from .sum_dsp import LinearSum, linear_sum, sum_operand
+from .sum_mve import mve_sum
 
 __all__ = ["sum_layer"]
 
@@ -25,7 +27,8 @@ def sum_layer(view: OpView, *, subtract: bool) -> Layer:
     view.expect_counts(2)
     input1, input2 = view.activation(0), view.activation(1)
     walk = broadcast_inputs(view, input1, input2, view.output())
-    return choose_kernel(view, [_portable(view, walk, subtract), _dsp(view, walk, subtract)])
+    mve = mve_sum(view, walk, subtract=subtract)
+    return choose_kernel(view, [_portable(view, walk, subtract), *_linear(view, walk, subtract), mve])
 
 
 def _portable(view: OpView, walk: Broadcast, subtract: bool) -> Candidate:
@@ -51,37 +54,46 @@ def _portable(view: OpView, walk: Broadcast, subtract: bool) -> Candidate:
         arguments=(parameters, Input(0), Input(1), Output()),
         lead=walk.lead,
     )
-    return Candidate(layer, cost=26.0 * view.output().elements + 10.0 * walk.rows)
+    return Candidate(layer, cost=portable_effort(view) * 26.0 * view.output().elements + 10.0 * walk.rows)
 
 
-def _dsp(view: OpView, walk: Broadcast, subtract: bool) -> Candidate | Refusal:
-    """Four elements at a time, where both inputs move along the rows and a linear function is exact."""
-    kernel = "tinyml_add_dsp"
+def _linear(view: OpView, walk: Broadcast, subtract: bool) -> list[Candidate | Refusal]:
+    """Where both inputs move along the rows and a linear function is exact: on a core with DSP, and on one without."""
+    function = _linear_function(view, walk, subtract)
+    if isinstance(function, str):
+        return [Refusal(kernel, function) for kernel in ("tinyml_add_dsp", "tinyml_add_scalar")]
+    elements, rows = view.output().elements, walk.rows
+    return [
+        Candidate(_linear_layer(view, walk, function, "dsp"), 6.0 * elements + 45.0 * rows, DSP),
+        Candidate(_linear_layer(view, walk, function, "scalar"), 20.0 * elements + 40.0 * rows, SCALAR),
+    ]
+
+
+def _linear_function(view: OpView, walk: Broadcast, subtract: bool) -> LinearSum | str:
+    """The linear function, or why there is none."""
     if not walk.moves_both:
-        return Refusal(kernel, "an input is repeated along the rows")
+        return "an input is repeated along the rows"
     function = linear_sum(
-        _operand(view.activation(0)),
-        _operand(view.activation(1)),
-        _operand(view.output()),
+        sum_operand(view.activation(0)),
+        sum_operand(view.activation(1)),
+        sum_operand(view.output()),
         subtract=subtract,
         activation=view.activation_range(view.output()),
     )
-    if function is None:
-        return Refusal(kernel, "no linear function of the inputs gives TFLM's bytes for all pairs")
-    parameters = Parameters("tinyml_add_dsp_params", {"walk": walk.parameters, **vars(function)})
-    layer = Layer(
+    return function or "no linear function of the inputs gives TFLM's bytes for all pairs"
+
+
+def _linear_layer(view: OpView, walk: Broadcast, function: LinearSum, kind: str) -> Layer:
+    fields = {"factor1": function.factor1, "factor2": function.factor2, "offset": function.offset}
+    parameters = Parameters(f"tinyml_add_{kind}_params", {"walk": walk.parameters, **fields})
+    return Layer(
         op=view.op,
-        kernel=kernel,
-        header="add_dsp.h",
+        kernel=f"tinyml_add_{kind}",
+        header=f"add_{kind}.h",
         arguments=(parameters, Input(0), Input(1), Output()),
         lead=walk.lead,
         shared=True,
     )
-    return Candidate(layer, 6.0 * view.output().elements + 45.0 * walk.rows, DSP)
-
-
-def _operand(tensor: Tensor) -> Operand:
-    return Operand(tensor.scale, tensor.zero_point)
 
 
 def _rescaling(view: OpView, tensor: Tensor, factor: float) -> dict[str, ParameterValue]:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..graph import Tensor
 from .arithmetic import quantize_multiplier
 
-__all__ = ["LinearSum", "Operand", "exact_sums", "linear_sum"]
+__all__ = ["LinearSum", "Operand", "exact_sums", "linear_sum", "sum_operand"]
 
 Int64 = npt.NDArray[np.int64]
 
@@ -35,17 +36,27 @@ class Operand:
 
 @dataclass(frozen=True)
 class LinearSum:
-    """output = saturate((((factor1 x input1) >> 8) + ((factor2 x input2) >> 8) + offset) >> 20)."""
+    """output = saturate((((factor1 x input1) >> 8) + ((factor2 x input2) >> 8) + offset) >> 20).
+
+    `rounded`: the products are to the nearest, with ties up, instead of down.
+    """
 
     factor1: int
     factor2: int
     offset: int
+    rounded: bool = False
 
     @property
     def sums(self) -> Int64:
         """What is shifted, for every pair of inputs: (256 values of input 1, 256 of input 2)."""
-        first, second = ((factor * _STORED) >> _FACTOR_BITS for factor in (self.factor1, self.factor2))
+        half = 1 << (_FACTOR_BITS - 1) if self.rounded else 0
+        first, second = ((factor * _STORED + half) >> _FACTOR_BITS for factor in (self.factor1, self.factor2))
         return first[:, None] + second[None] + self.offset
+
+
+def sum_operand(tensor: Tensor) -> Operand:
+    """What a tensor's bytes mean."""
+    return Operand(tensor.scale, tensor.zero_point)
 
 
 def exact_sums(
@@ -74,7 +85,13 @@ def _rescale(values: Int64, factor: float) -> Int64:
 
 
 def linear_sum(
-    operand1: Operand, operand2: Operand, output: Operand, *, subtract: bool, activation: tuple[int, int]
+    operand1: Operand,
+    operand2: Operand,
+    output: Operand,
+    *,
+    subtract: bool,
+    activation: tuple[int, int],
+    rounded: bool = False,
 ) -> LinearSum | None:
     """The function that equals TFLM for all inputs, or None where none does.
 
@@ -87,7 +104,7 @@ def linear_sum(
     if max(factor1, factor2) >= 2**31:
         return None
     factor2 = -factor2 if subtract else factor2
-    sums = LinearSum(factor1, factor2, 0).sums
+    sums = LinearSum(factor1, factor2, 0, rounded).sums
     # Each output leaves the offset an interval; any offset in all of them will do.
     least = int((np.where(exact == -128, -_UNBOUNDED, exact << _FRACTION) - sums).max())
     most = int((np.where(exact == 127, _UNBOUNDED, (exact + 1) << _FRACTION) - 1 - sums).min())
@@ -96,4 +113,4 @@ def linear_sum(
     if least > most or low < -(2**31) or high >= 2**31:
         return None
     # Sums are modulo 2^32 until they are whole.
-    return LinearSum(factor1, factor2, (offset + 2**31) % 2**32 - 2**31)
+    return LinearSum(factor1, factor2, (offset + 2**31) % 2**32 - 2**31, rounded)

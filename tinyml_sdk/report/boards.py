@@ -22,7 +22,7 @@ def board_table(boards: Sequence[Board]) -> Table:
     add_column(table, "core")
     for title in ("clock", "flash", "RAM"):
         add_column(table, title, "right")
-    add_column(table, "runs in")
+    table.add_column("runs in")  # wraps where the terminal is narrow, so that figures stay whole
     for board in boards:
         table.add_row(
             Text(board.name, "bold"),

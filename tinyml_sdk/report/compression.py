@@ -24,7 +24,7 @@ def compression_report(result: CompressionResult) -> RenderableType:
         heading("Quality", "of the float model, and of the int8 model in TensorFlow Lite Micro"),
         _quality(result),
     ]
-    notes = [line for stage in result.stages for line in _notes(stage)]
+    notes = list(dict.fromkeys(line for stage in result.stages for line in _notes(stage)))  # a stage may come twice
     if notes:
         parts += [Text(), heading("Left alone"), *(Text(line) for line in notes)]
     return Group(*parts)

@@ -19,7 +19,8 @@ def generated_report(written: ModelSource | GeneratedProject, folder: Path) -> R
     what = "model library" if isinstance(written, ModelSource) else "firmware project"
     lines = [_path_line("wrote", f"a {what} of {len(written.files):,} files to {folder}")]
     if isinstance(written, ModelSource):
-        lines.append(Text(f"include {written.name}.h; the weights take {bytes_of(written.weight_bytes)} of flash"))
+        takes = "the file takes" if written.runtime == "tflm" else "the weights take"
+        lines.append(Text(f"include {written.name}.h; {takes} {bytes_of(written.weight_bytes)} of flash"))
     return Group(*lines)
 
 
@@ -37,9 +38,10 @@ def firmware_report(firmware: Firmware) -> RenderableType:
         f"code {figure(memory.code)} + weights {figure(memory.weights)}, {_of(memory.flash, board.flash.size)}",
     )
     table.add_row("RAM", bytes_of(static), f"arena and static data, without the stack, {_of(static, board.ram.size)}")
+    made = f"runtime {firmware.runtime}"
     return Group(
         _path_line("built", str(firmware.elf)),
-        Text(f"for {board.name}, by {build.toolchain} {build.version}, optimized for {firmware.optimize}"),
+        Text(f"{made} for {board.name}, by {build.toolchain} {build.version}, optimized for {firmware.optimize}"),
         table,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import InputError
-from .base import BuildJob, BuildResult, Toolchain
+from .base import BuildJob, BuildResult, Library, Toolchain
 from .elf import MemoryUse, read_sections
 from .gnu_arm import GnuArmToolchain
 from .host import HostToolchain
@@ -19,6 +19,7 @@ __all__ = [
     "BuildJob",
     "BuildResult",
     "HostToolchain",
+    "Library",
     "MemoryUse",
     "Toolchain",
     "get_toolchain",

@@ -15,7 +15,7 @@ from ..boards.model import Board
 from ..errors import BuildError, InputError, MissingToolError
 from .process import Completed, run_program
 
-__all__ = ["BUILD_DEADLINE_S", "BuildJob", "BuildResult", "Toolchain"]
+__all__ = ["BUILD_DEADLINE_S", "BuildJob", "BuildResult", "Library", "Toolchain"]
 
 BUILD_DEADLINE_S = 300.0
 """For one run of a compiler. A first build for a core takes seconds, so this only ends what hangs."""
@@ -35,18 +35,38 @@ _ANY_ERROR = re.compile(r"^[^\n]*?\berror: (?P<message>[^\n]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
+class Library:
+    """A C++ library that somebody else has built, with the headers to use it.
+
+    Attributes:
+        name: What it is and how it was built, for a result.
+        archive: The `.a` file.
+        include_dirs: Folders of its headers. Their warnings are not ours to read.
+        defines: What its headers must see, because it was built with them.
+        hard_float: Whether it passes floats in the FPU's registers. All that is linked with it must do the same.
+    """
+
+    name: str
+    archive: Path
+    include_dirs: tuple[Path, ...]
+    defines: tuple[str, ...]
+    hard_float: bool
+
+
+@dataclass(frozen=True)
 class BuildJob:
     """What to build. Every path but `root` and `output` is relative to `root`, with forward slashes.
 
     Attributes:
         root: The project folder. Compilers run in it, so the same project gives the same bytes wherever it lies.
-        sources: C files, in link order.
+        sources: C files, in link order; C++ files (`.cpp`) too where a library needs them.
         include_dirs: Folders for `#include`.
         linker_script: For firmware; None for a program of this machine.
         board: Its core and FPU choose the code that is generated; None for a program of this machine.
         optimize: `speed` is -O2, `size` is -Os.
         output: Where the ELF goes; its folder is made.
         defines: `NAME` or `NAME=VALUE`.
+        library: What else to link.
         flags: Further code generation options, behind all others so that they win.
     """
 
@@ -59,6 +79,7 @@ class BuildJob:
     output: Path
     defines: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    library: Library | None = None
 
 
 @dataclass(frozen=True)
@@ -141,9 +162,9 @@ def last_lines(output: str) -> str:
     return "\n".join(output.rstrip().splitlines()[-_LAST_LINES:])
 
 
-def common_flags(job: BuildJob) -> tuple[str, ...]:
+def common_flags(job: BuildJob, standard: str = "c99") -> tuple[str, ...]:
     """What every compiler here understands and every build gets."""
-    return ("-std=c99", OPTIMIZE[job.optimize], *WARNINGS, "-ffunction-sections", "-fdata-sections", *job.flags)
+    return (f"-std={standard}", OPTIMIZE[job.optimize], *WARNINGS, "-ffunction-sections", "-fdata-sections", *job.flags)
 
 
 def search_flags(job: BuildJob) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..boards.compiler_flags import zig_cpu_flags
-from ..errors import MissingToolError
+from ..errors import InputError, MissingToolError
 from .base import (
     BuildJob,
     BuildResult,
@@ -59,6 +59,7 @@ class ZigToolchain(Toolchain):
         return _version(_require_zig())
 
     def build(self, job: BuildJob) -> BuildResult:  # noqa: D102
+        _refuse_library(job)
         zig = _require_zig()
         target = zig_cpu_flags(require_board(job))
         compile_flags = (*target, *common_flags(job), *_CODE, *_SYMBOLS)
@@ -70,6 +71,16 @@ class ZigToolchain(Toolchain):
             with zig_cache() as environment:
                 warnings = self._run(command, job, environment)
         return BuildResult(job.output, self.name, _version(zig), (*compile_flags, *_LINK), warnings)
+
+
+def _refuse_library(job: BuildJob) -> None:
+    """Zig has no C++ library for a target without an operating system, and libraries are built for newlib."""
+    if job.library is not None:
+        raise InputError(
+            "zig cannot link a C++ library for a bare-metal core",
+            where=str(job.library.archive),
+            hint="build with --toolchain gnu_arm",
+        )
 
 
 def find_zig() -> str | None:

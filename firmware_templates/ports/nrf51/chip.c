@@ -1,4 +1,4 @@
-/* Nordic nRF51822 (nRF51 Series Reference Manual 3.0, chapter 12): 16 MHz, fixed. */
+/* Nordic nRF51822 (nRF51 Series Reference Manual 3.0: CLOCK; nrfx mdk/nrf51.h): 16 MHz, fixed. */
 #include "cortex_m.h"
 
 #define CORE_HZ 16000000u

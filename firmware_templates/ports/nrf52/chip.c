@@ -1,5 +1,5 @@
-/* Nordic nRF52 (nRF52840 Product Specification 1.7, 4.3.8 and 5.4): 64 MHz, fixed; peripherals have
- * 16 MHz. */
+/* Nordic nRF52 (nRF52840 Product Specification 1.7: NVMC, CLOCK; nrfx mdk/nrf52840.h): 64 MHz,
+ * fixed; peripherals have 16 MHz. */
 #include "cortex_m.h"
 
 #define CORE_HZ 64000000u

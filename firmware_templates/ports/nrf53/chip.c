@@ -1,6 +1,6 @@
 /* Nordic nRF5340, the application core in secure state, as it is after reset (nRF5340 Product
- * Specification 1.3.1). It stays at the 64 MHz of reset: 128 MHz take workarounds for
- * the chip's errata 42 and 64. */
+ * Specification 1.3.1; nrfx mdk/nrf5340_application.h). It stays at the 64 MHz of reset: 128 MHz
+ * take workarounds for the chip's errata 42 and 64. */
 #include "cortex_m.h"
 
 #define CORE_HZ 64000000u

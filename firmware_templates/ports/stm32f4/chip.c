@@ -1,4 +1,5 @@
-/* STM32F405, F407, F446 and their relatives up to 168 MHz (ST RM0090, chapters 3.9, 5.4, 6.3, 8.4).
+/* STM32F405, F407, F446 and their relatives up to 168 MHz (ST RM0090 and RM0390: FLASH, RCC,
+ * GPIO; addresses and bits as in ST's cmsis_device_f4).
  *
  * The chip starts on its internal 16 MHz oscillator, HSI. The PLL is fed from there too and not
  * from a crystal: that works on every board, and HSI's 1 % is good enough for a UART; counts are in
@@ -114,7 +115,8 @@ struct chip_clocks chip_init(void) {
   }
   RCC_AHB1ENR |= 1u << CONSOLE_GPIO;
   CONSOLE_ENABLE();
-  (void)RCC_AHB1ENR; /* two cycles until the clock is there (errata ES0182, 2.1.6) */
+  (void)RCC_AHB1ENR; /* two cycles until the clock is there (ST ES0182, delay after enabling a
+                        clock) */
   pin_connect(CONSOLE_TX_PIN);
   pin_connect(CONSOLE_RX_PIN);
   return (struct chip_clocks){.core_hz = core_hz, .console_hz = core_hz / CONSOLE_CLOCK_DIVIDER};

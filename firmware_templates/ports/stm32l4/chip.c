@@ -1,4 +1,5 @@
-/* STM32L4+ up to 120 MHz (ST RM0432: FLASH, PWR, RCC, GPIO).
+/* STM32L4+ up to 120 MHz (ST RM0432: FLASH, PWR, RCC, GPIO; addresses and bits as in ST's
+ * cmsis_device_l4, stm32l4r5xx.h).
  *
  * The chip starts on its internal 4 MHz oscillator, MSI. The PLL is fed from the internal 16 MHz
  * one, HSI, and so is the console: that works on every board, and HSI's 1 % is good enough for a

@@ -38,7 +38,7 @@ def _plain(contents: Contents, port: PortFiles, extra: dict[str, str]) -> Layout
         files[LINKER_SCRIPT] = render(f"ports/{port.linker}", contents.context)
     return Layout(
         files=files,
-        sources=tuple(sorted(name for name in files if name.endswith(".c"))),
+        sources=tuple(sorted(name for name in files if name.endswith((".c", ".cpp")))),
         include_dirs=("model", "app", *(f"port/{folder}" for folder in port.include_dirs)),
         linker_script=LINKER_SCRIPT if port.linker else None,
     )

@@ -45,7 +45,7 @@ class Layout:
     """A project's files (path relative to its folder → text), and what a compiler that is called directly needs.
 
     Attributes:
-        sources: C files; empty where only the project's own build system knows how to build it.
+        sources: C and C++ files; empty where only the project's own build system knows how to build it.
     """
 
     files: Mapping[str, str]

@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
-from ...boards.compiler_flags import gnu_cpu_flags, is_arm, zig_cpu_flags
+from ...boards.compiler_flags import gnu_cpu_flags, is_arm, tflm_architecture, tflm_make_flags, zig_cpu_flags
+from ...boards.model import Board
+from ...errors import BoardError
+from ..model_source import Runtime
 from ..templates import render
 from .baremetal import plain_folders
 from .base import Contents, Layout
 
 __all__ = ["cmake"]
 
-_GNU = "cmake/gnu_arm.cmake"
-_TEMPLATES = (
-    "README.md",
-    "CMakeLists.txt",
-    "CMakePresets.json",
-    _GNU,
-    "cmake/zig.cmake",
-    "model/CMakeLists.txt",
-)
+_TEMPLATES = ("README.md", "CMakeLists.txt", "CMakePresets.json", "model/CMakeLists.txt")
 
 
 def cmake(contents: Contents) -> Layout:
-    """The folders of a bare-metal project with CMake's files: presets and toolchain files for gnu_arm and zig."""
+    """The folders of a bare-metal project with CMake's files: presets and toolchain files for gnu_arm and zig.
+
+    Runtime `tflm` has the one for gnu_arm alone, as TFLM's library is built for newlib.
+    """
     assert contents.board is not None
     plain = plain_folders(contents, {})
-    has_gnu = is_arm(contents.board)
+    presets = _presets(contents.source.runtime, contents.board)
     context = {
         **contents.context,
-        "presets": ["zig", "gnu_arm"] if has_gnu else ["zig"],
-        "model_sources": [name for name in contents.source.files if name.endswith(".c")],
+        "presets": presets,
+        "model_sources": [name for name in contents.source.files if name.endswith((".c", ".cpp"))],
         "firmware_sources": [name for name in plain.sources if not name.startswith("model/")],
         "include_dirs": [folder for folder in plain.include_dirs if folder != "model"],
         "linker_script": plain.linker_script,
-        "gnu_flags": " ".join(gnu_cpu_flags(contents.board)) if has_gnu else "",
+        "gnu_flags": " ".join(gnu_cpu_flags(contents.board)) if "gnu_arm" in presets else "",
         "zig_flags": " ".join(zig_cpu_flags(contents.board)),
+        "tflm_architecture": tflm_architecture(contents.board),
+        "tflm_make_flags": tflm_make_flags(contents.board),
     }
-    files = {name: render(f"projects/cmake/{name}.j2", context) for name in _TEMPLATES if has_gnu or name != _GNU}
+    templates = (*_TEMPLATES, *(f"cmake/{preset}.cmake" for preset in presets))
+    files = {name: render(f"projects/cmake/{name}.j2", context) for name in templates}
     return Layout({**plain.files, **files}, plain.sources, plain.include_dirs, plain.linker_script)
+
+
+def _presets(runtime: Runtime, board: Board) -> list[str]:
+    """The toolchains that can build it."""
+    if runtime == "aot":
+        return ["gnu_arm", "zig"] if is_arm(board) else ["zig"]
+    if is_arm(board):
+        return ["gnu_arm"]
+    raise BoardError(
+        f"runtime tflm has CMake projects for Cortex-M only, this board has a {board.core}",
+        where=board.name,
+        hint="choose --runtime aot, or --project esp_idf for an ESP32",
+    )

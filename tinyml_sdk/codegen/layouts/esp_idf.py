@@ -19,7 +19,7 @@ def esp_idf(contents: Contents) -> Layout:
         **contents.context,
         "idf_target": idf_target(contents.board),
         "app_sources": sorted(name for name in main if name.endswith(".c")),
-        "model_sources": [name for name in contents.source.files if name.endswith(".c")],
+        "model_sources": [name for name in contents.source.files if name.endswith((".c", ".cpp"))],
     }
 
     def rendered(template: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...boards.compiler_flags import zig_cpu_flags
+from ...errors import BoardError
 from ...resources import templates_dir
 from ..port_files import port_files
 from ..templates import render
@@ -22,6 +23,8 @@ def platformio(contents: Contents) -> Layout:
     """For a real board with the framework its board file names; for an emulated one bare metal, built with zig."""
     ids = contents.board.platformio if contents.board else None
     if ids is None:
+        if contents.source.runtime == "tflm":
+            raise _no_library(contents)
         return _emulated(contents)
     return _esp_idf(contents) if ids.framework == "espidf" else _arduino(contents)
 
@@ -53,6 +56,8 @@ def _esp_idf(contents: Contents) -> Layout:
         "sdkconfig.defaults": render("projects/esp_idf/sdkconfig.defaults.j2", context),
         **within("src", {**sources, "CMakeLists.txt": render(f"{_TEMPLATES}/src_CMakeLists.txt.j2", context)}),
     }
+    if contents.source.runtime == "tflm":
+        files["src/idf_component.yml"] = render(f"{_TEMPLATES}/src_idf_component.yml.j2", context)
     return Layout({**files, **_common(contents, context)})
 
 
@@ -77,6 +82,16 @@ def _emulated(contents: Contents) -> Layout:
         f"platform/boards/{board.name}.json": render(f"{_TEMPLATES}/platform/boards/board.json.j2", context),
     }
     return Layout({**files, **_common(contents, context)})
+
+
+def _no_library(contents: Contents) -> BoardError:
+    """Emulated boards are built with zig, offline; and TFLM's library comes from PlatformIO's registry."""
+    assert contents.board is not None
+    return BoardError(
+        "runtime tflm has no PlatformIO project for a board that exists in emulators only",
+        where=contents.board.name,
+        hint="choose --project baremetal or cmake, with --tflm-root",
+    )
 
 
 def _common(contents: Contents, context: dict[str, Any]) -> dict[str, str]:

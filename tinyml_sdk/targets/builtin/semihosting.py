@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from typing import Any
 
@@ -10,11 +11,14 @@ __all__ = ["Semihosting"]
 _BREAKPOINT = b"\xab\xbe"
 """bkpt 0xAB."""
 
-_SYS_WRITEC, _SYS_READC = 0x03, 0x07
+_SYS_OPEN, _SYS_WRITE, _SYS_READC = 0x01, 0x05, 0x07
+_CONSOLE = b":tt"
+_HANDLE = 1
+_FAILED = 0xFFFF_FFFF
 
 
 class Semihosting:
-    """Serves the two calls that a console needs; others are crashes, as on a chip without a debugger.
+    """Serves the calls that a console needs; others are crashes, as on a chip without a debugger.
 
     Args:
         received: What the host has written; bytes are taken from its front.
@@ -33,15 +37,28 @@ class Semihosting:
         """
         from unicorn import arm_const as arm
 
-        pc = engine.reg_read(arm.UC_ARM_REG_PC)
-        operation = engine.reg_read(arm.UC_ARM_REG_R0)
-        if bytes(engine.mem_read(pc, 2)) != _BREAKPOINT or operation not in (_SYS_WRITEC, _SYS_READC):
+        pc, operation, block = (
+            engine.reg_read(register) for register in (arm.UC_ARM_REG_PC, arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1)
+        )
+        if bytes(engine.mem_read(pc, 2)) != _BREAKPOINT or operation not in (_SYS_OPEN, _SYS_WRITE, _SYS_READC):
             return None
-        if operation == _SYS_WRITEC:
-            self._sent += engine.mem_read(engine.reg_read(arm.UC_ARM_REG_R1), 1)
-        elif not self._received:
-            return False
+        if operation == _SYS_READC:
+            if not self._received:
+                return False
+            result = self._received.popleft()
         else:
-            engine.reg_write(arm.UC_ARM_REG_R0, self._received.popleft())
+            arguments = struct.unpack("<3I", engine.mem_read(block, 12))
+            result = self._open(engine, *arguments) if operation == _SYS_OPEN else self._write(engine, *arguments)
+        engine.reg_write(arm.UC_ARM_REG_R0, result)
         engine.reg_write(arm.UC_ARM_REG_PC, (pc + len(_BREAKPOINT)) | 1)
         return True
+
+    def _open(self, engine: Any, name: int, _mode: int, length: int) -> int:
+        return _HANDLE if bytes(engine.mem_read(name, length)) == _CONSOLE else _FAILED
+
+    def _write(self, engine: Any, handle: int, address: int, size: int) -> int:
+        """How many bytes were not written."""
+        if handle != _HANDLE:
+            return size
+        self._sent += engine.mem_read(address, size)
+        return 0

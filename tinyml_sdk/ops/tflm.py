@@ -1,0 +1,124 @@
+"""What TensorFlow Lite Micro's resolver has to be told of a model's operators. Runtime `tflm` needs no kernel of ours.
+
+TFLM files meant here: `micro_mutable_op_resolver.h` (the methods), `kernels/*.h` (the registrations).
+"""
+
+from __future__ import annotations
+
+import difflib
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ..errors import ModelError
+from ..graph import ABSENT, DType, Graph, Op
+from . import OPERATORS, OpView
+from .base import Layer
+
+__all__ = ["Registration", "find_registrations", "tflm_layers"]
+
+_BESIDE_OURS = """
+    ABS Abs, ADD_N AddN, ARG_MAX ArgMax, ARG_MIN ArgMin, BATCH_MATMUL BatchMatMul, BATCH_TO_SPACE_ND BatchToSpaceNd,
+    BROADCAST_ARGS BroadcastArgs, BROADCAST_TO BroadcastTo, CAST Cast, CEIL Ceil, COS Cos, CUMSUM CumSum,
+    DEPTH_TO_SPACE DepthToSpace, DIV Div, DYNAMIC_UPDATE_SLICE DynamicUpdateSlice, ELU Elu,
+    EMBEDDING_LOOKUP EmbeddingLookup, EQUAL Equal, EXP Exp, EXPAND_DIMS ExpandDims, FILL Fill, FLOOR Floor,
+    FLOOR_DIV FloorDiv, FLOOR_MOD FloorMod, GATHER Gather, GATHER_ND GatherNd, GREATER Greater,
+    GREATER_EQUAL GreaterEqual, HARD_SWISH HardSwish, L2_NORMALIZATION L2Normalization, L2_POOL_2D L2Pool2D,
+    LEAKY_RELU LeakyRelu, LESS Less, LESS_EQUAL LessEqual, LOG Log, LOGICAL_AND LogicalAnd, LOGICAL_NOT LogicalNot,
+    LOGICAL_OR LogicalOr, LOG_SOFTMAX LogSoftmax, MAXIMUM Maximum, MINIMUM Minimum, MIRROR_PAD MirrorPad, NEG Neg,
+    NOT_EQUAL NotEqual, PACK Pack, PADV2 PadV2, PRELU Prelu, REDUCE_ALL ReduceAll, REDUCE_MAX ReduceMax,
+    REDUCE_MIN ReduceMin, RESIZE_BILINEAR ResizeBilinear, RESIZE_NEAREST_NEIGHBOR ResizeNearestNeighbor,
+    REVERSE_V2 ReverseV2, ROUND Round, RSQRT Rsqrt, SELECT_V2 SelectV2, SHAPE Shape, SIN Sin, SLICE Slice,
+    SPACE_TO_BATCH_ND SpaceToBatchNd, SPACE_TO_DEPTH SpaceToDepth, SPLIT Split, SPLIT_V SplitV, SQRT Sqrt,
+    SQUARE Square, SQUARED_DIFFERENCE SquaredDifference, SQUEEZE Squeeze, SUM Sum, SVDF Svdf, TRANSPOSE Transpose,
+    TRANSPOSE_CONV TransposeConv, UNPACK Unpack, ZEROS_LIKE ZerosLike
+"""
+"""Operators of TFLM that have no file here, and their methods. Those that need a second subgraph or resource variables
+(CALL_ONCE, IF, WHILE, VAR_HANDLE …) are left out: a Graph has one subgraph and no such variables."""
+
+_RESOLVER_METHODS = {
+    **{name: f"Add{method}" for name, method in (entry.split() for entry in _BESIDE_OURS.split(","))},
+    **{operator.name: operator.resolver for operator in OPERATORS.values()},
+}
+
+_INT8_ONLY = frozenset(
+    """ADD AVERAGE_POOL_2D BATCH_MATMUL CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED MAXIMUM MAX_POOL_2D MINIMUM MUL PAD
+    SOFTMAX SVDF TRANSPOSE TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM""".split()
+)
+"""Operators with a `Register_NAME_INT8`, which leaves the kernels for all other types out of the firmware."""
+
+_FIXED = frozenset({"DYNAMIC_UPDATE_SLICE", "RESIZE_NEAREST_NEIGHBOR"})
+"""Operators whose resolver method takes no registration."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One call of the resolver.
+
+    Attributes:
+        op_name: The operator.
+        method: Of MicroMutableOpResolver.
+        function: The registration to hand it, `Register_CONV_2D_INT8`.
+        default: Whether the method takes that one by itself.
+        replaceable: Whether the method takes a registration at all.
+    """
+
+    op_name: str
+    method: str
+    function: str
+    default: bool
+    replaceable: bool
+
+
+def find_registrations(graph: Graph, *, int8_only: bool = True) -> tuple[Registration, ...]:
+    """The operators that a model needs of TFLM, each once, in the order in which it first uses them.
+
+    Args:
+        graph: The model as it is in the file.
+        int8_only: Whether to take the registrations for int8 alone where they suffice.
+
+    Raises:
+        ModelError: TFLM does not have an operator, or the interpreter's glue cannot serve it.
+    """
+    found: dict[str, bool] = {}
+    for op in graph.ops:
+        if op.name not in _RESOLVER_METHODS:
+            raise _missing(graph, op)
+        found[op.name] = found.get(op.name, int8_only) and _is_int8(graph, op)
+    return tuple(_registration(name, int8) for name, int8 in found.items())
+
+
+def tflm_layers(graph: Graph) -> tuple[Layer, ...]:
+    """A layer for each op, for its multiply-accumulates alone: 0 where the operator is none of ours."""
+    return tuple(_layer(graph, op) for op in graph.ops)
+
+
+def _registration(name: str, int8: bool) -> Registration:
+    int8_only = int8 and name in _INT8_ONLY
+    function = f"Register_{name}_INT8" if int8_only else f"Register_{name}"
+    return Registration(name, _RESOLVER_METHODS[name], function, not int8_only, name not in _FIXED)
+
+
+def _is_int8(graph: Graph, op: Op) -> bool:
+    """Whether the activations and weights of an op are int8. Shapes, axes and biases are int32."""
+    read = [graph.tensors[index].dtype for index in op.inputs[:2] if index != ABSENT]
+    written = {graph.tensors[index].dtype for index in op.outputs}
+    return read[:1] == [DType.INT8] and set(read[1:]) <= {DType.INT8, DType.INT32} and written == {DType.INT8}
+
+
+def _layer(graph: Graph, op: Op) -> Layer:
+    operator = OPERATORS.get(op.name)
+    macs = 0
+    if operator is not None:
+        with suppress(ModelError):  # TFLM may take what our kernel does not, such as int16
+            macs = operator.checked_lower(OpView(graph, op)).macs
+    return Layer(op, kernel="", header="", arguments=(), macs=macs)
+
+
+def _missing(graph: Graph, op: Op) -> ModelError:
+    close = difflib.get_close_matches(op.name, _RESOLVER_METHODS, n=1)
+    meant = f"; the closest that it has is {close[0]}" if close else ""
+    return ModelError(
+        "TensorFlow Lite Micro does not have this operator, or needs more for it than one subgraph",
+        where=f"{graph.source}: op {op.index} ({op.name})",
+        hint=f"change the layer in the original model{meant}",
+    )
