@@ -47,7 +47,8 @@ TINYML_INLINE void tinyml_depthwise_conv_2d_taps(const tinyml_depthwise_conv_2d_
       const int32_t is_inside =
           row >= rows.begin && row < rows.end && column >= columns.begin && column < columns.end;
       for (int32_t i = 0; i < lanes; ++i) {
-        const int32_t source = (channel + (is_shared ? 0 : i)) / p->depth_multiplier;
+        const int32_t lane = channel + (is_shared ? 0 : i);
+        const int32_t source = p->depth_multiplier == 1 ? lane : lane / p->depth_multiplier;
         const int32_t value =
             is_inside ? patch->input[(y * w->input_width + x) * p->input_channels + source]
                       : p->input_zero_point;

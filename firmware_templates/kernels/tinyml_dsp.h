@@ -155,6 +155,28 @@ TINYML_INLINE uint32_t tinyml_pkhtb(uint32_t high, uint32_t low) {
 #endif
 }
 
+/* sum + the low half of a * the low half of b, modulo 2^32. */
+TINYML_INLINE int32_t tinyml_smlabb(uint32_t a, uint32_t b, int32_t sum) {
+#if TINYML_HAS_DSP
+  int32_t result;
+  __asm__("smlabb %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+#else
+  return (int32_t)((uint32_t)sum + (uint32_t)((int16_t)(a & 0xffffu) * (int16_t)(b & 0xffffu)));
+#endif
+}
+
+/* sum + the high half of a * the high half of b, modulo 2^32. */
+TINYML_INLINE int32_t tinyml_smlatt(uint32_t a, uint32_t b, int32_t sum) {
+#if TINYML_HAS_DSP
+  int32_t result;
+  __asm__("smlatt %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+#else
+  return tinyml_smlabb(a >> 16, b >> 16, sum);
+#endif
+}
+
 /* sum + the low half of a * the high half of b, modulo 2^32. */
 TINYML_INLINE int32_t tinyml_smlabt(uint32_t a, uint32_t b, int32_t sum) {
 #if TINYML_HAS_DSP

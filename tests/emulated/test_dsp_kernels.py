@@ -43,21 +43,31 @@ def row(numbers: Numbers, depth: int, units: int) -> bytes:
     return builder.build()
 
 
-def depthwise(numbers: Numbers, size: int, channels: int, stride: int) -> bytes:
-    """A 3x3 one over a square image."""
+def pool(name: str) -> bytes:
+    """3x3, over two blocks of channels and one more."""
+    builder = ModelBuilder()
+    x, y = builder.input((1, 5, 5, 9), 0.05, -7), builder.output((1, 5, 5, 9), 0.05, -7)
+    builder.op(name, [x], [y], filter_height=3, filter_width=3, stride_h=1, stride_w=1)
+    return builder.build()
+
+
+def depthwise(
+    numbers: Numbers, size: int, channels: int, stride: int, filter_: tuple[int, int] = (3, 3), multiplier: int = 1
+) -> bytes:
+    """One over a square image."""
     builder = ModelBuilder()
     x = builder.input((1, size, size, channels), numbers.input_scale, numbers.input_zero_point)
-    weights = numbers.add_filter(builder, (1, 3, 3, channels), channel_axis=3)
-    bias = numbers.add_bias(builder, channels)
+    weights = numbers.add_filter(builder, (1, *filter_, channels * multiplier), channel_axis=3)
+    bias = numbers.add_bias(builder, channels * multiplier)
     outputs = -(-size // stride)
-    y = builder.output((1, outputs, outputs, channels), numbers.output_scale, numbers.output_zero_point)
+    y = builder.output((1, outputs, outputs, channels * multiplier), numbers.output_scale, numbers.output_zero_point)
     builder.op(
         "DEPTHWISE_CONV_2D",
         [x, weights, *bias],
         [y],
         stride_h=stride,
         stride_w=stride,
-        depth_multiplier=1,
+        depth_multiplier=multiplier,
         fused_activation_function=numbers.activation,
     )
     return builder.build()
@@ -90,6 +100,11 @@ def depthwise(numbers: Numbers, size: int, channels: int, stride: int) -> bytes:
         depthwise(CLAMPED, 8, 4, 1),
         depthwise(SIGNED, 8, 4, 2),
         binary_model("SUB", (2, 23), (2, 23)),
+        # Filters that are not 3x3, a number of channels that is no multiple of four, two outputs for each channel.
+        depthwise(SIGNED, 7, 10, 1, (5, 5)),
+        depthwise(GENERAL, 7, 6, 2, (5, 2), 2),
+        pool("AVERAGE_POOL_2D"),
+        pool("MAX_POOL_2D"),
     ],
 )
 def test_equals_tflm(model: bytes, toolchain: str, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tinyml_sdk.boards.cores import CORES
 from tinyml_sdk.errors import ModelError
 from tinyml_sdk.graph import parse_graph
 from tinyml_sdk.ops import depthwise_conv_2d
+from tinyml_sdk.ops.selection import Refusal
 
 
 def depthwise_model(
@@ -100,6 +101,21 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 @given(case=cases())
 def test_anything(case: dict[str, Any]) -> None:
     assert_equals_tflm(depthwise_model(**case), seed=case["seed"])
+
+
+@needs_tflm
+@pytest.mark.slow
+@settings(max_examples=12)
+@given(case=cases(), seed=seeds())
+def test_any_filter_for_the_dsp_extension(case: dict[str, Any], seed: int) -> None:
+    """With no other kernel to choose, by its twin in C."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(depthwise_conv_2d, "_PORTABLE_COST", 1e9)
+        patch.setattr(depthwise_conv_2d, "dsp_depthwise", lambda *_: Refusal("3x3", "for this test"))
+        patch.setattr(depthwise_conv_2d, "dsp_convolution", lambda *_, **__: Refusal("conv", "for this test"))
+        model = depthwise_model(**case)
+        assert lower(model, CORES["cortex-m4"])[0].kernel == "tinyml_depthwise_conv_2d_dsp"
+        assert_equals_tflm(model, seed=seed)
 
 
 @needs_tflm
@@ -230,8 +246,8 @@ def test_a_single_input_channel_makes_it_a_convolution(case: dict[str, Any]) -> 
         {"shape": (1, 5, 6, 4), "filter_scale": [3.0, 1.0, 1e-4, 1.0]},  # scaled up
     ],
 )
-def test_what_the_dsp_kernels_leave_to_the_portable_one(case: dict[str, Any]) -> None:
-    assert lower(depthwise_model(**case), DSP)[0].kernel == "tinyml_depthwise_conv_2d"
+def test_what_the_3x3_kernels_leave_to_others(case: dict[str, Any]) -> None:
+    assert not lower(depthwise_model(**case), DSP)[0].kernel.startswith("tinyml_dsp_depthwise")
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -12,7 +12,9 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 
 # The option table of an operator where its name does not follow from the operator's.
 OPTIONS = {
+    "ASSIGN_VARIABLE": "AssignVariableOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
+    "CALL_ONCE": "CallOnceOptions",
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "MAX_POOL_2D": "Pool2DOptions",
@@ -20,6 +22,8 @@ OPTIONS = {
     "LOGISTIC": None,
     "RELU": None,
     "RELU6": None,
+    "READ_VARIABLE": "ReadVariableOptions",
+    "SPLIT_V": "SplitVOptions",
     "TANH": None,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
 }

@@ -15,6 +15,7 @@ from ..errors import InputError, ModelError
 from . import schema
 from .flatbuffer import FlatBufferError, Table, root_table
 from .model import ABSENT, DType, Graph, Op, OptionValue, Quantization, Tensor
+from .resources import without_resources
 
 __all__ = ["parse_graph", "read_graph"]
 
@@ -100,17 +101,29 @@ class _GraphReader:
         self.buffers = list(model.tables(4, "buffers", MAX_TENSORS))
         codes = [self._operator(code) for code in model.tables(1, "operator_codes", MAX_TENSORS)]
         subgraphs = list(model.tables(2, "subgraphs", MAX_TENSORS))
-        if len(subgraphs) != 1:
+        if not subgraphs:
+            raise self.fail("subgraphs", "there are none")
+        main = self._subgraph(subgraphs[0], codes)
+        initializing = [op.options["init_subgraph_index"] for op in main.ops if op.name == "CALL_ONCE"]
+        if len(subgraphs) > 1 + len(initializing):
             raise self.fail(
                 "subgraphs",
-                f"there are {len(subgraphs)}; only models of one subgraph are supported",
-                "control flow and resource variables need more than one; export the model without them",
+                f"there are {len(subgraphs)}; more than one are supported for resource variables only",
+                "control flow needs more than one; export the model without it",
             )
-        subgraph = subgraphs[0]
+        self._check_dataflow(main)
+        called = {
+            number: self._subgraph(subgraphs[number], codes)
+            for number in initializing
+            if isinstance(number, int) and 0 < number < len(subgraphs)
+        }
+        return without_resources(main, called)
+
+    def _subgraph(self, subgraph: Table, codes: list[tuple[str, int]]) -> Graph:
         tensor_tables = list(subgraph.tables(0, "tensors", MAX_TENSORS))
         tensors = tuple(self._tensor(index, table) for index, table in enumerate(tensor_tables))
         variables = tuple(index for index, table in enumerate(tensor_tables) if table.scalar(5, "is_variable", "B"))
-        graph = Graph(
+        return Graph(
             name=identifier_from(self.source),
             source=self.source,
             sha256=hashlib.sha256(self.data).hexdigest(),
@@ -124,8 +137,6 @@ class _GraphReader:
             outputs=self._tensor_indices(subgraph, 2, "outputs", len(tensors)),
             variables=variables,
         )
-        self._check_dataflow(graph)
-        return graph
 
     # -- operators ----------------------------------------------------------------------------------------------
 
@@ -170,7 +181,9 @@ class _GraphReader:
         if options is not None and union_type != expected.union_type:
             raise self.fail(where, f"builtin_options_type is {union_type}, not {expected.union_type}")
         return {
-            field.name: self._option(where, field, options) for field in expected.fields if options or field.kind != "v"
+            field.name: self._option(where, field, options)
+            for field in expected.fields
+            if options or field.kind not in ("v", "s")
         }
 
     def _option(self, where: str, field: schema.OptionField, options: Table | None) -> OptionValue:
@@ -183,6 +196,8 @@ class _GraphReader:
             return bool(field.default) if field.kind == "?" else field.default
         if field.kind == "v":
             return options.integers(field.slot, field.name)
+        if field.kind == "s":
+            return options.text(field.slot, field.name)
         if field.kind == "f":
             return options.real(field.slot, field.name, field.default)
         value = options.scalar(field.slot, field.name, "B" if field.kind == "?" else field.kind, int(field.default))
@@ -204,6 +219,9 @@ class _GraphReader:
         name = table.text(3, "name")
         where = f"tensor {index} ({name[:60]})"
         type_code = table.scalar(1, "type", "b")
+        if type_code == schema.RESOURCE:
+            # A variable's handle: holds nothing, and is gone when the graph is read (resources.py).
+            return Tensor(index, name, (), DType.INT32, None, None)
         dtype = schema.TENSOR_TYPES.get(type_code)
         packed = type_code == schema.INT4
         if packed:

@@ -63,6 +63,7 @@ TENSOR_TYPE_NAMES: tuple[str, ...] = tuple(
     "uint32 uint16 int4 bfloat16 int2 uint4".split()
 )
 INT4 = TENSOR_TYPE_NAMES.index("int4")
+RESOURCE = TENSOR_TYPE_NAMES.index("resource")
 TENSOR_TYPES: dict[int, DType] = {TENSOR_TYPE_NAMES.index(dtype.value): dtype for dtype in DType}
 
 PADDINGS = ("SAME", "VALID")
@@ -72,7 +73,7 @@ ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
 @dataclass(frozen=True)
 class OptionField:
     """One field of an option table. `kind` is `i` int32, `b` int8, `?` bool, `f` float32, `v` a vector of int32,
-    or the tuple of names of an int8 enum."""
+    `s` a text, or the tuple of names of an int8 enum."""
 
     name: str
     slot: int
@@ -109,6 +110,7 @@ def _activation_only(union_type: int) -> OptionTable:
 OPTION_TABLES: dict[str, OptionTable] = {
     "ADD": _activation_only(11),
     "AVERAGE_POOL_2D": _POOL,
+    "CALL_ONCE": OptionTable(103, (OptionField("init_subgraph_index", 0, "i"),)),
     "CONCATENATION": OptionTable(
         10, (OptionField("axis", 0, "i"), OptionField("fused_activation_function", 1, ACTIVATIONS))
     ),
@@ -162,6 +164,8 @@ OPTION_TABLES: dict[str, OptionTable] = {
             OptionField("offset", 5, "?"),
         ),
     ),
+    "SPLIT": OptionTable(35),
+    "SPLIT_V": OptionTable(79),
     "SUB": _activation_only(28),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": OptionTable(
         71,
@@ -174,4 +178,5 @@ OPTION_TABLES: dict[str, OptionTable] = {
             OptionField("diagonal_recurrent_tensors", 5, "?"),
         ),
     ),
+    "VAR_HANDLE": OptionTable(111, (OptionField("container", 0, "s"), OptionField("shared_name", 1, "s"))),
 }

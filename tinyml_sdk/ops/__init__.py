@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..boards.cores import Core
 from ..errors import ModelError
 from ..graph import DType, Graph
 from .add import Add
+from .assign_variable import AssignVariable
 from .average_pool_2d import AveragePool2D
 from .base import (
     Constant,
     Input,
     KernelChoice,
+    KernelSharing,
     Layer,
     Operator,
     Optimize,
@@ -36,9 +40,11 @@ from .quantize import Quantize
 from .relu import Relu
 from .relu6 import Relu6
 from .reshape import Reshape
-from .selection import not_worth_their_code
+from .selection import not_worth_their_code, price_of_byte
 from .softmax import Softmax
 from .sparse import CODE_BYTES
+from .split import Split
+from .split_v import SplitV
 from .strided_slice import StridedSlice
 from .sub import Sub
 from .tanh import Tanh
@@ -66,6 +72,7 @@ OPERATORS: dict[str, Operator] = {
     operator.name: operator
     for operator in (
         Add(),
+        AssignVariable(),
         AveragePool2D(),
         Concatenation(),
         Conv2D(),
@@ -82,12 +89,18 @@ OPERATORS: dict[str, Operator] = {
         Relu6(),
         Reshape(),
         Softmax(),
+        Split(),
+        SplitV(),
         StridedSlice(),
         Sub(),
         Tanh(),
         UnidirectionalSequenceLstm(),
     )
 }
+
+
+_SHARING_PASSES = 4
+"""Choices follow one another: what one layer takes, others can share."""
 
 
 def lower_graph(graph: Graph, core: Core | None = None, optimize: Optimize = "speed") -> tuple[Layer, ...]:
@@ -100,25 +113,36 @@ def lower_graph(graph: Graph, core: Core | None = None, optimize: Optimize = "sp
     features = core.features if core else frozenset()
     without: frozenset[str] = frozenset()
     while True:
-        layers = _lower(graph, features, optimize, without)
+        layers = tuple(_lower(OpView(graph, op, features, optimize, without)) for op in graph.ops)
         more = not_worth_their_code(layers, CODE_BYTES) if optimize == "size" else frozenset()
         if not more:
-            return layers
+            break
         without |= more
+    if optimize == "size":
+        price = price_of_byte(layers)
+        for _ in range(_SHARING_PASSES):
+            layers = _share_kernels(graph, layers, OpView(graph, graph.ops[0], features, optimize, without), price)
+    return layers
 
 
-def _lower(graph: Graph, features: frozenset[str], optimize: Optimize, without: frozenset[str]) -> tuple[Layer, ...]:
-    layers = []
-    for op in graph.ops:
-        operator = OPERATORS.get(op.name)
-        if operator is None:
-            raise ModelError(
-                "this operator is not supported",
-                where=f"{graph.source}: op {op.index} ({op.name})",
-                hint=f"supported are {', '.join(sorted(OPERATORS))}",
-            )
-        layers.append(operator.checked_lower(OpView(graph, op, features, optimize, without)))
-    return tuple(layers)
+def _share_kernels(graph: Graph, layers: tuple[Layer, ...], view: OpView, price: float) -> tuple[Layer, ...]:
+    """Choose again, layer by layer, what is cheapest when code counts too that no other layer has."""
+    chosen = list(layers)
+    for position, op in enumerate(graph.ops):
+        others = frozenset(layer.kernel for place, layer in enumerate(chosen) if place != position)
+        chosen[position] = _lower(replace(view, op=op, sharing=KernelSharing(others, price)))
+    return tuple(chosen)
+
+
+def _lower(view: OpView) -> Layer:
+    operator = OPERATORS.get(view.op.name)
+    if operator is None:
+        raise ModelError(
+            "this operator is not supported",
+            where=f"{view.graph.source}: op {view.op.index} ({view.op.name})",
+            hint=f"supported are {', '.join(sorted(OPERATORS))}",
+        )
+    return operator.checked_lower(view)
 
 
 def _refuse_int16(graph: Graph) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "Constant",
     "Input",
     "KernelChoice",
+    "KernelSharing",
     "Layer",
     "OpView",
     "Operator",
@@ -154,6 +155,19 @@ class Layer:
 # -- what an operator sees ----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class KernelSharing:
+    """What a firmware that shall be small asks of the choice of kernels.
+
+    Attributes:
+        kernels: Those that other layers have: their code is there anyway.
+        price_of_byte: Instructions of an inference that a byte of code is worth; 0 where only speed counts.
+    """
+
+    kernels: frozenset[str] = frozenset()
+    price_of_byte: float = 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class OpView:
     """An op with its tensors resolved, and the checks that all operators share. Failures name op and field.
@@ -162,6 +176,7 @@ class OpView:
         core_features: What kernels may use (`boards/cores.py`).
         optimize: What they are chosen for, see `selection.py`.
         without: Kernels that are not to be taken.
+        sharing: Whose code is there anyway, and what other code is worth.
     """
 
     graph: Graph
@@ -169,6 +184,7 @@ class OpView:
     core_features: frozenset[str] = field(default_factory=frozenset)
     optimize: Optimize = "speed"
     without: frozenset[str] = frozenset()
+    sharing: KernelSharing = field(default_factory=KernelSharing)
 
     def fail(self, what: str, message: str, hint: str = "") -> ModelError:
         """A ModelError that names the file, this op and the field."""

@@ -50,6 +50,7 @@ class Concatenation(Operator):
             header="concatenation.h",
             arguments=(parameters, Output(), *(Input(index) for index in range(len(inputs)))),
             # When an input's last row is copied, all rows before it and its neighbours to the left are written.
+            shared=True,
             lead=tuple((rows - 1) * (places[-1] - size) + place for size, place in zip(sizes, places, strict=False)),
         )
 

@@ -136,7 +136,9 @@ def dsp_convolution(
         shared=True,
     )
     gathering = 35 * runs + 3 * dsp.depth + 12 * rests
-    return Candidate(layer, pair_cost(output.elements // channels, dsp.depth, channels, gathering=gathering), DSP)
+    return Candidate(
+        layer, pair_cost(output.elements // channels, dsp.depth, channels, gathering=gathering), DSP, code_bytes=900
+    )
 
 
 def _run_order(runs: int, run: int) -> npt.NDArray[np.intp]:

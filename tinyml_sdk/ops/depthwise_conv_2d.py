@@ -10,7 +10,7 @@ from .base import Input, Layer, Operator, OpView, Output, Parameters
 from .conv_2d import dsp_convolution
 from .conv_2d_mve import mve_convolution
 from .depthwise_conv_2d_mve import mve_any_depthwise
-from .depthwise_dsp import dsp_depthwise
+from .depthwise_dsp import dsp_depthwise, dsp_depthwise_taps
 from .depthwise_mve import mve_depthwise
 from .depthwise_scalar import scalar_depthwise
 from .overlap import window_lead
@@ -23,6 +23,9 @@ __all__ = ["DepthwiseConv2D"]
 
 _PORTABLE_COST = 6.5
 """Instructions per multiply-accumulate of the portable kernel, measured on 3x3 filters."""
+
+_SHARED_COST = 20.0
+"""The same of one instance for all layers, which has to look at every tap."""
 
 
 class DepthwiseConv2D(Operator):
@@ -72,9 +75,11 @@ class DepthwiseConv2D(Operator):
                 None,
             ),
         )
+        per_product = _SHARED_COST if view.optimize == "size" else _PORTABLE_COST
         candidates: list[Candidate | Refusal] = [
-            Candidate(portable, cost=portable_effort(view) * portable.macs * _PORTABLE_COST),
+            Candidate(portable, cost=portable_effort(view) * portable.macs * per_product, code_bytes=600),
             dsp_depthwise(view, window, constants, input_, portable),
+            dsp_depthwise_taps(view, window, constants, multiplier),
             mve_depthwise(view, window, constants, input_, portable),
             mve_any_depthwise(view, window, filter_constants(view, weights, scales=scales), input_, portable),
             scalar_depthwise(view, window, constants, input_, portable.macs),

@@ -16,12 +16,12 @@ import numpy.typing as npt
 from ..graph import Tensor
 from .base import Constant, Input, Layer, OpView, Output, Parameters, ParameterValue, Scratch
 from .fixed_point import rescale
-from .overlap import IN_PLACE
+from .overlap import IN_PLACE, window_lead
 from .selection import Candidate, Refusal
 from .weights import FilterConstants
 from .window import Window
 
-__all__ = ["dsp_depthwise"]
+__all__ = ["dsp_depthwise", "dsp_depthwise_taps"]
 
 _FRACTION = 10  # TINYML_DSP_DEPTHWISE_FRACTION
 _LARGEST_LEFT = 8
@@ -83,7 +83,48 @@ def dsp_depthwise(
         scratch_bytes=_LANES * _LINES * _WORD * ((window.output_width - 1) * stride + 3),
         shared=True,
     )
-    return Candidate(layer, _cost(window, form, channels), frozenset({"dsp"}))
+    return Candidate(layer, _cost(window, form, channels), frozenset({"dsp"}), code_bytes=350)
+
+
+def dsp_depthwise_taps(view: OpView, window: Window, constants: FilterConstants, multiplier: int) -> Candidate:
+    """The kernel for any filter and depth multiplier, `depthwise_conv_2d_dsp.h`: as exact as the portable one.
+
+    Args:
+        view: The op.
+        window: Its geometry.
+        constants: Those of the portable layer, with the input's zero point in the bias.
+        multiplier: Output channels of an input channel.
+    """
+    input_, output = view.activation(0), view.output()
+    channels = output.shape[3]
+    taps = window.filter_height * window.filter_width
+    # The last channels' weights are read as a word.
+    weights = np.pad(constants.weights.values.T.reshape(-1), (0, -channels % _LANES))
+    parameters = Parameters(
+        "tinyml_depthwise_conv_2d_dsp_params",
+        {
+            "window": window.parameters,
+            "input_channels": input_.shape[3],
+            "depth_multiplier": multiplier,
+            "input_zero_point": input_.zero_point,
+            "output": constants.requantization,
+        },
+    )
+    layer = Layer(
+        op=view.op,
+        kernel="tinyml_depthwise_conv_2d_dsp",
+        header="depthwise_conv_2d_dsp.h",
+        arguments=(parameters, Input(0), Constant("weights", weights), *constants.arguments[1:], Output()),
+        macs=output.elements * taps,
+        lead=(window_lead(window, input_channels=input_.shape[3], output_channels=channels, channelwise=True),),
+        shared=True,
+    )
+    pixels = output.elements // channels
+    lines = min(window.filter_height, window.filter_width)
+    per_tap = 14.0 if multiplier == 1 else 26.0
+    blocks = -(-channels // _LANES)
+    cost = pixels * (60 + blocks * (230 + 45 * lines + per_tap * taps))
+    return Candidate(layer, cost, frozenset({"dsp"}), code_bytes=900)
 
 
 def _is_covered(window: Window, view: OpView, channels: int) -> bool:

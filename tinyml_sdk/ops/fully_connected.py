@@ -80,7 +80,7 @@ def _portable(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
         macs=rows * units * depth,
         lead=(lead,),
     )
-    return Candidate(layer, cost=portable_effort(view) * rows * units * (2.6 * depth + 20))
+    return Candidate(layer, cost=portable_effort(view) * rows * units * (2.6 * depth + 20), code_bytes=250)
 
 
 def _dsp_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate | Refusal:
@@ -134,4 +134,4 @@ def _dsp_row(view: OpView, constants: FilterConstants) -> Candidate | Refusal:
         scratch_bytes=dsp.depth if copied else 0,
         shared=True,
     )
-    return Candidate(layer, row_cost(dsp.depth, units), DSP)
+    return Candidate(layer, row_cost(dsp.depth, units), DSP, code_bytes=700)

@@ -5,7 +5,8 @@ codes) only if it needs at most `CLEARLY_FASTER` times those of the best other o
 
 To optimize for size is the same, but that a kernel over packed weights takes precedence if its constants take fewer
 bytes and it needs at most `SLOWER` times the instructions; of several the one with the fewest bytes. The code of such a
-kernel is not counted layer by layer but once for the model: see `not_worth_their_code`.
+kernel is not counted layer by layer but once for the model: see `not_worth_their_code`. And of the others, a kernel
+that no other layer needs also costs its code (`KernelSharing`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ __all__ = [
     "best_candidate",
     "choose_kernel",
     "not_worth_their_code",
+    "price_of_byte",
 ]
 
 CLEARLY_FASTER = 0.87
@@ -32,6 +34,12 @@ CLEARLY_FASTER = 0.87
 
 SLOWER = 2.0
 """How many times as many instructions fewer bytes may cost."""
+
+_PRICE_OF_BYTE = 1e-4
+"""Share of an inference that a byte of code is worth with `--optimize size`: a hundred bytes, a hundredth."""
+
+CODE_BYTES = 400
+"""Of a kernel, where no candidate says better."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class Candidate:
         requires: Features that the core must have (`boards/cores.py`).
         packed: Whether its weights may take less than a byte each.
         note: What of the layer speaks for or against it, where the cost alone does not say.
+        code_bytes: About what the first layer with this kernel adds to the firmware.
     """
 
     layer: Layer
@@ -51,6 +60,7 @@ class Candidate:
     requires: frozenset[str] = frozenset()
     packed: bool = False
     note: str = ""
+    code_bytes: int = CODE_BYTES
 
     @property
     def flash(self) -> int:
@@ -78,18 +88,28 @@ def best_candidate(view: OpView, candidates: Sequence[Candidate]) -> Candidate:
     """By the rule above, for the view's objective."""
     packed = [candidate for candidate in candidates if candidate.packed]
     plain = [candidate for candidate in candidates if not candidate.packed]
-    fastest = min(plain or packed, key=_instructions)
+    fastest = min(plain or packed, key=lambda candidate: _price(view, candidate))
     if not packed:
         return fastest
     if view.optimize == "speed":
-        best = min(packed, key=_instructions)
+        best = min(packed, key=lambda candidate: _price(view, candidate))
         return best if not plain or best.cost <= CLEARLY_FASTER * fastest.cost else fastest
     small = [each for each in packed if each.cost <= SLOWER * fastest.cost and each.flash < fastest.flash]
     return min(small, key=lambda candidate: (candidate.flash, candidate.cost), default=fastest)
 
 
-def _instructions(candidate: Candidate) -> tuple[float, int]:
-    return candidate.cost, candidate.flash
+def _price(view: OpView, candidate: Candidate) -> tuple[float, int]:
+    """Instructions, with what code is worth that no other layer needs; then bytes of constants."""
+    shared = candidate.packed or candidate.layer.kernel in view.sharing.kernels
+    code = 0.0 if shared else view.sharing.price_of_byte * candidate.code_bytes
+    return candidate.cost + code, candidate.flash
+
+
+def price_of_byte(layers: Iterable[Layer]) -> float:
+    """Instructions of an inference that a byte of code is worth, where code shall be small."""
+    return max(
+        1.0, _PRICE_OF_BYTE * sum(choice.cost or 0 for layer in layers for choice in layer.choices if choice.taken)
+    )
 
 
 def not_worth_their_code(layers: Iterable[Layer], code_bytes: dict[str, int]) -> frozenset[str]:
@@ -120,10 +140,12 @@ def _choice(view: OpView, candidate: Candidate | Refusal, best: Candidate) -> Ke
         reason = excluded
     elif candidate is best:
         reason = "the smallest" if view.optimize == "size" and best.packed else "the cheapest"
-    elif view.optimize == "size" and best.packed and candidate.flash > best.flash:
+    elif view.optimize == "size" and (best.packed or candidate.packed) and candidate.flash > best.flash:
         reason = f"takes {candidate.flash - best.flash:,} bytes more"
-    elif candidate.cost < best.cost:
+    elif candidate.cost < best.cost and candidate.packed:
         reason = f"costs {candidate.cost / best.cost:.2f} times as much, but loads more"
+    elif candidate.cost < best.cost:
+        reason = f"no other layer needs it, and it has about {candidate.code_bytes} bytes"
     else:
         reason = f"costs {candidate.cost / best.cost:.1f} times as much"
     if candidate.note and not excluded:

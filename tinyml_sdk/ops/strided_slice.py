@@ -70,6 +70,7 @@ class StridedSlice(Operator):
             kernel="tinyml_strided_slice",
             header="strided_slice.h",
             arguments=(parameters, Input(0), Output()),
+            shared=True,
             lead=(IN_PLACE if forwards else None,),
             is_copy=run == input_.elements,
         )

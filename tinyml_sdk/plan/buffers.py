@@ -45,7 +45,7 @@ def find_buffers(graph: Graph, layers: Sequence[Layer]) -> tuple[Buffer, ...]:
     last: dict[int, int] = dict.fromkeys(graph.inputs, BEFORE_FIRST_LAYER)
     for step, layer in enumerate(layers):
         for index in layer.op.outputs:
-            first[index] = step
+            first.setdefault(index, step)
             last[index] = step
         for index in layer.op.inputs:
             if index != ABSENT and not graph.tensors[index].is_constant:
@@ -66,7 +66,8 @@ def find_leads(graph: Graph, layers: Sequence[Layer], buffers: Sequence[Buffer])
     position = {buffer.tensor: place for place, buffer in enumerate(buffers) if buffer.tensor is not None}
     leads: dict[tuple[int, int], int] = {}
     for step, layer in enumerate(layers):
-        if len(layer.op.outputs) != 1:
+        # A variable holds its bytes all the time, not only from the layer on that writes it.
+        if len(layer.op.outputs) != 1 or layer.op.outputs[0] in graph.variables:
             continue
         output = position[layer.op.outputs[0]]
         for index in set(layer.op.inputs) & position.keys():

@@ -93,7 +93,7 @@ class _Problem:
                 self.readers[index] = self.readers.get(index, 0) | 1 << position
                 if index in writer:
                     step.after |= 1 << writer[index]
-            for index in (*step.outputs, *touched):
+            for index in {*step.outputs, *touched}:
                 if index in touched and index in writer:
                     step.after |= 1 << writer[index]
                 writer[index] = position
@@ -105,11 +105,11 @@ class _Problem:
     def run(self, position: int, done: int, live: int) -> tuple[int, int]:
         """Bytes that live while a layer runs, and after it. `live`: before."""
         step, after = self.steps[position], done | 1 << position
-        made = sum(self.bytes[index] for index in step.outputs)
+        made = sum(self.bytes[index] for index in step.outputs if index not in self.first)
         dying = [index for index in step.inputs if not self.needed(index, after)]
         over = [index for index in dying if index in step.leads]
         saved = 0
-        if over and len(step.outputs) == 1:
+        if over and len(step.outputs) == 1 and made:
             inputs = sum(self.bytes[index] for index in over)
             lead = min(align(step.leads[index]) for index in over)
             saved = max(0, made + inputs - max(made, lead + inputs))

@@ -28,12 +28,15 @@ __attribute__((used)) void fault_report(uint32_t stack_pointer) {
   static struct port_fault fault;
   uint32_t exception;
   __asm volatile("mrs %0, ipsr" : "=r"(exception));
-  /* All of it, as a stack that ran over may have left anything here. */
-  fault = (struct port_fault){
-      .exception = exception,
-      .stack_pointer = stack_pointer,
-      .stack_limit = (uint32_t)(uintptr_t)_stack_limit,
-  };
+  /* All of it, as a stack that ran over may have left anything here. Member by member: the compiler
+   * would call memset for the zeros, which has more bytes than all of this. */
+  fault.exception = exception;
+  fault.program_counter = 0;
+  fault.link_register = 0;
+  fault.status = 0;
+  fault.address = 0;
+  fault.stack_pointer = stack_pointer;
+  fault.stack_limit = (uint32_t)(uintptr_t)_stack_limit;
   const uintptr_t top = (uintptr_t)_stack_top;
   if (stack_pointer % 4u == 0 && stack_pointer >= (uintptr_t)_ram_start &&
       stack_pointer <= top - FRAME_WORDS * 4u) {
