@@ -53,8 +53,11 @@ def result() -> BenchResult:
 def test_inspection_shows_every_layer_with_its_figures(inspection: Inspection) -> None:
     lines = text_of(inspection_report(inspection)).splitlines()
     first = next(place for place, line in enumerate(lines) if line.startswith("0  CONV_2D"))
-    assert lines[first].split() == ["0", "CONV_2D", "1x8x8x8", "int8", "0.01529", "@", "-128", "4,608", "144"]
-    assert lines[first + 1].split() == ["conv_2d", "…ts_1/re_lu_1/Relu", "8", "weight", "scales"]
+    constants = f"{sum(constant.values.nbytes for constant in inspection.layers[0].constants):,}"
+    assert lines[first].split() == ["0", "CONV_2D", "1x8x8x8", "int8", "0.01529", "@", "-128", "4,608", constants]
+    kernel, *rest = lines[first + 1].split()
+    assert inspection.layers[0].kernel.startswith(f"tinyml_{kernel}")
+    assert rest == ["…ts_1/re_lu_1/Relu", "8", "weight", "scales"]
     total = next(line for line in lines if line.split()[:1] == ["total"])
     assert total.split() == ["total", f"{inspection.macs:,}", f"{inspection.weight_bytes:,}"]
 
@@ -74,7 +77,7 @@ def test_a_gap_and_a_misfit_are_told_in_bytes(inspection: Inspection) -> None:
     plan = replace(inspection.plan, optimal=False, arena_bytes=inspection.plan.lower_bound + 100)
     fit = replace(inspection.fit, ram_needed=20_000)
     text = text_of(inspection_report(replace(inspection, plan=plan, fit=fit)))
-    assert "100 bytes (6.5 %) over the lower bound" in text
+    assert f"100 bytes ({100 / plan.lower_bound:.1%}) over".replace("%)", " %)") in text
     assert "does not fit: 3,616 bytes missing" in text
 
 
