@@ -130,7 +130,7 @@ def test_depthwise_at_any_distance(stride: int) -> None:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=12)
+@settings(max_examples=3)
 @given(seed=st.integers(0, 2**32))
 def test_many_layers_at_once(seed: int) -> None:
     assert_equals_tflm(many_layers(12, seed), seed=seed, cores=[M55])
