@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,13 +99,12 @@ def compress(
     for path in (output, tflite, json):
         check_destination(path)
     folder = work or output.with_name(f"{output.name}.stages")
-    if context.obj.line is not None:
-        kept = f"finished stages are kept in {folder}, and the same command goes on behind them"
-        hint = f"if memory ran out, lower batch_size or take a machine with more; {kept}"
-        code = do_in_child(context.obj.line, where="tinyml compress", hint=hint)
-        sys.exit(code)  # the child has said all there is to say
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
+    with _telling_what_is_kept(folder):
+        if context.obj.line is not None:
+            hint = "if memory ran out, lower batch_size or take a machine with more"
+            code = do_in_child(context.obj.line, where="tinyml compress", hint=hint)
+            sys.exit(code)  # the child has said all there is to say
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with StageProgress() as progress:
             told = _Teller(progress, folder, json)
             result = run(
@@ -116,16 +117,23 @@ def compress(
                 progress=progress,
                 finished=told,
             )
-    except (KeyboardInterrupt, TinymlError):
-        if folder.is_dir():
-            note(f"finished stages are kept in {folder}: run the same command to go on")
-        raise
     _write(result, tflite, json)
     if json != STDOUT:
         show(compression_report(result))
     note(f"wrote {output}" + (f" and {tflite}" if tflite else ""))
     if work is None:
         Checkpoints(folder, ()).remove()
+
+
+@contextmanager
+def _telling_what_is_kept(folder: Path) -> Iterator[None]:
+    """After Ctrl-C, an error or a crash."""
+    try:
+        yield
+    except (KeyboardInterrupt, TinymlError):
+        if folder.is_dir():
+            note(f"finished stages are kept in {folder}: run the same command to go on")
+        raise
 
 
 class _Teller:
