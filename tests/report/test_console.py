@@ -57,7 +57,8 @@ def test_inspection_shows_every_layer_with_its_figures(inspection: Inspection) -
     assert lines[first].split() == ["0", "CONV_2D", "1x8x8x8", "int8", "0.01529", "@", "-128", "4,608", constants]
     kernel, *rest = lines[first + 1].split()
     assert inspection.layers[0].kernel.startswith(f"tinyml_{kernel}")
-    assert rest == ["…ts_1/re_lu_1/Relu", "8", "weight", "scales"]
+    assert rest[0].startswith("…ts_1/re_lu_")  # as much of it as the kernel's name leaves
+    assert rest[1:] == ["8", "weight", "scales"]
     total = next(line for line in lines if line.split()[:1] == ["total"])
     assert total.split() == ["total", f"{inspection.macs:,}", f"{inspection.weight_bytes:,}"]
 
