@@ -24,7 +24,7 @@ from .codegen import (
 )
 from .errors import BuildError, FitError, InputError
 from .graph import Graph, read_graph
-from .ops import Layer, lower_graph, remove_constant_channels
+from .ops import Layer, fuse_ops, lower_graph, remove_constant_channels
 from .plan import Fit, MemoryPlan, check_fit, measure_fit, order_layers, plan_memory
 from .tflm import TflmModel, find_library, inspect_tflm_model
 from .toolchains import BuildJob, BuildResult, Library, MemoryUse, get_toolchain, read_sections
@@ -50,9 +50,10 @@ class Inspection:
     """What is known of a model before anything is built. `board` and `fit` only where a board was named.
 
     Attributes:
-        graph: The model without the channels that are the same for every input.
+        graph: The model without the channels that are the same for every input, and without fused ops.
         layers: In the order in which they run.
-        removed_channels: How many these were, over all its tensors.
+        removed_channels: How many channels these were, over all its tensors.
+        fused_ops: How many ops have become part of another one; see `fuse_ops`.
     """
 
     graph: Graph
@@ -62,6 +63,7 @@ class Inspection:
     board: Board | None = None
     fit: Fit | None = None
     removed_channels: int = 0
+    fused_ops: int = 0
 
     @property
     def macs(self) -> int:
@@ -97,12 +99,22 @@ def inspect_model(model: str | Path, board: str | Path | None = None, optimize: 
     """
     chosen = load_board(board) if board is not None else None
     original = read_graph(model)
-    graph = remove_constant_channels(original)
+    fused = fuse_ops(original)
+    graph = remove_constant_channels(fused)
     layers = order_layers(graph, lower_graph(graph, chosen.core_spec if chosen else None, optimize))
     plan = plan_memory(graph, layers)
     constants = weight_bytes(graph, layers)
     fit = measure_fit(chosen, plan.arena_bytes, constants) if chosen else None
-    return Inspection(graph, layers, plan, constants, chosen, fit, _channels(original) - _channels(graph))
+    return Inspection(
+        graph,
+        layers,
+        plan,
+        constants,
+        chosen,
+        fit,
+        removed_channels=_channels(fused) - _channels(graph),
+        fused_ops=len(original.ops) - len(fused.ops),
+    )
 
 
 def _channels(graph: Graph) -> int:

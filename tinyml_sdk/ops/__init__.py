@@ -31,6 +31,7 @@ from .conv_2d import Conv2D
 from .depthwise_conv_2d import DepthwiseConv2D
 from .dequantize import Dequantize
 from .fully_connected import FullyConnected
+from .fusion import fuse_ops
 from .logistic import Logistic
 from .max_pool_2d import MaxPool2D
 from .mean import Mean
@@ -64,6 +65,7 @@ __all__ = [
     "Parameters",
     "Scratch",
     "State",
+    "fuse_ops",
     "lower_graph",
     "remove_constant_channels",
 ]

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from ..graph import Tensor
 from .base import OpView, ParameterValue
 
-__all__ = ["Window", "sliding_window"]
+__all__ = ["EXPLICIT", "Window", "sliding_window"]
+
+EXPLICIT = "EXPLICIT"
+"""The padding of a filter that has taken in a PAD, beside the file's SAME and VALID; its options have the sides."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,16 @@ class Window:
     def parameters(self) -> dict[str, ParameterValue]:
         """The fields of the C struct `tinyml_window`."""
         return dict(vars(self))
+
+    @property
+    def reach_height(self) -> int:
+        """Input rows from the first to the last that a window covers."""
+        return (self.filter_height - 1) * self.dilation_height + 1
+
+    @property
+    def reach_width(self) -> int:
+        """Input columns from the first to the last that a window covers."""
+        return (self.filter_width - 1) * self.dilation_width + 1
 
     @property
     def run_taps(self) -> int:
@@ -77,11 +90,18 @@ def _first_tap(start: int, dilation: int) -> int:
 def _along(view: OpView, axis: str, *, size: int, filter_size: int, stride: int, dilation: int) -> tuple[int, int]:
     """Output size and padding before, as `ComputeOutSize` and `ComputePadding` (tensorflow/lite/kernels/padding.h)."""
     padding = view.op.options["padding"]
+    before, after = _explicit_sides(view, axis) if padding == EXPLICIT else (0, 0)
+    padded = before + size + after
     reach = (filter_size - 1) * dilation + 1
-    output = -(-size // stride) if padding == "SAME" else -(-(size - reach + 1) // stride)
+    output = -(-size // stride) if padding == "SAME" else -(-(padded - reach + 1) // stride)
     if output < 1:
-        raise view.fail(axis, f"the filter reaches over {reach} elements, but the input has {size}")
-    return output, max(0, (output - 1) * stride + reach - size) // 2
+        raise view.fail(axis, f"the filter reaches over {reach} elements, but the input has {padded}")
+    return output, before if padding == EXPLICIT else max(0, (output - 1) * stride + reach - size) // 2
+
+
+def _explicit_sides(view: OpView, axis: str) -> tuple[int, int]:
+    before, after = ("padding_top", "padding_bottom") if axis == "height" else ("padding_left", "padding_right")
+    return view.integer(before, 0, 2**31 - 1), view.integer(after, 0, 2**31 - 1)
 
 
 def sliding_window(view: OpView, input_: Tensor, filter_height: int, filter_width: int, *, dilated: bool) -> Window:

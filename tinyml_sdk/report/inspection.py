@@ -56,6 +56,7 @@ def inspection_json(inspection: Inspection) -> str:
             "ops": len(inspection.layers),
             "weights": inspection.weight_bytes,
             "removed_channels": inspection.removed_channels,
+            "fused_ops": inspection.fused_ops,
         },
         "inputs": [_port_facts(tensor) for tensor in graph.input_tensors],
         "outputs": [_port_facts(tensor) for tensor in graph.output_tensors],
@@ -104,9 +105,13 @@ def _ports(inspection: Inspection) -> Table:
 
 
 def _removed(inspection: Inspection) -> list[Text]:
-    if not inspection.removed_channels:
-        return []
-    return [Text(f"removed  {figure(inspection.removed_channels)} channels that are the same for every input")]
+    lines = []
+    if fused := inspection.fused_ops:
+        what = "1 op is part of another" if fused == 1 else f"{figure(fused)} ops are part of others"
+        lines.append(Text(f"fused    {what}: paddings and activations"))
+    if inspection.removed_channels:
+        lines.append(Text(f"removed  {figure(inspection.removed_channels)} channels that are the same for every input"))
+    return lines
 
 
 def _shape(shape: tuple[int, ...], dtype: str) -> str:
