@@ -6,9 +6,13 @@ import dataclasses
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
+from support.filter_op import Numbers
+from support.tflite_model import ModelBuilder
 from support.tools import require_tool
 
+from tinyml_sdk.bench.benchmark import benchmark
 from tinyml_sdk.bench.check import compare_outputs, first_differing
 from tinyml_sdk.bench.inputs import check_inputs
 from tinyml_sdk.bench.reference import open_reference
@@ -35,14 +39,54 @@ def with_other_bias(inspection: Inspection, layer: int) -> Inspection:
     return dataclasses.replace(inspection, graph=changed, layers=layers, plan=plan_memory(changed, layers))
 
 
+def fusing_model() -> bytes:
+    """PAD, CONV_2D, RELU, PAD, DEPTHWISE_CONV_2D, CONV_2D: three layers in six ops."""
+    builder, n = ModelBuilder(), Numbers()
+    after = (n.output_scale, n.output_zero_point)
+    sides = builder.constant(np.array([(0, 0), (0, 1), (0, 1), (0, 0)], np.int32))
+    x, numbers = builder.input((1, 12, 12, 3), n.input_scale, n.input_zero_point), (n.input_scale, n.input_zero_point)
+    for name, size, depth in (("CONV_2D", 12, 3), ("DEPTHWISE_CONV_2D", 6, 8)):
+        padded = builder.tensor((1, size + 1, size + 1, depth), *numbers)
+        builder.op("PAD", [x, sides], [padded])
+        is_depthwise = depth == 8
+        weights = n.add_filter(builder, (1, 3, 3, 8) if is_depthwise else (8, 3, 3, 3), 3 if is_depthwise else 0)
+        y = builder.tensor((1, size // 2, size // 2, 8), *after)
+        builder.op(name, [padded, weights, *n.add_bias(builder, 8)], [y], padding="VALID", stride_h=2, stride_w=2,
+                   **({"depth_multiplier": 1} if is_depthwise else {}))  # fmt: skip
+        x, numbers = y, after
+        if not is_depthwise:
+            x = builder.tensor((1, 6, 6, 8), *after)
+            builder.op("RELU", [y], [x])
+    weights = n.add_filter(builder, (4, 1, 1, 8))
+    builder.op("CONV_2D", [x, weights, *n.add_bias(builder, 4)], [builder.output((1, 3, 3, 4), *after)],
+               stride_h=1, stride_w=1)  # fmt: skip
+    return builder.build()
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_layers_with_fused_ops_are_found_by_their_index_in_the_file(tmp_path, layer):
+    require_tool("unicorn")
+    model = tmp_path / "fusing.tflite"
+    model.write_bytes(fusing_model())
+    honest = inspect_model(model, "mps2-an386")
+    assert honest.fused_ops == 3
+    assert [found.op.index for found in honest.layers] == [1, 4, 5]
+    assert benchmark(model, board="mps2-an386", runs=1).check.bit_exact
+    assert divergent_layer(model, with_other_bias(honest, layer), tmp_path) == layer
+
+
 def test_first_divergent_layer_is_found(tmp_path):
     require_tool("unicorn")
-    honest = inspect_model(DIGITS, "mps2-an386")
-    wrong = with_other_bias(honest, 2)
+    assert divergent_layer(DIGITS, with_other_bias(inspect_model(DIGITS, "mps2-an386"), 2), tmp_path) == 2
+
+
+def divergent_layer(model: Path, wrong: Inspection, tmp_path: Path) -> int | None:
+    """What is found to go wrong first in a firmware, which must not be bit exact."""
+    honest = inspect_model(model, "mps2-an386")
     firmware = build_inspected(wrong, tmp_path / "p", "zig", "speed")
     inputs = check_inputs(honest.graph.input_tensors)
     with ExitStack() as stack:
-        reference = open_reference(DIGITS, honest, stack)
+        reference = open_reference(model, honest, stack)
         expected = reference.run(inputs)
         target = stack.enter_context(open_target("builtin", honest.board))
         measurement = measure(target, firmware.elf, honest.graph, honest.board, inputs, 1, lambda *_: None)
@@ -50,7 +94,7 @@ def test_first_divergent_layer_is_found(tmp_path):
         assert not check.bit_exact
         assert check.differing > 0
         worst = first_differing(expected, measurement.outputs)
-        assert first_divergent_layer(target, firmware.elf, wrong, reference, inputs[worst]) == 2
+        return first_divergent_layer(target, firmware.elf, wrong, reference, inputs[worst])
 
 
 def test_a_firmware_of_another_model_is_refused(tmp_path):
