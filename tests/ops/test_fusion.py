@@ -21,7 +21,7 @@ from tinyml_sdk.ops import fuse_ops, lower_graph
 
 Sides = tuple[int, int]
 
-ALL_CORES = (None, *(CORES[name] for name in ("cortex-m4", "cortex-m55", "cortex-m0plus", "riscv32imc")))
+ALL_CORES = (None, *(CORES[name] for name in ("cortex-m4", "cortex-m55", "cortex-m0plus")))
 
 
 @dataclass(frozen=True)
@@ -131,13 +131,9 @@ CONVOLUTION = replace(BASE, name="CONV_2D", depth=3)
     "case",
     [
         BASE,  # MobileNet
-        replace(BASE, size=(9, 8), depth=8, rows=(1, 1), columns=(1, 1)),
-        replace(BASE, stride=(1, 1), rows=(0, 2), columns=(1, 0), depth=17, batches=2),
         replace(BASE, stride=(1, 1), rows=(1, 0), columns=(0, 2), activation="RELU6"),
-        replace(CONVOLUTION, size=(12, 12), filter=(7, 7), rows=(3, 3), columns=(3, 3), activation="RELU"),  # ResNet
+        replace(CONVOLUTION, size=(9, 9), filter=(7, 7), rows=(3, 3), columns=(3, 3), activation="RELU"),  # ResNet
         replace(CONVOLUTION, depth=8, channels=16, zeros=0.9, stride=(1, 1), rows=(1, 0), columns=(0, 2), batches=2),
-        replace(CONVOLUTION, filter=(1, 1), size=(5, 5), rows=(0, 0), columns=(0, 1)),
-        replace(CONVOLUTION, dilation=(2, 2), filter=(2, 3), rows=(1, 1), columns=(2, 0), stride=(1, 1)),
     ],
 )
 def test_padding_is_the_filters(case: Padded) -> None:
@@ -150,7 +146,7 @@ pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=10)
+@settings(max_examples=8)
 @given(
     core=st.sampled_from(ALL_CORES),
     case=st.builds(

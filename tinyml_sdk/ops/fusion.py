@@ -97,7 +97,7 @@ class _Fusing:
 
     def _keeps_meaning(self, op: Op) -> bool:
         """Whether an int8 value stands for the same number before and behind the op, and none is a variable's."""
-        if len(op.outputs) != 1:
+        if len(op.outputs) != 1 or not op.inputs or op.inputs[0] == ABSENT:
             return False
         before, after = self._graph.tensors[op.inputs[0]], self._graph.tensors[op.outputs[0]]
         computed = not before.is_constant and {before.index, after.index}.isdisjoint(self._graph.variables)
