@@ -295,7 +295,8 @@ def mixed_stream(
 def pair_cost(pixels: int, depth: int, channels: int, *, gathering: float) -> float:
     """Instructions of all products of `pixels` pixels, two at a time. `gathering`: those of a pair's inputs."""
     blocks = -(-channels // 4)
-    return -(-pixels // 2) * (blocks * (6.2 * depth + 65) + gathering + 60)
+    copying = 20 if channels < _LANES else 0  # fewer outputs than a block has
+    return -(-pixels // 2) * (blocks * (6.2 * depth + 65) + gathering + copying + 60)
 
 
 def row_cost(depth: int, channels: int) -> float:
