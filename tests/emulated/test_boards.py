@@ -9,6 +9,7 @@ from support.corpus import corpus_model, without_corpus
 from support.tools import TARGET_TOOLS, TOOLCHAIN_TOOLS, emulator_tool, require_tool
 
 from tinyml_sdk import BoardError, FitError, benchmark, build_firmware, inspect_model, list_boards, load_board
+from tinyml_sdk.resources import boards_dir
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 BOARDS = [board.name for board in list_boards() if board.emulators.qemu and board.emulators.builtin]
@@ -63,6 +64,23 @@ def test_a_real_board_in_the_builtin_emulator(board):
     require_tool(TOOLCHAIN_TOOLS["zig"])
     require_tool(TARGET_TOOLS["builtin"])
     assert benchmark(DIGITS / "digits.tflite", board=board).check.bit_exact
+
+
+@pytest.mark.parametrize("toolchain", ["zig", "gnu_arm"])
+def test_a_cortex_m33_without_dsp(tmp_path, toolchain):
+    """A board file of the user's: the core of MPS2 AN505 as an implementation that left the extension out."""
+    require_tool(TOOLCHAIN_TOOLS[toolchain])
+    require_tool(TARGET_TOOLS["builtin"])
+    with_dsp = (boards_dir() / "mps2-an505.yaml").read_text(encoding="utf-8")
+    board = tmp_path / "without_dsp.yaml"
+    board.write_text(
+        with_dsp.replace("core: cortex-m33", "core: cortex-m33+nodsp").replace("name: mps2-an505", "name: without_dsp")
+    )
+    result = benchmark(DIGITS / "digits.tflite", board=board, toolchain=toolchain)
+    assert result.check.bit_exact
+    assert result.core == "cortex-m33+nodsp"
+    kernels = {layer.kernel for layer in inspect_model(DIGITS / "digits.tflite", board).layers}
+    assert "tinyml_conv_2d_scalar" in kernels
 
 
 @without_corpus

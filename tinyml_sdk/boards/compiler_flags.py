@@ -19,6 +19,8 @@ _ZIG_CPU = {
     ("cortex-m7", "fpv5-d16"): "cortex_m7+fp_armv8d16",
     ("cortex-m33", "none"): "cortex_m33+dsp",
     ("cortex-m33", "fpv5-sp-d16"): "cortex_m33+fp_armv8d16sp+dsp",
+    ("cortex-m33+nodsp", "none"): "cortex_m33",
+    ("cortex-m33+nodsp", "fpv5-sp-d16"): "cortex_m33+fp_armv8d16sp",
     ("riscv32imc", "none"): "generic_rv32+m+c+zicsr",
     ("riscv32imac", "none"): "generic_rv32+m+a+c+zicsr",
     ("cortex-m55", "fpv5-d16"): "cortex_m55+mve_fp+fp_armv8d16",
@@ -57,7 +59,7 @@ def zig_cpu_flags(board: Board) -> tuple[str, ...]:
 def tflm_architecture(board: Board) -> str:
     """TARGET_ARCH of TFLM's Makefile for the target cortex_m_generic (targets/cortex_m_generic_makefile.inc)."""
     if board.fpu == "none":
-        return "cortex-m33+nodsp" if board.core == "cortex-m33" else board.core
+        return "cortex-m33+nodsp" if board.core_spec.family == "cortex-m33" else board.core
     return f"{board.core}+fp" if board.core in ("cortex-m4", "cortex-m7") else board.core
 
 

@@ -12,7 +12,7 @@ class Core:
     """One processor core.
 
     Attributes:
-        name: As compilers write it, `cortex-m4`.
+        name: As compilers write it, `cortex-m4`, `cortex-m33+nodsp`.
         title: As people write it, `Arm Cortex-M4`.
         isa: Instruction set: `armv6-m`, `armv7-m`, `armv7e-m`, `armv8-m.main`, `armv8.1-m.main`, `rv32imc`, `xtensa`.
         features: What kernels may use: `scalar` (one number to a register), `dsp` (SMLAD, SXTB16), `mve` (vectors of
@@ -26,6 +26,11 @@ class Core:
     isa: str
     features: frozenset[str]
     fpus: tuple[str, ...]
+
+    @property
+    def family(self) -> str:
+        """The name without what an implementation leaves out."""
+        return self.name.partition("+")[0]
 
     def has(self, feature: str) -> bool:
         """Whether kernels and ports may rely on `feature`."""
@@ -45,6 +50,13 @@ CORES: dict[str, Core] = {
         _core("cortex-m4", "Arm Cortex-M4", "armv7e-m", "long-multiply dwt dsp", "none fpv4-sp-d16"),
         _core("cortex-m7", "Arm Cortex-M7", "armv7e-m", "long-multiply dwt dsp", "none fpv5-sp-d16 fpv5-d16"),
         _core("cortex-m33", "Arm Cortex-M33", "armv8-m.main", "long-multiply dwt dsp", "none fpv5-sp-d16"),
+        _core(
+            "cortex-m33+nodsp",
+            "Arm Cortex-M33 without DSP",
+            "armv8-m.main",
+            "scalar long-multiply dwt",
+            "none fpv5-sp-d16",
+        ),
         _core("cortex-m55", "Arm Cortex-M55", "armv8.1-m.main", "long-multiply dwt dsp mve", "fpv5-d16"),
         _core("riscv32imc", "RISC-V RV32IMC", "rv32imc", "scalar long-multiply many-registers"),
         _core("riscv32imac", "RISC-V RV32IMAC", "rv32imac", "scalar long-multiply many-registers"),

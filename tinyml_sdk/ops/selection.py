@@ -127,6 +127,8 @@ def not_worth_their_code(layers: Iterable[Layer], code_bytes: dict[str, int]) ->
 def _excluded(view: OpView, candidate: Candidate) -> str:
     """Why a candidate is out of the question, empty where it is not."""
     missing = sorted(candidate.requires - view.core_features)
+    if "scalar" in missing:
+        return "it is for cores without the DSP extension"
     if missing:
         return f"the core has no {' and '.join(missing)}"
     return "its code would take more flash than its encoding saves" if candidate.layer.kernel in view.without else ""

@@ -96,7 +96,7 @@ def measure_arena(
 
 
 def _stand_in(board: Board) -> Board:
-    emulated = load_board(_STAND_INS.get(board.core, _STAND_IN))
+    emulated = load_board(_STAND_INS.get(board.core_spec.family, _STAND_IN))
     return emulated.model_copy(update={"core": board.core, "fpu": board.fpu})
 
 

@@ -103,7 +103,7 @@ class CortexM(Processor):
         unicorn = self.unicorn
         engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         # A Cortex-M0+ executes what a Cortex-M0 does.
-        name = self.board.core.removesuffix("plus").upper().replace("-", "_")
+        name = self.board.core_spec.family.removesuffix("plus").upper().replace("-", "_")
         engine.ctl_set_cpu_model(getattr(unicorn.arm_const, f"UC_CPU_ARM_{name}"))
         return engine
 
@@ -128,7 +128,9 @@ class CortexM(Processor):
     ) -> dict[int, Peripheral]:
         board = self.board
         dwt = Dwt(clock) if board.core_spec.has("dwt") else None
-        found: dict[int, Peripheral] = {_SYSTEM_CONTROL: SystemControl(clock, _CPUID[board.core], on_reset, dwt)}
+        found: dict[int, Peripheral] = {
+            _SYSTEM_CONTROL: SystemControl(clock, _CPUID[board.core_spec.family], on_reset, dwt)
+        }
         if dwt is not None:
             found[_DWT] = dwt
         if board.counter == "cmsdk_timer":
