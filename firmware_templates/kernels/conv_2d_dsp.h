@@ -2,9 +2,10 @@
  * scratch, padding included, and multiplied with all filters. Equals conv_2d.h to the bit.
  *
  * Products are in the order of runs of neighbouring input bytes: a row of the filter, or a tap
- * where it is dilated. First the words of every run, then what is left of each, so that an odd
- * number of channels costs little (tinyml_sdk/ops/conv_2d.py). Memory: all that two pixels read is
- * gathered before their outputs are written.
+ * where it is dilated. First the words of every run, then what is left of each: byte by byte,
+ * packed into words, or, where that costs less, in a word that ends with the run and begins with
+ * bytes that meet zero weights. tinyml_sdk/ops/conv_2d.py chooses; the depth of the matrix tells.
+ * Memory: all that two pixels read is gathered before their outputs are written.
  */
 #ifndef TINYML_CONV_2D_DSP_H
 #define TINYML_CONV_2D_DSP_H
@@ -44,8 +45,10 @@ typedef struct {
   int32_t rows_inside; /* windows that start before it do not reach the padding below */
   int32_t columns_inside;
   int32_t row_bytes;
-  int32_t run;  /* bytes */
-  int32_t rest; /* of them, behind the last whole word */
+  int32_t run;   /* bytes */
+  int32_t whole; /* of them, in whole words */
+  int32_t rest;  /* bytes behind these that are packed */
+  int32_t end;   /* where the word begins that ends with the run; 0 where there is none */
   int32_t runs;
   int32_t step; /* from a run to the next, in the image; 0 where it differs */
   uint32_t *words;
@@ -67,8 +70,10 @@ TINYML_INLINE tinyml_conv_2d_dsp_walk tinyml_conv_2d_dsp_start(const tinyml_conv
   walk.columns_inside = columns > 0 ? columns : 0;
   walk.row_bytes = w->input_width * p->input_channels;
   walk.run = p->run_taps * p->input_channels;
-  walk.rest = walk.run % 4;
+  walk.whole = walk.run / 4 * 4;
   walk.runs = w->filter_height * (w->filter_width / p->run_taps);
+  walk.end = p->matrix.depth == walk.runs * (walk.whole + 4) ? walk.run - 4 : 0;
+  walk.rest = walk.end != 0 ? 0 : walk.run % 4;
   walk.step = p->run_taps == w->filter_width ? w->dilation_height * walk.row_bytes : 0;
   walk.words = (uint32_t *)(void *)scratch;
   walk.lines[0] = scratch + 4 * p->matrix.depth;
@@ -89,8 +94,9 @@ TINYML_INLINE const int8_t *tinyml_conv_2d_dsp_inside(const tinyml_conv_2d_dsp_w
   return NULL;
 }
 
-/* A run that lies partly or wholly in the padding, as a copy in `line`. row: the input's row, NULL
- * in the padding. x: the first tap's column. */
+/* A run that lies partly or wholly in the padding, as a copy in `line`; so does one that is shorter
+ * than a word at the very start of the input. What lies before a line is scratch as well. row: the
+ * input's row, NULL in the padding. x: the first tap's column. */
 TINYML_SHARED const int8_t *tinyml_conv_2d_dsp_edge(const int8_t *row, int32_t x, int32_t taps,
                                                     int32_t width, int32_t channels,
                                                     int32_t zero_point, int8_t *line) {
@@ -113,7 +119,8 @@ TINYML_INLINE const int8_t *tinyml_conv_2d_dsp_run(const tinyml_conv_2d_dsp_walk
   const int32_t x = pixel->x + column * w->dilation_width;
   const int8_t *from =
       (uint32_t)y < (uint32_t)w->input_height ? walk->input + y * walk->row_bytes : NULL;
-  if (from != NULL && x >= 0 && x + p->run_taps <= w->input_width) {
+  if (from != NULL && x >= 0 && x + p->run_taps <= w->input_width &&
+      y * walk->row_bytes + x * p->input_channels + walk->end >= 0) {
     return from + x * p->input_channels;
   }
   return tinyml_conv_2d_dsp_edge(from, x, p->run_taps, w->input_width, p->input_channels,
@@ -140,16 +147,21 @@ TINYML_INLINE void tinyml_conv_2d_dsp_gather_runs(const tinyml_conv_2d_dsp_walk 
                                                   const tinyml_conv_2d_dsp_pixel pixels[2]) {
   const tinyml_conv_2d_dsp_params *p = walk->p;
   uint32_t *words = walk->words;
+  uint32_t *ends = words + walk->runs * walk->whole;
   int8_t *rests0 = walk->rests[0], *rests1 = walk->rests[1];
   for (int32_t row = 0; row < p->window.filter_height; ++row) {
     for (int32_t column = 0; column < p->window.filter_width; column += p->run_taps) {
       const int8_t *from0 = tinyml_conv_2d_dsp_run(walk, &pixels[0], row, column, walk->lines[0]);
       const int8_t *from1 = tinyml_conv_2d_dsp_run(walk, &pixels[1], row, column, walk->lines[1]);
       tinyml_dsp_widen(words, from0, from1, walk->run / 4);
+      words += walk->whole;
       tinyml_conv_2d_dsp_take_rests(walk, 1, from0, from1, rests0, rests1);
-      words += walk->run - walk->rest;
       rests0 += walk->rest;
       rests1 += walk->rest;
+      if (walk->end != 0) {
+        tinyml_dsp_widen_run(ends, from0 + walk->end, from1 + walk->end, 1);
+        ends += 4;
+      }
     }
   }
 }
@@ -157,13 +169,14 @@ TINYML_INLINE void tinyml_conv_2d_dsp_gather_runs(const tinyml_conv_2d_dsp_walk 
 /* Widens all that two pixels read. */
 TINYML_INLINE void tinyml_conv_2d_dsp_gather(const tinyml_conv_2d_dsp_walk *walk,
                                              const tinyml_conv_2d_dsp_pixel pixels[2]) {
-  const int32_t words = walk->run - walk->rest;
+  const int32_t words = walk->whole;
 #ifdef TINYML_OPTIMIZE_SIZE
   tinyml_conv_2d_dsp_gather_runs(walk, pixels);
 #else
   const int8_t *from0 = tinyml_conv_2d_dsp_inside(walk, &pixels[0]);
   const int8_t *from1 = tinyml_conv_2d_dsp_inside(walk, &pixels[1]);
-  if (from0 == NULL || from1 == NULL || walk->step == 0) {
+  /* The word that ends a run must not begin before the input; the second pixel lies behind. */
+  if (from0 == NULL || from1 == NULL || walk->step == 0 || from0 - walk->input + walk->end < 0) {
     tinyml_conv_2d_dsp_gather_runs(walk, pixels);
   } else {
     if (words > 0) {
@@ -171,6 +184,9 @@ TINYML_INLINE void tinyml_conv_2d_dsp_gather(const tinyml_conv_2d_dsp_walk *walk
     }
     if (walk->rest > 0) {
       tinyml_conv_2d_dsp_take_rests(walk, walk->runs, from0, from1, walk->rests[0], walk->rests[1]);
+    } else if (walk->end != 0) {
+      tinyml_dsp_widen_runs(walk->words + walk->runs * words, from0 + walk->end, from1 + walk->end,
+                            1, walk->runs, walk->step - 4);
     }
   }
 #endif
@@ -186,7 +202,7 @@ TINYML_KERNEL void tinyml_conv_2d_dsp(const tinyml_conv_2d_dsp_params *p, const 
                                       const int8_t *shift, int8_t *output, int8_t *scratch) {
   const tinyml_window *w = &p->window;
   const int32_t channels = p->matrix.channels;
-  tinyml_dsp_blocks blocks = tinyml_dsp_whole_blocks(&p->matrix, scratch, weights, scale, shift);
+  tinyml_dsp_blocks blocks = tinyml_dsp_pair_blocks(&p->matrix, scratch, weights, scale, shift);
   tinyml_conv_2d_dsp_walk walk = tinyml_conv_2d_dsp_start(p, input, scratch);
   for (int32_t batch = 0; batch < w->batches; ++batch) {
     tinyml_conv_2d_dsp_pixel pixels[2];

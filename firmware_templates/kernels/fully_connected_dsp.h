@@ -1,6 +1,9 @@
 /* FULLY_CONNECTED and pointwise CONV_2D, int8, for cores with the DSP extension. Equals
  * fully_connected.h to the bit.
  *
+ * What two rows leave of words is in a word that ends with the row: its first bytes are others that
+ * meet zero weights (words_order in tinyml_sdk/ops/dsp.py).
+ *
  * Memory: two rows are gathered before their outputs are written; a single row is read again for
  * each eight channels.
  */
@@ -15,11 +18,21 @@ typedef struct {
   tinyml_dsp_matrix matrix;
 } tinyml_fully_connected_dsp_params;
 
-/* The last 1 to 3 bytes of a row as a word, so that nothing beyond them is read. */
-TINYML_INLINE void tinyml_dsp_last_word(int8_t word[4], const int8_t *from, int32_t bytes) {
+/* Behind `before` zeros the bytes of a row: the word that ends with it. */
+TINYML_INLINE void tinyml_dsp_word_of_row(int8_t word[4], const int8_t *row, int32_t before) {
   for (int32_t i = 0; i < 4; ++i) {
-    word[i] = i < bytes ? from[i] : 0;
+    word[i] = i < before ? 0 : row[i - before];
   }
+}
+
+/* Where rows are shorter than a word and this is one of the first, so that a word that ends with it
+ * would begin outside the input. */
+TINYML_RARE void tinyml_dsp_widen_first(uint32_t *to, const int8_t *row, const int8_t *partner,
+                                        int32_t depth) {
+  int8_t words[2][4];
+  tinyml_dsp_word_of_row(words[0], row, 4 - depth);
+  tinyml_dsp_word_of_row(words[1], partner, 4 - depth);
+  tinyml_dsp_widen_word(to, words[0], words[1]);
 }
 
 /* scratch: 4 bytes for each input of a row, in words of 4 inputs. */
@@ -27,20 +40,20 @@ TINYML_KERNEL void tinyml_fully_connected_rows_dsp(const tinyml_fully_connected_
                                                    const int8_t *input, const int32_t *weights,
                                                    const int32_t *scale, const int8_t *shift,
                                                    int8_t *output, int8_t *scratch) {
-  uint32_t *activations = (uint32_t *)(void *)scratch;
   const int32_t depth = p->depth, tail = p->depth % 4;
+  uint32_t *activations = (uint32_t *)(void *)scratch;
+  uint32_t *last = activations + (depth - tail);
   const int32_t channels = p->matrix.channels;
-  tinyml_dsp_blocks blocks = tinyml_dsp_whole_blocks(&p->matrix, scratch, weights, scale, shift);
+  tinyml_dsp_blocks blocks = tinyml_dsp_pair_blocks(&p->matrix, scratch, weights, scale, shift);
   for (int32_t row = 0; row < p->rows; row += 2) {
     /* An odd last row is its own partner. */
     const int32_t both = row + 1 < p->rows;
     const int8_t *partner = both ? input + depth : input;
     tinyml_dsp_widen(activations, input, partner, depth / 4);
-    if (tail != 0) {
-      int8_t last[2][4];
-      tinyml_dsp_last_word(last[0], input + depth - tail, tail);
-      tinyml_dsp_last_word(last[1], partner + depth - tail, tail);
-      tinyml_dsp_widen(activations + (depth - tail), last[0], last[1], 1);
+    if (tail != 0 && (row + 1) * depth >= 4) {
+      tinyml_dsp_widen_word(last, input + (depth - 4), partner + (depth - 4));
+    } else if (tail != 0) {
+      tinyml_dsp_widen_first(last, input, partner, depth);
     }
     blocks.output0 = output;
     blocks.output1 = both ? output + channels : output;

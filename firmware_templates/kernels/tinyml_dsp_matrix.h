@@ -10,6 +10,9 @@
  * start with them; the input's zero point is folded in), then for every four products k the words
  * of (k, k + 2) and of (k + 1, k + 3) of each pair of channels. This is the order in which SXTB16
  * and SXTB16 with ROR #8 take a word of inputs apart. tinyml_sdk/ops/dsp.py writes it.
+ *
+ * Blocks of four channels of two pixels: where the channels are no multiple of four, the last block
+ * begins within the one before, so that it too is stored as a whole.
  */
 #ifndef TINYML_DSP_MATRIX_H
 #define TINYML_DSP_MATRIX_H
@@ -61,12 +64,14 @@ typedef struct {
   const uint32_t *activations; /* words of two widened inputs, in turns of both pixels */
   const uint32_t *activations_end;
   const int32_t *weights;
-  const int32_t *weights_end; /* of the last block to compute, which is at least one */
+  const int32_t *weights_end; /* of the blocks side by side, which are at least one */
   const int32_t *scale;
   const int8_t *shift;
   int8_t *output0;
-  int8_t *output1;     /* where it is output0, that pixel's outputs stay */
-  int32_t first_steps; /* of the loop's first turn: steps % TINYML_TURN */
+  int8_t *output1;         /* where it is output0, that pixel's outputs stay */
+  int32_t first_steps;     /* of the loop's first turn: steps % TINYML_TURN */
+  const int32_t *last_end; /* weights_end, or that of one more block */
+  int32_t overlap;         /* channels that it shares with the one before */
 } tinyml_dsp_blocks;
 
 #if TINYML_HAS_DSP
@@ -155,8 +160,8 @@ typedef struct {
 #define TINYML_DSP_BLOCKS(name, form, finish)                                                      \
   TINYML_NAKED void tinyml_dsp_blocks_##name(const tinyml_dsp_blocks *b TINYML_UNUSED) {           \
     __asm__ volatile("push {r4-r11, lr}\n"                                                         \
-                     "ldmia r0, {r1-r9}\n"                                                         \
-                     "push {r1-r9}\n"                                                              \
+                     "ldmia r0, {r1-r11}\n"                                                        \
+                     "push {r1-r11}\n"                                                             \
                      "ldr r1, [sp, #8]\n"                                                          \
                      "1:\n"                                                                        \
                      "ldr r0, [sp, #0]\n"                                                          \
@@ -179,7 +184,17 @@ typedef struct {
                      "ldrd r1, r2, [sp, #8]\n" /* the weights and their end */                     \
                      "cmp r1, r2\n"                                                                \
                      "bne.w 1b\n"                                                                  \
-                     "add sp, #36\n"                                                               \
+                     "ldr r2, [sp, #36]\n"                                                         \
+                     "cmp r1, r2\n"                                                                \
+                     "beq 3f\n"                                                                    \
+                     "str r2, [sp, #12]\n" /* one more block, `overlap` back */                    \
+                     "ldr r3, [sp, #40]\n"                                                         \
+                     "sub r0, r0, r3\n"                                                            \
+                     "sub r5, r5, r3\n"                                                            \
+                     "strd r0, r5, [sp, #24]\n"                                                    \
+                     "b.w 1b\n"                                                                    \
+                     "3:\n"                                                                        \
+                     "add sp, #44\n"                                                               \
                      "pop {r4-r11, pc}\n" ::                                                       \
                          : TINYML_CLOBBERS);                                                       \
   }
@@ -296,7 +311,7 @@ TINYML_SHARED void tinyml_dsp_dot_1x8(const int8_t *input, const int32_t *weight
 
 TINYML_INLINE void tinyml_dsp_blocks_in_c(int32_t form, tinyml_dsp_blocks b) {
   const int32_t steps = (int32_t)(b.activations_end - b.activations) / 2;
-  while (b.weights != b.weights_end) {
+  for (;;) {
     const tinyml_dsp_scales scales = {b.scale, b.shift};
     int32_t sums[8];
     tinyml_dsp_dot_2x4(b.activations, b.weights, steps, sums);
@@ -309,6 +324,13 @@ TINYML_INLINE void tinyml_dsp_blocks_in_c(int32_t form, tinyml_dsp_blocks b) {
     b.weights += 4 + 2 * steps;
     b.scale += 8;
     b.shift += 4;
+    if (b.weights == b.last_end) {
+      return;
+    }
+    if (b.weights == b.weights_end) {
+      b.output0 -= b.overlap;
+      b.output1 -= b.overlap;
+    }
   }
 }
 
@@ -336,8 +358,7 @@ struct tinyml_dsp_matrix {
   int8_t scale_step; /* of a row. 4: scales for each four channels; 0: the same for all */
 };
 
-/* The blocks of four channels without the last one, if that is not whole: the same for all pixels,
- * but for where their outputs go. */
+/* What is the same for all pixels: all but where their outputs go. */
 TINYML_INLINE tinyml_dsp_blocks tinyml_dsp_whole_blocks(const tinyml_dsp_matrix *m,
                                                         const void *inputs, const int32_t *weights,
                                                         const int32_t *scale, const int8_t *shift) {
@@ -354,23 +375,32 @@ TINYML_INLINE tinyml_dsp_blocks tinyml_dsp_whole_blocks(const tinyml_dsp_matrix 
   return b;
 }
 
-/* The last one to three channels. */
-TINYML_INLINE void tinyml_dsp_last_channels(void (*compute)(const tinyml_dsp_blocks *),
-                                            const tinyml_dsp_matrix *m,
-                                            const tinyml_dsp_blocks *whole) {
-  const int32_t rest = m->channels % 4, before = m->channels - rest;
-  int8_t last[2][4];
+/* The same for the blocks of two pixels. */
+TINYML_INLINE tinyml_dsp_blocks tinyml_dsp_pair_blocks(const tinyml_dsp_matrix *m,
+                                                       const void *inputs, const int32_t *weights,
+                                                       const int32_t *scale, const int8_t *shift) {
+  tinyml_dsp_blocks b = tinyml_dsp_whole_blocks(m, inputs, weights, scale, shift);
+  const int32_t blocks = (m->channels + 3) / 4;
+  b.last_end = weights + blocks * (4 + m->depth);
+  b.overlap = 4 * blocks - m->channels;
+  if (m->channels < 4) {
+    b.weights_end = b.last_end;
+  }
+  return b;
+}
+
+/* Fewer than four channels: no more are stored. */
+TINYML_INLINE void tinyml_dsp_few_channels(void (*compute)(const tinyml_dsp_blocks *),
+                                           const tinyml_dsp_matrix *m,
+                                           const tinyml_dsp_blocks *whole) {
+  int8_t outputs[2][4];
   tinyml_dsp_blocks b = *whole;
-  b.weights = whole->weights_end;
-  b.weights_end += 4 + m->depth;
-  b.scale += 2 * before;
-  b.shift += before;
-  b.output0 = last[0];
-  b.output1 = last[1];
+  b.output0 = outputs[0];
+  b.output1 = outputs[1];
   compute(&b);
-  for (int32_t channel = 0; channel < rest; ++channel) {
-    whole->output1[before + channel] = last[1][channel];
-    whole->output0[before + channel] = last[0][channel];
+  for (int32_t channel = 0; channel < m->channels; ++channel) {
+    whole->output1[channel] = outputs[1][channel];
+    whole->output0[channel] = outputs[0][channel];
   }
 }
 
@@ -378,11 +408,10 @@ TINYML_INLINE void tinyml_dsp_last_channels(void (*compute)(const tinyml_dsp_blo
 #define TINYML_DSP_PAIR(name)                                                                      \
   TINYML_SHARED void tinyml_dsp_pair_##name(const tinyml_dsp_matrix *m,                            \
                                             const tinyml_dsp_blocks *whole) {                      \
-    if (whole->weights != whole->weights_end) {                                                    \
+    if (m->channels < 4) {                                                                         \
+      tinyml_dsp_few_channels(tinyml_dsp_blocks_##name, m, whole);                                 \
+    } else {                                                                                       \
       tinyml_dsp_blocks_##name(whole);                                                             \
-    }                                                                                              \
-    if (m->channels % 4 != 0) {                                                                    \
-      tinyml_dsp_last_channels(tinyml_dsp_blocks_##name, m, whole);                                \
     }                                                                                              \
   }
 
@@ -393,16 +422,18 @@ TINYML_SHARED void tinyml_dsp_pair_general(const tinyml_dsp_matrix *m,
                                            const tinyml_dsp_blocks *whole) {
   const tinyml_dsp_scales scales = {whole->scale, whole->shift};
   const int32_t *weights = whole->weights;
+  const int32_t channels = m->channels;
   int32_t sums[8];
-  for (int32_t channel = 0; channel < m->channels; ++channel) {
-    if (channel % 4 == 0) {
-      tinyml_dsp_dot_2x4(whole->activations, weights, m->depth / 2, sums);
-      weights += 4 + m->depth;
-    }
-    for (int32_t pixel = 1; pixel >= 0; --pixel) {
-      int8_t *output = pixel == 1 ? whole->output1 : whole->output0;
-      output[channel] = tinyml_dsp_requantize(TINYML_FORM_GENERAL, &m->output, scales, channel,
-                                              sums[4 * pixel + channel % 4]);
+  for (int32_t block = 0; block < channels; block += 4) {
+    const int32_t first = channels < 4 ? 0 : tinyml_min(block, channels - 4);
+    tinyml_dsp_dot_2x4(whole->activations, weights, m->depth / 2, sums);
+    weights += 4 + m->depth;
+    for (int32_t i = 0; i < tinyml_min(channels, 4); ++i) {
+      for (int32_t pixel = 1; pixel >= 0; --pixel) {
+        int8_t *output = pixel == 1 ? whole->output1 : whole->output0;
+        output[first + i] = tinyml_dsp_requantize(TINYML_FORM_GENERAL, &m->output, scales,
+                                                  block + i, sums[4 * pixel + i]);
+      }
     }
   }
 }
@@ -527,6 +558,16 @@ TINYML_INLINE void tinyml_dsp_widen_run(uint32_t *to, const int8_t *pixel0, cons
   tinyml_dsp_widen_runs(to, pixel0, pixel1, quads, 1, 0);
 }
 #endif
+
+/* A word of both. */
+TINYML_INLINE void tinyml_dsp_widen_word(uint32_t *to, const int8_t *pixel0, const int8_t *pixel1) {
+  const uint32_t word0 = tinyml_load_word(pixel0);
+  const uint32_t word1 = tinyml_load_word(pixel1);
+  to[0] = tinyml_sxtb16(word0);
+  to[1] = tinyml_sxtb16(word1);
+  to[2] = tinyml_sxtb16_odd(word0);
+  to[3] = tinyml_sxtb16_odd(word1);
+}
 
 /* A single run, of any number of words. */
 TINYML_INLINE void tinyml_dsp_widen(uint32_t *to, const int8_t *pixel0, const int8_t *pixel1,

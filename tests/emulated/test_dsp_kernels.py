@@ -87,6 +87,10 @@ def depthwise(
         convolutions(CLAMPED, 4, 8, (3, 3)),
         convolutions(SIGNED, 3, 8, (3, 3)),
         convolutions(GENERAL, 1, 8, (2, 3)),
+        # A word that ends with its run; with the image's first one, it would begin before.
+        convolutions(CLAMPED, 3, 5, (1, 1)),
+        convolutions(SIGNED, 1, 6, (3, 3)),
+        convolutions(CLAMPED, 2, 2, (3, 3)),
         row(CLAMPED, 4, 12),
         row(SIGNED, 8, 20),
         row(GENERAL, 15, 9),

@@ -97,6 +97,7 @@ def test_sums_beyond_their_half(depth: int) -> None:
 def test_the_lead_is_what_the_kernels_need() -> None:
     assert breaks_one_byte_closer(replace(ROW, units=9).model(), core=M4)
     assert breaks_one_byte_closer(FullyConnected((5, 16), units=20).model(), core=M4)
+    assert breaks_one_byte_closer(FullyConnected((5, 6), units=9).model(), core=M4)
     assert lowered(FullyConnected((6, 16), units=16).model()).lead == (0,)
     assert lowered(FullyConnected((6, 20), units=16).model()).lead == (0,)
 
@@ -113,6 +114,14 @@ def test_the_lead_is_what_the_kernels_need() -> None:
         Convolution(size=(5, 5), depth=4, channels=4, batches=3),  # an odd last pixel in each batch
         Convolution(size=(6, 6), depth=8, channels=16, filter=(1, 1), stride=(2, 2)),
         Convolution(size=(2, 1), depth=8, channels=4, filter=(3, 5)),  # every window leaves the input
+        # Runs shorter than a word, of which the first begins with the input: a word that ends with it would not.
+        Convolution(size=(5, 6), depth=1, channels=5, padding="VALID"),
+        Convolution(size=(5, 6), depth=1, channels=5, filter=(4, 2), padding="VALID", batches=2),
+        Convolution(size=(6, 5), depth=1, channels=6, batches=2),
+        Convolution(size=(5, 6), depth=2, channels=2),  # fewer than four channels
+        Convolution(size=(5, 7), depth=6, channels=7),  # words that end with their runs
+        Convolution(size=(5, 7), depth=6, channels=9),  # packed
+        Convolution(size=(5, 7), depth=5, channels=3, dilation=(1, 2)),
     ],
 )
 def test_convolutions(convolution: Convolution) -> None:
@@ -122,11 +131,24 @@ def test_convolutions(convolution: Convolution) -> None:
 
 @needs_tflm
 @pytest.mark.parametrize(
+    ("depth", "units", "activation"),
+    [(1, 9, "RELU"), (2, 7, "NONE"), (3, 6, "NONE"), (3, 11, "RELU"), (17, 3, "RELU"), (10, 13, "NONE")],
+)
+def test_rows_that_are_not_whole_words(depth: int, units: int, activation: str) -> None:
+    """Neither inputs nor outputs are a multiple of four; an odd last row has no partner."""
+    rows = FullyConnected((9, depth), units=units, numbers=Numbers(activation=activation)).model()
+    assert lowered(rows).kernel == "tinyml_fully_connected_rows_dsp"
+    assert_equals_tflm(rows)
+
+
+@needs_tflm
+@pytest.mark.parametrize(
     "convolution",
     [
         Convolution(size=(5, 6), depth=4, channels=8),
         Convolution(size=(6, 5), depth=8, channels=4, batches=2),
         Convolution(size=(5, 5), depth=1, channels=8, filter=(1, 3)),
+        Convolution(size=(5, 5), depth=5, channels=7),
     ],
 )
 def test_the_lead_of_convolutions(convolution: Convolution) -> None:

@@ -94,7 +94,13 @@ def _portable(view: OpView, window: Window, filter_: Tensor, groups: int) -> Can
         macs=output.elements * products,
         lead=(window_lead(window, input_channels=depth * groups, output_channels=channels, channelwise=False),),
     )
-    return Candidate(layer, cost=portable_effort(view) * output.elements * (2.8 * products + 25))
+    # Four channels of a group at a time, then what is left of them one by one, which needs fewer registers.
+    together, alone = channels // groups // 4 * 4, channels // groups % 4
+    runs = filter_height * filter_width // (window.run_taps if groups == 1 else 1)
+    effort = portable_effort(view)
+    pixel = effort * together * (2.8 * products + 4 * runs + 25)
+    pixel += effort**0.5 * alone * (5.2 * products + 15 * runs + 25)
+    return Candidate(layer, cost=output.elements // channels * groups * pixel)
 
 
 def dsp_convolution(
@@ -114,7 +120,7 @@ def dsp_convolution(
     run = window.run_taps * depth
     runs = filter_height * filter_width // window.run_taps
     constants = filter_constants(view, weights, scales=scales, fold_zero_point=input_.zero_point)
-    dsp = dsp_constants(constants, _run_order(runs, run), block=4)
+    dsp = dsp_constants(constants, _run_order(runs, run, channels), block=4)
     if dsp is None:
         return Refusal(_DSP_KERNEL, MIXED_WEIGHTS_REFUSED)
     parameters = Parameters(
@@ -124,7 +130,7 @@ def dsp_convolution(
             "matrix": dsp.matrix("pair"),
         },
     )
-    rests = runs * (run % 4)
+    rests = 0 if dsp.depth == runs * padded_to_words(run) else runs * (run % 4)
     layer = Layer(
         op=view.op,
         kernel=_DSP_KERNEL,
@@ -141,8 +147,17 @@ def dsp_convolution(
     )
 
 
-def _run_order(runs: int, run: int) -> npt.NDArray[np.intp]:
-    """The words of all runs, then what is left of each run, then padding to a whole word."""
+def _run_order(runs: int, run: int, channels: int) -> npt.NDArray[np.intp]:
+    """The words of all runs, then what is left of each run.
+
+    What is left is taken byte by byte and packed, or in words of which each ends with its run: they are faster to
+    gather, but their padding takes multiplications for every four channels.
+    """
     products = np.arange(runs * run).reshape(runs, run)
-    words = run // 4 * 4
-    return padded_order(np.concatenate([products[:, :words].reshape(-1), products[:, words:].reshape(-1)]))
+    words, rests = np.split(products, [run // 4 * 4], axis=1)
+    packed = padded_order(np.concatenate([words.reshape(-1), rests.reshape(-1)]))
+    padding = runs * padded_to_words(run) - len(packed)
+    if -(-channels // 4) * 6.2 * padding > 10 * rests.size:
+        return packed
+    ends = np.pad(rests, ((0, 0), (-run % 4, 0)), constant_values=-1)
+    return np.concatenate([words.reshape(-1), ends.reshape(-1)])

@@ -29,6 +29,7 @@ __all__ = [
     "row_cost",
     "scaled_channels",
     "sum_bounds",
+    "words_order",
 ]
 
 DSP = frozenset({"dsp"})
@@ -129,21 +130,24 @@ def dsp_constants(constants: FilterConstants, order: npt.NDArray[np.intp], *, bl
         constants: The portable kernel's, with the input's zero point folded.
         order: For each product in the order of the kernel, which of the weights' columns it takes; -1 for padding.
             A multiple of 4 long.
-        block: Channels that are computed together, 4 or 8.
+        block: Channels that are computed together, 8 of a row or 4 of two pixels. Of the latter, the last block begins
+            within the one before where the channels, more than 4, are no multiple of it.
 
     Returns:
         None where mixed weights would not be exact.
     """
     channels = scaled_channels(constants)
-    stream = mixed_stream(channels.weights, channels.bias, order, block=block)
+    count = len(channels.weights)
+    computed = _whole_blocks(count) if block == _LANES else np.arange(count)
+    stream = mixed_stream(channels.weights[computed], channels.bias[computed], order, block=block)
     if stream is None:
         return None
-    count = len(channels.weights)
     table = np.concatenate([channels.scale, channels.shift[:, None]], axis=1)
     # All alike: four entries serve every block of a row.
     alike = block == 8 and (table == table[0]).all()
     entries = _LANES if alike else -(-count // _LANES) * _LANES
-    table = np.concatenate([table, np.repeat(table[-1:], max(0, entries - count), axis=0)])[:entries]
+    table = table[computed]
+    table = np.concatenate([table, np.repeat(table[-1:], max(0, entries - len(table)), axis=0)])[:entries]
     return DspConstants(
         weights=Constant("weights", stream),
         scale=Constant("scale", table[:, :2]),
@@ -153,6 +157,13 @@ def dsp_constants(constants: FilterConstants, order: npt.NDArray[np.intp], *, bl
         form=channels.form,
         requantization=constants.requantization,
     )
+
+
+def _whole_blocks(count: int) -> npt.NDArray[np.intp]:
+    """Channels in the order of computation: if the last block of four is not whole, it takes from the one before."""
+    if count < _LANES or count % _LANES == 0:
+        return np.arange(count)
+    return np.concatenate([np.arange(count // _LANES * _LANES), np.arange(count - _LANES, count)])
 
 
 def scaled_channels(constants: FilterConstants) -> ScaledChannels:
@@ -182,6 +193,12 @@ def padded_to_words(size: int) -> int:
 def padded_order(order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     """An order of products, padded to a multiple of 4."""
     return np.concatenate([order, np.full(-len(order) % 4, -1)])
+
+
+def words_order(size: int) -> npt.NDArray[np.intp]:
+    """The order of the bytes of a run taken in words, of which the last one ends with the run: padding before it."""
+    whole = size // 4 * 4
+    return np.concatenate([np.arange(whole), np.full(-size % 4, -1), np.arange(whole, size)])
 
 
 # -- requantization -----------------------------------------------------------------------------------------------
@@ -278,7 +295,8 @@ def mixed_stream(
 def pair_cost(pixels: int, depth: int, channels: int, *, gathering: float) -> float:
     """Instructions of all products of `pixels` pixels, two at a time. `gathering`: those of a pair's inputs."""
     blocks = -(-channels // 4)
-    return -(-pixels // 2) * (blocks * (6.2 * depth + 65) + gathering + 60)
+    copying = 20 if channels < _LANES else 0  # fewer outputs than a block has
+    return -(-pixels // 2) * (blocks * (6.2 * depth + 65) + gathering + copying + 60)
 
 
 def row_cost(depth: int, channels: int) -> float:

@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
-from .dsp import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, pair_cost, row_cost
+from .dsp import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, pair_cost, row_cost, words_order
 from .fully_connected_mve import mve_rows
 from .overlap import gathered_lead
 from .row_scalar import scalar_row
@@ -86,7 +86,7 @@ def _portable(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
 def _dsp_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate | Refusal:
     """Two rows at a time, gathered in scratch before their outputs are written."""
     units, depth = constants.weights.values.shape
-    dsp = dsp_constants(constants, padded_order(np.arange(depth)), block=4)
+    dsp = dsp_constants(constants, words_order(depth), block=4)
     if dsp is None:
         return Refusal("tinyml_fully_connected_rows_dsp", MIXED_WEIGHTS_REFUSED)
     first = np.arange(rows)[None]
