@@ -69,7 +69,7 @@ def extreme(weights: npt.NDArray[np.int8], rows: int) -> bytes:
 )
 def test_each_core_gets_its_kernels(core: Core, row: str, suffix: str) -> None:
     assert kernel(CONVOLUTION.model(), core) == f"conv_2d_{suffix}"
-    assert kernel(ROWS.model(), core) == f"fully_connected_rows_{suffix}"
+    assert kernel(FullyConnected((6, 24), units=20).model(), core) == f"fully_connected_rows_{suffix}"
     assert suffix in kernel(DEPTHWISE, core)
     small = np.random.default_rng(0).integers(-9, 10, (20, 64)).astype(np.int8)
     assert kernel(extreme(small, rows=1), core) == f"fully_connected_{row}"
