@@ -10,6 +10,7 @@
 #ifndef TINYML_CONV_2D_DSP_H
 #define TINYML_CONV_2D_DSP_H
 
+#include "tinyml_dsp_gather.h"
 #include "tinyml_dsp_matrix.h"
 #include "tinyml_window.h"
 

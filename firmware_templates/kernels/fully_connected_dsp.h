@@ -10,6 +10,7 @@
 #ifndef TINYML_FULLY_CONNECTED_DSP_H
 #define TINYML_FULLY_CONNECTED_DSP_H
 
+#include "tinyml_dsp_gather.h"
 #include "tinyml_dsp_matrix.h"
 
 typedef struct {

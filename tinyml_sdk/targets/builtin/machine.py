@@ -15,10 +15,11 @@ from ...errors import MissingToolError, TargetError
 from ..blocks import ExecutedBlock
 from .counting import BlockCount, Counter, make_counter
 from .image import FirmwareImage
-from .peripherals import UARTS, NrfUarte, Peripheral, Uart
+from .peripherals import Peripheral
 from .processors import CortexM, Processor, Riscv32
 from .rp2040 import Pl011Uart, Rp2040
 from .semihosting import Semihosting
+from .uarts import UARTS, NrfUarte, Uart
 
 __all__ = ["Machine", "processor_type", "require_unicorn"]
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ...errors import TargetError
-from .peripherals import Clock, Peripheral, Uart
+from .peripherals import Clock, Peripheral
 from .processors import CortexM
+from .uarts import Uart
 
 __all__ = ["Pl011Uart", "Rp2040", "boot_stage_2"]
 
