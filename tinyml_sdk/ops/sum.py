@@ -27,8 +27,8 @@ def sum_layer(view: OpView, *, subtract: bool) -> Layer:
     view.expect_counts(2)
     input1, input2 = view.activation(0), view.activation(1)
     walk = broadcast_inputs(view, input1, input2, view.output())
-    mve = mve_sum(view, walk, subtract=subtract)
-    return choose_kernel(view, [_portable(view, walk, subtract), *_linear(view, walk, subtract), mve])
+    portable = _portable(view, walk, subtract)  # first, as it refuses what the others take for granted
+    return choose_kernel(view, [portable, *_linear(view, walk, subtract), mve_sum(view, walk, subtract=subtract)])
 
 
 def _portable(view: OpView, walk: Broadcast, subtract: bool) -> Candidate:
