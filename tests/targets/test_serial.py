@@ -158,10 +158,13 @@ def test_every_emulated_board_over_a_port(board, emulator):
 @pytest.mark.parametrize("board", IN_QEMU)
 def test_qemus_own_terminal_is_a_board(board, tmp_path):
     """`-serial pty`: QEMU waits with -S until the port is open, or its boot text would be lost."""
-    require_tool("qemu-system-arm")
-    machine = load_board(board).emulators.qemu.machine
+    machine = load_board(board).emulators.qemu
+    program = f"qemu-system-{machine.system}"
+    require_tool(program)
     control = tmp_path / "qmp"
-    command = ["qemu-system-arm", "-M", machine, "-kernel", firmware(board), "-S", "-icount", "shift=0"]
+    command = [program, "-M", machine.machine, "-kernel", firmware(board), "-S", "-icount", "shift=0"]
+    command += ["-cpu", machine.cpu] if machine.cpu else []
+    command += ["-bios", machine.bios] if machine.bios else []
     command += ["-display", "none", "-nodefaults", "-serial", "pty", "-qmp", f"unix:{control},server=on,wait=off"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as qemu:
         try:

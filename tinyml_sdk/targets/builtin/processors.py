@@ -77,6 +77,9 @@ _CMSDK_TIMER0 = 0x4000_0000
 _IT_STATE = 0x0600_FC00
 """The bits of XPSR that tell which instructions of an IT block are left and their condition (Armv7-M ARM, B1.4.2)."""
 
+_RESET_XPSR = 0x0100_0000
+"""Thumb state and nothing else: an IT block that the reset has cut short would skip the first instructions."""
+
 _CPUID = {
     "cortex-m0": 0x410C_C200,
     "cortex-m0plus": 0x410C_C601,
@@ -110,6 +113,7 @@ class CortexM(Processor):
     def reset(self, engine: Any) -> None:  # noqa: D102
         stack, entry = struct.unpack("<II", engine.mem_read(self.board.flash.origin, 8))
         arm = self.unicorn.arm_const
+        engine.reg_write(arm.UC_ARM_REG_XPSR, _RESET_XPSR)
         engine.reg_write(arm.UC_ARM_REG_SP, stack)
         engine.reg_write(arm.UC_ARM_REG_LR, 0xFFFF_FFFF)
         engine.reg_write(arm.UC_ARM_REG_PC, entry | 1)
