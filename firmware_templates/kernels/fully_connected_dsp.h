@@ -26,11 +26,15 @@ TINYML_INLINE void tinyml_dsp_word_of_row(int8_t word[4], const int8_t *row, int
   }
 }
 
-/* Where rows are shorter than a word and this is one of the first, so that a word that ends with it
- * would begin outside the input. */
-TINYML_RARE void tinyml_dsp_widen_first(uint32_t *to, const int8_t *row, const int8_t *partner,
-                                        int32_t depth) {
+/* The word that ends with a row, of two rows. Where rows are shorter than a word and this is one of
+ * the first, it would begin outside the input. rows: up to the end of the first of the two. */
+TINYML_RARE void tinyml_dsp_widen_ends(uint32_t *to, const int8_t *row, const int8_t *partner,
+                                       int32_t depth, int32_t rows) {
   int8_t words[2][4];
+  if (rows * depth >= 4) {
+    tinyml_dsp_widen_word(to, row + (depth - 4), partner + (depth - 4));
+    return;
+  }
   tinyml_dsp_word_of_row(words[0], row, 4 - depth);
   tinyml_dsp_word_of_row(words[1], partner, 4 - depth);
   tinyml_dsp_widen_word(to, words[0], words[1]);
@@ -43,7 +47,6 @@ TINYML_KERNEL void tinyml_fully_connected_rows_dsp(const tinyml_fully_connected_
                                                    int8_t *output, int8_t *scratch) {
   const int32_t depth = p->depth, tail = p->depth % 4;
   uint32_t *activations = (uint32_t *)(void *)scratch;
-  uint32_t *last = activations + (depth - tail);
   const int32_t channels = p->matrix.channels;
   tinyml_dsp_blocks blocks = tinyml_dsp_pair_blocks(&p->matrix, scratch, weights, scale, shift);
   for (int32_t row = 0; row < p->rows; row += 2) {
@@ -51,10 +54,8 @@ TINYML_KERNEL void tinyml_fully_connected_rows_dsp(const tinyml_fully_connected_
     const int32_t both = row + 1 < p->rows;
     const int8_t *partner = both ? input + depth : input;
     tinyml_dsp_widen(activations, input, partner, depth / 4);
-    if (tail != 0 && (row + 1) * depth >= 4) {
-      tinyml_dsp_widen_word(last, input + (depth - 4), partner + (depth - 4));
-    } else if (tail != 0) {
-      tinyml_dsp_widen_first(last, input, partner, depth);
+    if (tail != 0) {
+      tinyml_dsp_widen_ends(activations + (depth - tail), input, partner, depth, row + 1);
     }
     blocks.output0 = output;
     blocks.output1 = both ? output + channels : output;
