@@ -28,7 +28,7 @@ __all__ = ["RenodeTarget"]
 _PROGRAM = "renode"
 _REMEDY = "install it from https://renode.io and put it on the PATH, or use another --target"
 _START_DEADLINE_S = 60.0
-_QUIT_DEADLINE_S = 5.0
+_QUIT_DEADLINE_S = 15.0
 _POLL_S = 0.05
 
 
