@@ -58,7 +58,7 @@ def dsp_depthwise(
         portable: The layer that is replaced.
     """
     channels = input_.shape[3]
-    if channels < _LANES or not _is_covered(window, view, channels):
+    if channels < _LANES or not window.is_small_square or view.output().shape[3] != channels:
         return Refusal("tinyml_dsp_depthwise", "it is for 3x3 filters of stride 1 or 2 over four channels or more")
     form = _form(constants.requantization)
     numbers = _saturated(constants, form) if form != "clamp" else None
@@ -125,16 +125,6 @@ def dsp_depthwise_taps(view: OpView, window: Window, constants: FilterConstants,
     blocks = -(-channels // _LANES)
     cost = pixels * (60 + blocks * (230 + 45 * lines + per_tap * taps))
     return Candidate(layer, cost, frozenset({"dsp"}), code_bytes=900)
-
-
-def _is_covered(window: Window, view: OpView, channels: int) -> bool:
-    strides = (window.stride_height, window.stride_width)
-    return (
-        (window.filter_height, window.filter_width) == (3, 3)
-        and strides in ((1, 1), (2, 2))
-        and (window.dilation_height, window.dilation_width) == (1, 1)
-        and view.output().shape[3] == channels
-    )
 
 
 # -- exactness ----------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def mve_depthwise(
         portable: The layer that is replaced.
     """
     channels, stride = input_.shape[3], window.stride_width
-    if not _is_covered(window, view, channels):
+    if not window.is_small_square or view.output().shape[3] != channels:
         return Refusal(_KERNEL, "it is for 3x3 filters of stride 1 or 2, one for each channel")
     at_once = 2 if stride == 1 else 4
     columns = -(-window.output_width // at_once) * at_once * stride + 2
@@ -81,16 +81,6 @@ def mve_depthwise(
         shared=True,
     )
     return Candidate(layer, _cost(window, form, channels), MVE)
-
-
-def _is_covered(window: Window, view: OpView, channels: int) -> bool:
-    strides = (window.stride_height, window.stride_width)
-    return (
-        (window.filter_height, window.filter_width) == (3, 3)
-        and strides in ((1, 1), (2, 2))
-        and (window.dilation_height, window.dilation_width) == (1, 1)
-        and view.output().shape[3] == channels
-    )
 
 
 def _filters(constants: FilterConstants) -> tuple[str, Constant]:

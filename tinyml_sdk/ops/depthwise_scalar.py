@@ -32,7 +32,7 @@ def scalar_depthwise(
         macs: Multiply-accumulates of the layer.
     """
     channels, stride = input_.shape[3], window.stride_width
-    if not _is_covered(window, view, channels):
+    if not window.is_small_square or view.output().shape[3] != channels:
         return Refusal(_KERNEL, "it is for 3x3 filters of stride 1 or 2 with one output a channel")
     scaled = scalar_channels(view, constants)
     scale = ScalarScale.of(scaled)
@@ -74,13 +74,3 @@ def scalar_depthwise(
         shared=True,
     )
     return Candidate(layer, 4.5 * macs + 60 * channels * window.output_height, SCALAR)
-
-
-def _is_covered(window: Window, view: OpView, channels: int) -> bool:
-    strides = (window.stride_height, window.stride_width)
-    return (
-        (window.filter_height, window.filter_width) == (3, 3)
-        and strides in ((1, 1), (2, 2))
-        and (window.dilation_height, window.dilation_width) == (1, 1)
-        and view.output().shape[3] == channels
-    )

@@ -66,6 +66,15 @@ class Window:
         return (self.filter_height, self.filter_width, self.stride_height, self.stride_width) == (1, 1, 1, 1)
 
     @property
+    def is_small_square(self) -> bool:
+        """Whether it is 3x3 of stride 1 or 2, undilated: what the depthwise kernels of their own are for."""
+        return (
+            (self.filter_height, self.filter_width) == (3, 3)
+            and (self.stride_height, self.stride_width) in ((1, 1), (2, 2))
+            and (self.dilation_height, self.dilation_width) == (1, 1)
+        )
+
+    @property
     def stays_inside(self) -> bool:
         """Whether no window reaches into the padding."""
         bottom = (self.output_height - 1) * self.stride_height + (self.filter_height - 1) * self.dilation_height
