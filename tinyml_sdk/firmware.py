@@ -25,7 +25,7 @@ from .codegen import (
 from .errors import BuildError, FitError, InputError
 from .graph import Graph, read_graph
 from .ops import Layer, fuse_ops, lower_graph, remove_constant_channels
-from .plan import Fit, MemoryPlan, check_fit, measure_fit, order_layers, plan_memory
+from .plan import Fit, MemoryPlan, check_fit, measure_fit, order_layers, plan_memory, stream_layers
 from .tflm import TflmModel, find_library, inspect_tflm_model
 from .toolchains import BuildJob, BuildResult, Library, MemoryUse, get_toolchain, read_sections
 
@@ -85,13 +85,16 @@ class Firmware:
     arena_bytes: int
 
 
-def inspect_model(model: str | Path, board: str | Path | None = None, optimize: Optimize = "speed") -> Inspection:
+def inspect_model(
+    model: str | Path, board: str | Path | None = None, optimize: Optimize = "speed", *, streams: bool = True
+) -> Inspection:
     """Read a .tflite file, check it, choose kernels and plan its memory.
 
     Args:
         model: Path of the file.
         board: Name or file of a board whose core's kernels to choose and whose memory to compare with.
         optimize: What kernels are chosen for: `speed`, or `size`.
+        streams: Whether layers may run together row by row, where that takes a smaller arena.
 
     Raises:
         ModelError: the file is damaged or unsupported.
@@ -101,7 +104,9 @@ def inspect_model(model: str | Path, board: str | Path | None = None, optimize: 
     original = read_graph(model)
     fused = fuse_ops(original)
     graph = remove_constant_channels(fused)
-    layers = order_layers(graph, lower_graph(graph, chosen.core_spec if chosen else None, optimize))
+    core = chosen.core_spec if chosen else None
+    layers = order_layers(graph, lower_graph(graph, core, optimize))
+    layers = stream_layers(graph, layers, core, optimize) if streams else layers
     plan = plan_memory(graph, layers)
     constants = weight_bytes(graph, layers)
     fit = measure_fit(chosen, plan.arena_bytes, constants) if chosen else None

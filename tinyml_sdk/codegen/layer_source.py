@@ -16,11 +16,11 @@ from ..ops import Layer, Parameters
 from ..plan import MemoryPlan, StreamedLayer
 from .c_source import c_call, struct_rows
 from .layer_call import LayerCall, layer_symbol
-from .stream_source import stream_source
+from .stream_source import RowMember, row_functions, stream_source
 
 __all__ = ["LayerSource", "layer_source", "runs"]
 
-_LARGEST_SHORT_OFFSET = 2**16 - 1
+_LARGEST_SHORT_OFFSET, _LARGEST_SHORT_ROWS = 2**16 - 1, 2**8 - 1
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,16 @@ class LayerSource:
         offset_type: The C type of offsets in the arena, for the arguments of shared functions.
         shared: The functions that serve several layers, in the order of their first layer.
         stream_inputs: The most tensors that a layer in a stream reads; 0 without streams.
+        row_type: The C type of numbers of rows.
+        row_functions: What makes some rows of the layers that share a function.
         layers: All layers in the order in which they run.
     """
 
     offset_type: str
     shared: tuple[dict[str, Any], ...]
     stream_inputs: int
+    row_type: str
+    row_functions: tuple[dict[str, Any], ...]
     layers: tuple[dict[str, Any], ...]
 
 
@@ -64,23 +68,36 @@ def layer_source(graph: Graph, layers: Sequence[Layer], plan: MemoryPlan, *, sha
         if len(members) > 1 or members[0].streamed:
             base = members[0].layer.kernel.removeprefix("tinyml_")
             names[signature] = base if base not in names.values() else f"{base}_{len(names)}"
-    streams = [layer for layer in layers if isinstance(layer, StreamedLayer)]
-    most_inputs = max((layer.most_inputs for layer in streams), default=0)
+    members = {
+        id(layer): [RowMember(row, call, names.get(call.signature)) for row, call in zip(layer.row_layers, of_layer)]
+        for layer, of_layer in zip(layers, calls, strict=True)
+        if isinstance(layer, StreamedLayer)
+    }
+    functions = row_functions([member for of_stream in members.values() for member in of_stream])
+    most_inputs = max((layer.most_inputs for layer in layers if isinstance(layer, StreamedLayer)), default=0)
     sources = []
     for layer, of_layer in zip(layers, calls, strict=True):
-        shared = [names.get(call.signature) for call in of_layer]
         source = _layer(graph, layer, plan)
         if isinstance(layer, StreamedLayer):
-            source |= stream_source(layer, list(zip(of_layer, shared, strict=True)), plan, most_inputs)
+            source |= stream_source(layer, members[id(layer)], functions, plan, most_inputs)
         else:
-            source |= _call(of_layer[0], shared[0])
+            source |= _call(of_layer[0], names.get(of_layer[0].signature))
         sources.append(source)
     return LayerSource(
         offset_type="uint16_t" if plan.arena_bytes <= _LARGEST_SHORT_OFFSET else "uint32_t",
         shared=tuple(_shared(groups[signature][0], name) for signature, name in names.items()),
         stream_inputs=most_inputs,
+        row_type="int16_t" if _most_rows(layers) > _LARGEST_SHORT_ROWS else "uint8_t",
+        row_functions=tuple(function.source for function in functions),
         layers=tuple(sources),
     )
+
+
+def _most_rows(layers: Sequence[Layer]) -> int:
+    """Of any call in a stream."""
+    streams = [layer for layer in layers if isinstance(layer, StreamedLayer)]
+    calls = [rows for layer in streams for member in layer.row_layers for rows in member.rows]
+    return max((max(rows.input_rows, rows.output_rows) for rows in calls), default=0)
 
 
 def _calls(graph: Graph, layer: Layer, step: int, plan: MemoryPlan) -> list[LayerCall]:

@@ -168,6 +168,11 @@ class RowField:
     source: str
     factor: int
 
+    def value(self, rows: Rows) -> int:
+        """The parameter for these rows."""
+        number: int = getattr(rows, self.source)
+        return self.factor * number
+
 
 def merged_parameters(cases: Mapping[Rows, Parameters]) -> tuple[Parameters, tuple[RowField, ...]] | None:
     """What a layer's parameters for several numbers of rows have in common, and how the rest follows from the rows.
@@ -222,6 +227,7 @@ def _explained(path: tuple[str, ...], values: Mapping[Rows, ParameterValue]) -> 
             (value // numbers[rows] for rows, value in values.items() if isinstance(value, int) and numbers[rows]),
             default=0,
         )
-        if all(value == factor * numbers[rows] for rows, value in values.items()):
-            return RowField(path, source, factor)
+        field = RowField(path, source, factor)
+        if all(value == field.value(rows) for rows, value in values.items()):
+            return field
     return None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from ..graph import Graph, Op
-from ..ops import Constant, Layer, Parameters, RowField, Rows, RowWindow, merged_parameters
-from .row_schedule import Place, RowBuffer, RowCall, RowSchedule, Step, schedule_rows
+from ..ops import Constant, Layer, Parameters, ParameterValue, RowField, Rows, RowWindow, merged_parameters
+from .row_schedule import RowBuffer, RowCall, RowSchedule, Step, schedule_rows
 
 __all__ = ["Phase", "RowLayer", "StreamedLayer", "build_stream", "sketch_stream"]
 
@@ -22,10 +23,24 @@ class RowLayer:
     Attributes:
         layer: With parameters that hold for all its calls but for `fields`; its scratch memory is the most of any call.
         fields: Parameters that follow from the rows of a call.
+        rows: What it is called for.
+        advances: By how many bytes each of its inputs and its output move from a step to the next of the same phase.
     """
 
     layer: Layer
     fields: tuple[RowField, ...] = ()
+    rows: tuple[Rows, ...] = ()
+    advances: tuple[int, ...] = ()
+
+    def holds(self, field: RowField) -> bool:
+        """Whether a parameter follows from the rows in all calls, be it as one that never changes."""
+        if field in self.fields or any(other.path == field.path for other in self.fields):
+            return field in self.fields
+        parameters = next(argument for argument in self.layer.arguments if isinstance(argument, Parameters))
+        value: ParameterValue | None = parameters.fields
+        for name in field.path:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return all(value == field.value(rows) for rows in self.rows)
 
 
 @dataclass(frozen=True)
@@ -35,12 +50,10 @@ class Phase:
     Attributes:
         turns: How many steps.
         calls: Those of the first of them.
-        advances: For each call, by how many bytes each of its inputs and its output move from a step to the next.
     """
 
     turns: int
     calls: Step
-    advances: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,13 +126,13 @@ def build_stream(sketch: StreamedLayer, windows: Sequence[RowWindow], lower: Low
         merged = _merge(member.layer, cases)
         if merged is None:
             return None
-        row_layers.append(merged)
+        row_layers.append(replace(merged, advances=_advances(steps, position)))
         cost += sum(_cost(cases[rows]) for rows in calls)
     scratch = max(member.layer.scratch_bytes for member in row_layers)
     return replace(
         sketch,
         row_layers=tuple(row_layers),
-        phases=_phases(steps),
+        phases=_phases(steps, row_layers),
         scratch_bytes=sketch.schedule.buffer_bytes + scratch,
         cost=round(cost),
     )
@@ -154,7 +167,7 @@ def _merge(layer: Layer, cases: dict[Rows, Layer]) -> RowLayer | None:
     scratch = max(each.scratch_bytes for each in layers)
     whole = replace(first, op=layer.op, arguments=tuple(arguments), macs=layer.macs, lead=layer.lead,
                     scratch_bytes=scratch, choices=layer.choices)  # fmt: skip
-    return RowLayer(whole, fields)
+    return RowLayer(whole, fields, tuple(cases))
 
 
 def _same_constant(mine: object, theirs: object) -> bool:
@@ -168,40 +181,41 @@ def _same_constant(mine: object, theirs: object) -> bool:
     return isinstance(mine, Parameters) or mine == theirs
 
 
-def _phases(steps: Sequence[Step]) -> tuple[Phase, ...]:
-    """Steps of the same rows, in the same buffers, at one distance from each other, as one."""
+def _advances(steps: Sequence[Step], position: int) -> tuple[int, ...]:
+    """How far a layer's places move from a call to the next one for the same rows, where no buffer holds them.
+
+    Away from the image's edges, that is the same everywhere.
+    """
+    for before, after in pairwise(steps):
+        old, new = before[position], after[position]
+        if old is not None and new is not None and old.rows == new.rows:
+            return _distances(old, new)
+    return ()
+
+
+def _distances(old: RowCall, new: RowCall) -> tuple[int, ...]:
+    pairs = zip((*old.inputs, old.output), (*new.inputs, new.output), strict=True)
+    return tuple(theirs.offset - mine.offset for mine, theirs in pairs)
+
+
+def _phases(steps: Sequence[Step], row_layers: Sequence[RowLayer]) -> tuple[Phase, ...]:
+    """Steps of the same rows, all places moved by what the layer says, as one."""
     phases: list[Phase] = []
     before: Step | None = None
     for step in steps:
-        advances = _advances(before, step) if before is not None else None
-        last = phases[-1] if phases else None
-        if last is not None and advances is not None and (last.turns == 1 or last.advances == advances):
-            phases[-1] = Phase(last.turns + 1, last.calls, advances)
+        if before is not None and _follows(before, step, row_layers):
+            phases[-1] = replace(phases[-1], turns=phases[-1].turns + 1)
         else:
-            phases.append(Phase(1, step, tuple(_still(call) for call in step)))
+            phases.append(Phase(1, step))
         before = step
     return tuple(phases)
 
 
-def _still(call: RowCall | None) -> tuple[int, ...]:
-    return () if call is None else (0,) * (len(call.inputs) + 1)
-
-
-def _advances(before: Step, after: Step) -> tuple[tuple[int, ...], ...] | None:
-    """How far each call's places move from a step to the next, None where the steps differ in more."""
-    advances = []
-    for old, new in zip(before, after, strict=True):
+def _follows(before: Step, after: Step, row_layers: Sequence[RowLayer]) -> bool:
+    for old, new, member in zip(before, after, row_layers, strict=True):
         if old is None or new is None:
             if old is not new:
-                return None
-            advances.append(())
-            continue
-        places = list(zip((*old.inputs, old.output), (*new.inputs, new.output), strict=True))
-        if old.rows != new.rows or any(_moves_in_buffer(mine, theirs) for mine, theirs in places):
-            return None
-        advances.append(tuple(theirs.offset - mine.offset for mine, theirs in places))
-    return tuple(advances)
-
-
-def _moves_in_buffer(mine: Place, theirs: Place) -> bool:
-    return mine.tensor is None and mine.offset != theirs.offset
+                return False
+        elif old.rows != new.rows or _distances(old, new) != member.advances:
+            return False
+    return True
