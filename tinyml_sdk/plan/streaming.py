@@ -1,9 +1,9 @@
 """Which layers run row by row: those around the arena's peak, where that makes the arena smaller.
 
 A layer that runs alone writes its whole output before the next one starts. Where the arena is full at one of them, the
-chains of layers around it are tried as streams (`streams.py`), first with as few rows at a time as possible. When no
-chain makes the arena smaller any more, streams go back to as many rows at a time as the arena has room for, which takes
-fewer instructions, and those without which it is as small go back to single layers.
+chains of layers around it are tried as streams (`streams.py`), a row at a time. When no chain makes the arena smaller
+any more, streams take as many rows at a time as the arena has room for, which costs fewer instructions, and those
+without which it is as small go back to single layers.
 
 (What takes less memory too is to compute an image in patches, as MCUNetV2 does: Lin et al., 2021, arXiv:2110.15352.
 Patches overlap, and what lies in two of them is computed twice; rows do not.)
@@ -12,7 +12,7 @@ Patches overlap, and what lies in two of them is computed twice; rows do not.)
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..boards.cores import Core
 from ..graph import Graph
@@ -23,8 +23,11 @@ from .streams import StreamedLayer, build_stream, sketch_stream
 
 __all__ = ["stream_layers"]
 
-LONGEST = 8
-"""Layers of a stream."""
+LENGTHS = (2, 3, 4, 6, 8)
+"""Layers of the longest stream: what is tried. Long streams take more steps at the image's edges, and more tables."""
+
+LONGER_GAIN = 0.05
+"""Share of the arena that longer streams must save."""
 
 ROWS_AT_ONCE = (1, 2, 4, 8, 16)
 """What is tried."""
@@ -60,9 +63,9 @@ def stream_layers(
         core, optimize: What for.
     """
     search = _Search(graph, tuple(layers), core, optimize)
-    ranges = search.affordable(search.roomier(search.smallest()))
-    streamed = search.apply(ranges)
-    return streamed if ranges else tuple(layers)
+    if sum(window is not None for window in search.windows) < min(LENGTHS):
+        return tuple(layers)
+    return search.apply(search.affordable(search.roomier(search.smallest())))
 
 
 @dataclass
@@ -74,6 +77,8 @@ class _Search:
     windows: list[RowWindow | None] = field(init=False)
     sketches: dict[_Range, StreamedLayer | None] = field(default_factory=dict)
     built: dict[_Range, StreamedLayer | None] = field(default_factory=dict)
+    peaks: dict[tuple[_Range, ...], int] = field(default_factory=dict)
+    arenas: dict[tuple[_Range, ...], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.windows = [row_window(self.graph, layer) for layer in self.layers]
@@ -125,26 +130,29 @@ class _Search:
     # -- the search -----------------------------------------------------------------------------------------------------
 
     def smallest(self) -> list[_Range]:
-        """Ranges, a row at a time, whose peak is lowered step by step until that gains nothing."""
+        """Ranges, a row at a time, with the lowest peak; or nearly, if that takes shorter ones."""
+        found = [self._smallest(longest) for longest in LENGTHS if longest <= max(2, len(self.layers))]
+        least = min(map(self._peak, found))
+        return next(ranges for ranges in found if self._peak(ranges) <= (1 + LONGER_GAIN) * least)
+
+    def _smallest(self, longest: int) -> list[_Range]:
+        """The highest peak is lowered, step by step, until that gains nothing."""
         ranges: list[_Range] = []
         while True:
-            peaks = layer_peaks(self.graph, self.apply(ranges))
-            if not peaks:
+            peaks = layer_peaks(self.graph, self.apply(ranges, sketched=True))
+            options = [self._with(ranges, span) for span in self._around(ranges, peaks.index(max(peaks)), longest)]
+            lower = [option for option in options if self._peak(option) <= (1 - LEAST_GAIN) * max(peaks)]
+            lower.sort(key=lambda option: (self._peak(option), self._length(option), option))
+            better = next((option for option in lower if all(map(self.build, option))), None)
+            if better is None:
                 return ranges
-            options = [self._with(ranges, span) for span in self._around(ranges, peaks.index(max(peaks)))]
-            better = [option for option in options if self._peak(option) <= (1 - LEAST_GAIN) * max(peaks)]
-            better = sorted(better, key=lambda option: (self._peak(option), self._length(option), option))
-            ranges_or_none = next((option for option in better if all(map(self.build, option))), None)
-            if ranges_or_none is None:
-                return ranges
-            ranges = ranges_or_none
+            ranges = better
 
-    def _around(self, ranges: Sequence[_Range], place: int) -> Iterator[_Range]:
+    def _around(self, ranges: Sequence[_Range], place: int, longest: int) -> Iterator[_Range]:
         """Ranges about the layer at a place of the order that has these ranges as streams already."""
-        spans = self._spans(ranges)
-        first, end = spans[place]
-        for start in range(max(0, end - LONGEST), first + 1):
-            for stop in range(end, min(len(self.layers), start + LONGEST) + 1):
+        first, end = self._spans(ranges)[place]
+        for start in range(max(0, end - longest), first + 1):
+            for stop in range(end, min(len(self.layers), start + longest) + 1):
                 span = _Range(start, stop)
                 if stop - start > max(1, end - first) and self.sketch(span) is not None:
                     yield span
@@ -162,52 +170,63 @@ class _Search:
         """The ranges with one more, which takes the place of those that it meets."""
         return sorted([other for other in ranges if not other.meets(span)] + [span])
 
-    def _peak(self, ranges: Sequence[_Range]) -> int:
-        return max(layer_peaks(self.graph, self.apply(ranges, sketched=True)))
-
     def _length(self, ranges: Sequence[_Range]) -> int:
         return sum(span.end - span.first for span in ranges)
 
+    def _peak(self, ranges: Sequence[_Range]) -> int:
+        """What the arena cannot be smaller than."""
+        key = tuple(ranges)
+        if key not in self.peaks:
+            self.peaks[key] = max(layer_peaks(self.graph, self.apply(ranges, sketched=True)))
+        return self.peaks[key]
+
     def _arena(self, ranges: Sequence[_Range]) -> int:
-        return plan_memory(self.graph, self.apply(ranges)).arena_bytes
+        key = tuple(ranges)
+        if key not in self.arenas:
+            self.arenas[key] = plan_memory(self.graph, self.apply(ranges)).arena_bytes
+        return self.arenas[key]
+
+    def _fits(self, ranges: Sequence[_Range], arena: int) -> bool:
+        return self._peak(ranges) <= arena and self._arena(ranges) <= arena
 
     def roomier(self, ranges: list[_Range]) -> list[_Range]:
-        """The same arena, or nearly, with fewer streams and with more rows at a time, as that takes fewer instructions."""
+        """About the same arena with fewer streams, or with more rows at a time where that takes fewer instructions."""
         if not ranges:
             return ranges
         arena = self._arena(ranges)
-        for span in sorted(ranges, key=lambda span: span.first):
+        for span in sorted(ranges):
             others = [other for other in ranges if other != span]
-            if self._arena(others) <= arena / (1 - LEAST_GAIN):
+            if self._fits(others, round(arena / (1 - LEAST_GAIN))):
                 ranges = others
                 continue
-            for rows in ROWS_AT_ONCE[1:]:
-                more = _Range(span.first, span.end, rows)
-                current = next(other for other in ranges if other.first == span.first)
-                if not self._is_cheaper(more, current) or self._arena([*others, more]) > arena:
-                    continue
-                ranges = sorted([*others, more])
-        return ranges if ranges and arena < self._arena([]) else []
+            options = (self._with(others, replace(span, rows=rows)) for rows in ROWS_AT_ONCE[:0:-1])
+            ranges = next((option for option in options if self._is_better(option, ranges, arena)), ranges)
+        return ranges
 
-    def _is_cheaper(self, more: _Range, current: _Range) -> bool:
-        stream, now = self.build(more), self.build(current)
-        assert now is not None
-        return stream is not None and stream.cost < now.cost
+    def _is_better(self, option: Sequence[_Range], ranges: Sequence[_Range], arena: int) -> bool:
+        """Whether ranges take fewer instructions than others, and no more than the arena."""
+        if self._peak(option) > arena or not all(map(self.build, option)):
+            return False
+        return self._effort(option) < self._effort(ranges) and self._fits(option, arena)
 
     # -- instructions ---------------------------------------------------------------------------------------------------
 
     def affordable(self, ranges: list[_Range]) -> list[_Range]:
         """Where speed counts, without the streams that cost most until the rest is cheap enough."""
         total = sum(map(_cost, self.layers))
-        while self.optimize == "speed" and sum(map(self._effort, ranges)) > MOST_EFFORT * total:
-            ranges = [span for span in ranges if span != max(ranges, key=self._effort)]
+        while self.optimize == "speed" and self._effort(ranges) > MOST_EFFORT * total:
+            dearest = max(ranges, key=lambda span: self._effort([span]))
+            ranges = [span for span in ranges if span != dearest]
         return ranges if ranges and self._arena(ranges) < self._arena([]) else []
 
-    def _effort(self, span: _Range) -> int:
-        """Instructions that a stream costs more than its layers one by one."""
-        stream = self.build(span)
-        assert stream is not None
-        return stream.cost - sum(map(_cost, self.layers[span.first : span.end]))
+    def _effort(self, ranges: Sequence[_Range]) -> int:
+        """Instructions that streams cost more than their layers one by one."""
+        effort = 0
+        for span in ranges:
+            stream = self.build(span)
+            assert stream is not None
+            effort += stream.cost - sum(map(_cost, self.layers[span.first : span.end]))
+        return effort
 
 
 def _cost(layer: Layer) -> int:
