@@ -159,7 +159,8 @@ def _phase(phase: Phase, scratch: int, plan: MemoryPlan, most_inputs: int) -> li
 
 def _value(field: RowField) -> str:
     """A parameter as C, given the rows."""
-    return f"rows->{field.source}" + (f" * {field.factor}" if field.factor != 1 else "")
+    value = f"rows->{field.source}" + (f" * {field.factor}" if field.factor != 1 else "")
+    return value + (f" {'-' if field.offset < 0 else '+'} {abs(field.offset)}" if field.offset else "")
 
 
 def _with_rows(

@@ -159,19 +159,21 @@ def _sides(graph: Graph, op: Op, *, top: int, bottom: int) -> dict[str, int | st
 
 @dataclass(frozen=True)
 class RowField:
-    """A field of a kernel's parameters that follows from the rows: `factor` times the attribute `source` of `Rows`.
+    """A field of a kernel's parameters that follows from the rows.
 
-    `path`: its name, behind those of the structs that it is in.
+    It is `factor` times the attribute `source` of `Rows`, plus `offset`; `path` is its name, behind those of the
+    structs that it is in.
     """
 
     path: tuple[str, ...]
     source: str
     factor: int
+    offset: int = 0
 
     def value(self, rows: Rows) -> int:
         """The parameter for these rows."""
         number: int = getattr(rows, self.source)
-        return self.factor * number
+        return self.factor * number + self.offset
 
 
 def merged_parameters(cases: Mapping[Rows, Parameters]) -> tuple[Parameters, tuple[RowField, ...]] | None:
@@ -221,13 +223,15 @@ def _nested(
 
 
 def _explained(path: tuple[str, ...], values: Mapping[Rows, ParameterValue]) -> RowField | None:
+    """A field of several values as a function of one of the rows' numbers; rather as a multiple of it."""
+    found = []
     for source in ("input_rows", "output_rows", "padding_top"):
-        numbers = {rows: getattr(rows, source) for rows in values}
-        factor = max(
-            (value // numbers[rows] for rows, value in values.items() if isinstance(value, int) and numbers[rows]),
-            default=0,
-        )
-        field = RowField(path, source, factor)
+        points = sorted({(getattr(rows, source), value) for rows, value in values.items() if isinstance(value, int)})
+        if len(points) < 2 or points[0][0] == points[1][0]:  # noqa: PLR2004
+            continue
+        (first, low), (second, high) = points[:2]
+        factor = (high - low) // (second - first)
+        field = RowField(path, source, factor, low - factor * first)
         if all(value == field.value(rows) for rows, value in values.items()):
-            return field
-    return None
+            found.append(field)
+    return min(found, key=lambda field: field.offset != 0, default=None)
