@@ -25,7 +25,7 @@ from .codegen import (
 from .errors import BuildError, FitError, InputError
 from .graph import Graph, read_graph
 from .ops import Layer, fuse_ops, lower_graph, remove_constant_channels
-from .plan import Fit, MemoryPlan, check_fit, measure_fit, order_layers, plan_memory, stream_layers
+from .plan import Fit, MemoryPlan, Streaming, check_fit, measure_fit, order_layers, plan_memory, stream_layers
 from .tflm import TflmModel, find_library, inspect_tflm_model
 from .toolchains import BuildJob, BuildResult, Library, MemoryUse, get_toolchain, read_sections
 
@@ -54,6 +54,7 @@ class Inspection:
         layers: In the order in which they run.
         removed_channels: How many channels these were, over all its tensors.
         fused_ops: How many ops have become part of another one; see `fuse_ops`.
+        arena_before_streams: Bytes of the arena if every layer ran alone, None where none runs row by row with others.
     """
 
     graph: Graph
@@ -64,6 +65,7 @@ class Inspection:
     fit: Fit | None = None
     removed_channels: int = 0
     fused_ops: int = 0
+    arena_before_streams: int | None = None
 
     @property
     def macs(self) -> int:
@@ -106,7 +108,8 @@ def inspect_model(
     graph = remove_constant_channels(fused)
     core = chosen.core_spec if chosen else None
     layers = order_layers(graph, lower_graph(graph, core, optimize))
-    layers = stream_layers(graph, layers, core, optimize) if streams else layers
+    streaming = stream_layers(graph, layers, core, optimize) if streams else Streaming(layers)
+    layers = streaming.layers
     plan = plan_memory(graph, layers)
     constants = weight_bytes(graph, layers)
     fit = measure_fit(chosen, plan.arena_bytes, constants) if chosen else None
@@ -119,6 +122,7 @@ def inspect_model(
         fit,
         removed_channels=_channels(fused) - _channels(graph),
         fused_ops=len(original.ops) - len(fused.ops),
+        arena_before_streams=streaming.arena_before,
     )
 
 

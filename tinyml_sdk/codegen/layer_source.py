@@ -68,18 +68,19 @@ def layer_source(graph: Graph, layers: Sequence[Layer], plan: MemoryPlan, *, sha
         if len(members) > 1 or members[0].streamed:
             base = members[0].layer.kernel.removeprefix("tinyml_")
             names[signature] = base if base not in names.values() else f"{base}_{len(names)}"
-    members = {
-        id(layer): [RowMember(row, call, names.get(call.signature)) for row, call in zip(layer.row_layers, of_layer)]
-        for layer, of_layer in zip(layers, calls, strict=True)
+    streamed = [
+        [RowMember(row, call, names.get(call.signature)) for row, call in zip(layer.row_layers, of_layer, strict=True)]
         if isinstance(layer, StreamedLayer)
-    }
-    functions = row_functions([member for of_stream in members.values() for member in of_stream])
+        else []
+        for layer, of_layer in zip(layers, calls, strict=True)
+    ]
+    functions = row_functions([member for of_stream in streamed for member in of_stream])
     most_inputs = max((layer.most_inputs for layer in layers if isinstance(layer, StreamedLayer)), default=0)
     sources = []
-    for layer, of_layer in zip(layers, calls, strict=True):
+    for layer, of_layer, rows in zip(layers, calls, streamed, strict=True):
         source = _layer(graph, layer, plan)
         if isinstance(layer, StreamedLayer):
-            source |= stream_source(layer, members[id(layer)], functions, plan, most_inputs)
+            source |= stream_source(layer, rows, functions, plan, most_inputs)
         else:
             source |= _call(of_layer[0], names.get(of_layer[0].signature))
         sources.append(source)

@@ -133,7 +133,7 @@ def weight_bytes(graph: Graph, layers: Sequence[Layer]) -> int:
 def _constants(graph: Graph, layers: Sequence[Layer]) -> dict[str, tuple[npt.NDArray[np.generic], str]]:
     """Every constant array once, in the order of the layers that read them: symbol → values and a comment."""
     constants: dict[str, tuple[npt.NDArray[np.generic], str]] = {}
-    for layer in (part for layer in layers for part in layer.parts):
+    for layer in [part for each in layers for part in each.parts]:
         for argument in layer.arguments:
             if isinstance(argument, Constant):
                 symbol, values, what = constant_symbol(graph, layer, argument), argument.values, argument.name

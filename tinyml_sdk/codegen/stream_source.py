@@ -101,9 +101,9 @@ def stream_source(
             "layers": [
                 {
                     **_layer(member, function.get(id(member.layer))),
-                    "row": _row_layer(stream, member, function.get(id(member.layer)), scratch, most_inputs),
+                    "row": _row_layer(stream, place, function.get(id(member.layer)), scratch, most_inputs),
                 }
-                for member in members
+                for place, member in enumerate(members)
             ],
             "phases": [_phase(phase, scratch, plan, most_inputs) for phase in stream.phases],
             "turns": [phase.turns for phase in stream.phases],
@@ -129,18 +129,16 @@ def _layer(member: RowMember, function: str | None) -> dict[str, Any]:
     }
 
 
-def _row_layer(
-    stream: StreamedLayer, member: RowMember, function: str | None, scratch: int, most_inputs: int
-) -> str:
+def _row_layer(stream: StreamedLayer, place: int, function: str | None, scratch: int, most_inputs: int) -> str:
     """The initializer of the C struct `model_row_layer`."""
-    layer, advances = member.layer.layer, member.layer.advances
+    layer, advances = stream.parts[place], stream.schedule.advances[place]
     symbol = layer_symbol(layer)
     buffers = [each for each in stream.schedule.buffers if each.tensor == layer.op.outputs[0] and each.kept_bytes]
     buffer, step, kept = next(
         ((scratch + each.offset, each.step * each.row_bytes, each.kept_bytes) for each in buffers), (0, 0, 0)
     )
     called = f"{function}, &{symbol}" if function else f"{symbol}_rows, NULL"
-    moves = f"{{{_padded(advances[:-1], most_inputs)}}}, {advances[-1] if advances else 0}"
+    moves = f"{{{_padded(advances[:-1], most_inputs)}}}, {advances[-1]}"
     return f"{{{called}, {moves}, {buffer}, {step}, {kept}}}"
 
 

@@ -216,10 +216,11 @@ def _nested(
     values: Mapping[tuple[str, ...], ParameterValue],
     above: tuple[str, ...] = (),
 ) -> dict[str, ParameterValue]:
-    return {
-        name: _nested(value, values, (*above, name)) if isinstance(value, Mapping) else values[*above, name]
-        for name, value in fields.items()
-    }
+    result: dict[str, ParameterValue] = {}
+    for name, value in fields.items():
+        path = (*above, name)
+        result[name] = _nested(value, values, path) if isinstance(value, Mapping) else values[path]
+    return result
 
 
 def _explained(path: tuple[str, ...], values: Mapping[Rows, ParameterValue]) -> RowField | None:
@@ -227,7 +228,7 @@ def _explained(path: tuple[str, ...], values: Mapping[Rows, ParameterValue]) -> 
     found = []
     for source in ("input_rows", "output_rows", "padding_top"):
         points = sorted({(getattr(rows, source), value) for rows, value in values.items() if isinstance(value, int)})
-        if len(points) < 2 or points[0][0] == points[1][0]:  # noqa: PLR2004
+        if len(points) < 2 or points[0][0] == points[1][0]:
             continue
         (first, low), (second, high) = points[:2]
         factor = (high - low) // (second - first)

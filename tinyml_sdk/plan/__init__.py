@@ -4,7 +4,7 @@ from .fit import Fit, check_fit, measure_fit
 from .memory import LiveBuffer, MemoryPlan, plan_memory
 from .order import order_layers
 from .row_schedule import Place, RowBuffer
-from .streaming import stream_layers
+from .streaming import Streaming, stream_layers
 from .streams import Phase, RowLayer, StreamedLayer
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "RowBuffer",
     "RowLayer",
     "StreamedLayer",
+    "Streaming",
     "check_fit",
     "measure_fit",
     "order_layers",

@@ -57,8 +57,16 @@ class RowBuffer:
 
 @dataclass(frozen=True)
 class RowCall:
-    """One call of a layer's kernel. `inputs`: of its activations, in order."""
+    """One call of a layer's kernel.
 
+    Attributes:
+        first_row: The first row that it makes.
+        rows: How many, and what they read.
+        inputs: Where its activations' rows are, in the order of the op's inputs.
+        output: Where its rows go.
+    """
+
+    first_row: int
     rows: Rows
     inputs: tuple[Place, ...]
     output: Place
@@ -77,6 +85,8 @@ class RowSchedule:
         output: The tensor that the last layer writes.
         leads: For each input, as `Layer.lead`.
         buffer_bytes: Scratch memory for all buffers.
+        advances: For each layer, by how many bytes its inputs and its output move from a step to the next, away from
+            the image's edges: 0 where they lie in a buffer.
     """
 
     inputs: tuple[int, ...]
@@ -85,6 +95,7 @@ class RowSchedule:
     buffers: tuple[RowBuffer, ...]
     leads: tuple[int, ...]
     buffer_bytes: int
+    advances: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -124,7 +135,8 @@ def schedule_rows(
     steps = tuple(walk.step(number) for number in range(first, last))
     inputs = tuple(dict.fromkeys(index for layer in layers for index in _images(graph, layer) if index not in made))
     leads = tuple(_lead(graph, layers, windows, steps, index) for index in inputs)
-    return RowSchedule(inputs, made[-1], steps, tuple(buffers.values()), leads, offset)
+    advances = tuple(walk.advances(layer, window) for layer, window in zip(layers, windows, strict=True))
+    return RowSchedule(inputs, made[-1], steps, tuple(buffers.values()), leads, offset, advances)
 
 
 def _images(graph: Graph, layer: Layer) -> tuple[int, ...]:
@@ -168,9 +180,7 @@ class _Walk:
     buffers: dict[int, RowBuffer]
 
     def step(self, number: int) -> Step:
-        return tuple(
-            self._call(number, layer, window) for layer, window in zip(self.layers, self.windows, strict=True)
-        )
+        return tuple(self._call(number, layer, window) for layer, window in zip(self.layers, self.windows, strict=True))
 
     def _call(self, number: int, layer: Layer, window: RowWindow) -> RowCall | None:
         pace = self.paces[layer.op.outputs[0]]
@@ -180,7 +190,16 @@ class _Walk:
             return None
         row, rows = window.rows(start, end)
         inputs = tuple(self._place(number, index, row) for index in _images(self.graph, layer))
-        return RowCall(rows, inputs, self._place(number, layer.op.outputs[0], start))
+        return RowCall(start, rows, inputs, self._place(number, layer.op.outputs[0], start))
+
+    def advances(self, layer: Layer, window: RowWindow) -> tuple[int, ...]:
+        """How far a layer's places move from a step to the next."""
+        output = layer.op.outputs[0]
+        rows = [*[(index, window.stride) for index in _images(self.graph, layer)], (output, 1)]
+        slope = self.paces[output].slope
+        return tuple(
+            0 if index in self.buffers else slope * stride * _row_bytes(self.graph, index) for index, stride in rows
+        )
 
     def _place(self, number: int, index: int, row: int) -> Place:
         """Where a tensor's row lies in a step."""
@@ -210,8 +229,6 @@ def _lead(
                     own = layers[-1].lead_of(place) if windows[-1].is_elementwise else None
                     written = end if own is None else last.output.offset + own
                     lead = max(lead, written - last.inputs[place].offset)
-        reads = [
-            place.offset for call in step if call is not None for place in call.inputs if place.tensor == index
-        ]
+        reads = [place.offset for call in step if call is not None for place in call.inputs if place.tensor == index]
         lowest_read = min([lowest_read, *reads])
     return lead

@@ -21,7 +21,7 @@ from .memory import plan_memory
 from .order import layer_peaks
 from .streams import StreamedLayer, build_stream, sketch_stream
 
-__all__ = ["stream_layers"]
+__all__ = ["Streaming", "stream_layers"]
 
 LENGTHS = (2, 3, 4, 6, 8)
 """Layers of the longest stream: what is tried. Long streams take more steps at the image's edges, and more tables."""
@@ -52,9 +52,17 @@ class _Range:
         return self.first < other.end and other.first < self.end
 
 
+@dataclass(frozen=True, eq=False)
+class Streaming:
+    """Layers of which some may be streams. `arena_before`: bytes without any, None where there are none."""
+
+    layers: tuple[Layer, ...]
+    arena_before: int | None = None
+
+
 def stream_layers(
     graph: Graph, layers: Sequence[Layer], core: Core | None = None, optimize: Optimize = "speed"
-) -> tuple[Layer, ...]:
+) -> Streaming:
     """The layers with chains of them as streams, where that takes less memory. Deterministic.
 
     Args:
@@ -64,8 +72,9 @@ def stream_layers(
     """
     search = _Search(graph, tuple(layers), core, optimize)
     if sum(window is not None for window in search.windows) < min(LENGTHS):
-        return tuple(layers)
-    return search.apply(search.affordable(search.roomier(search.smallest())))
+        return Streaming(tuple(layers))
+    ranges = search.affordable(search.roomier(search.smallest()))
+    return Streaming(search.apply(ranges), search.arena([])) if ranges else Streaming(tuple(layers))
 
 
 @dataclass
@@ -113,7 +122,9 @@ class _Search:
         made = {layer.op.outputs[0] for layer in self.layers[span.first : span.end - 1]}
         outside = (*self.layers[: span.first], *self.layers[span.end :])
         read = {index for layer in outside for index in layer.op.inputs}
-        touched = {index for layer in self.layers[span.first : span.end] for index in (*layer.op.inputs, *layer.op.outputs)}
+        touched = {
+            index for layer in self.layers[span.first : span.end] for index in (*layer.op.inputs, *layer.op.outputs)
+        }
         return made.isdisjoint(read | set(self.graph.outputs)) and touched.isdisjoint(self.graph.variables)
 
     def apply(self, ranges: Sequence[_Range], *, sketched: bool = False) -> tuple[Layer, ...]:
@@ -127,7 +138,7 @@ class _Search:
             position = span.end
         return (*result, *self.layers[position:])
 
-    # -- the search -----------------------------------------------------------------------------------------------------
+    # -- the search ---------------------------------------------------------------------------------------------------
 
     def smallest(self) -> list[_Range]:
         """Ranges, a row at a time, with the lowest peak; or nearly, if that takes shorter ones."""
@@ -180,20 +191,21 @@ class _Search:
             self.peaks[key] = max(layer_peaks(self.graph, self.apply(ranges, sketched=True)))
         return self.peaks[key]
 
-    def _arena(self, ranges: Sequence[_Range]) -> int:
+    def arena(self, ranges: Sequence[_Range]) -> int:
+        """Bytes of the arena with the streams of these ranges."""
         key = tuple(ranges)
         if key not in self.arenas:
             self.arenas[key] = plan_memory(self.graph, self.apply(ranges)).arena_bytes
         return self.arenas[key]
 
     def _fits(self, ranges: Sequence[_Range], arena: int) -> bool:
-        return self._peak(ranges) <= arena and self._arena(ranges) <= arena
+        return self._peak(ranges) <= arena and self.arena(ranges) <= arena
 
     def roomier(self, ranges: list[_Range]) -> list[_Range]:
         """About the same arena with fewer streams, or with more rows at a time where that takes fewer instructions."""
         if not ranges:
             return ranges
-        arena = self._arena(ranges)
+        arena = self.arena(ranges)
         for span in sorted(ranges):
             others = [other for other in ranges if other != span]
             if self._fits(others, round(arena / (1 - LEAST_GAIN))):
@@ -209,7 +221,7 @@ class _Search:
             return False
         return self._effort(option) < self._effort(ranges) and self._fits(option, arena)
 
-    # -- instructions ---------------------------------------------------------------------------------------------------
+    # -- instructions -------------------------------------------------------------------------------------------------
 
     def affordable(self, ranges: list[_Range]) -> list[_Range]:
         """Where speed counts, without the streams that cost most until the rest is cheap enough."""
@@ -217,7 +229,7 @@ class _Search:
         while self.optimize == "speed" and self._effort(ranges) > MOST_EFFORT * total:
             dearest = max(ranges, key=lambda span: self._effort([span]))
             ranges = [span for span in ranges if span != dearest]
-        return ranges if ranges and self._arena(ranges) < self._arena([]) else []
+        return ranges if ranges and self.arena(ranges) < self.arena([]) else []
 
     def _effort(self, ranges: Sequence[_Range]) -> int:
         """Instructions that streams cost more than their layers one by one."""

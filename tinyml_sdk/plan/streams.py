@@ -12,6 +12,8 @@ from .row_schedule import RowBuffer, RowCall, RowSchedule, Step, schedule_rows
 
 __all__ = ["Phase", "RowLayer", "StreamedLayer", "build_stream", "sketch_stream"]
 
+_NO_ROWS = RowSchedule((), 0, (), (), (), 0, ())
+
 LowerRows = Callable[[Layer, RowWindow, Rows], Layer]
 """A layer over some of its rows only."""
 
@@ -24,13 +26,11 @@ class RowLayer:
         layer: With parameters that hold for all its calls but for `fields`; its scratch memory is the most of any call.
         fields: Parameters that follow from the rows of a call.
         rows: What it is called for.
-        advances: By how many bytes each of its inputs and its output move from a step to the next of the same phase.
     """
 
     layer: Layer
     fields: tuple[RowField, ...] = ()
     rows: tuple[Rows, ...] = ()
-    advances: tuple[int, ...] = ()
 
     def holds(self, field: RowField) -> bool:
         """Whether a parameter follows from the rows in all calls, be it as one that never changes."""
@@ -69,7 +69,7 @@ class StreamedLayer(Layer):
     """
 
     row_layers: tuple[RowLayer, ...] = ()
-    schedule: RowSchedule = RowSchedule((), 0, (), (), (), 0)
+    schedule: RowSchedule = _NO_ROWS
     phases: tuple[Phase, ...] = ()
     rows_at_once: int = 1
     cost: int = 0
@@ -126,13 +126,13 @@ def build_stream(sketch: StreamedLayer, windows: Sequence[RowWindow], lower: Low
         merged = _merge(member.layer, cases)
         if merged is None:
             return None
-        row_layers.append(replace(merged, advances=_advances(steps, position)))
+        row_layers.append(merged)
         cost += sum(_cost(cases[rows]) for rows in calls)
     scratch = max(member.layer.scratch_bytes for member in row_layers)
     return replace(
         sketch,
         row_layers=tuple(row_layers),
-        phases=_phases(steps, row_layers),
+        phases=_phases(sketch.schedule),
         scratch_bytes=sketch.schedule.buffer_bytes + scratch,
         cost=round(cost),
     )
@@ -157,7 +157,8 @@ def _merge(layer: Layer, cases: dict[Rows, Layer]) -> RowLayer | None:
         if not all(_same_constant(mine, theirs) for mine, theirs in zip(first.arguments, other.arguments, strict=True)):
             return None
     where = [place for place, argument in enumerate(first.arguments) if isinstance(argument, Parameters)]
-    arguments, fields = list(first.arguments), ()
+    arguments = list(first.arguments)
+    fields: tuple[RowField, ...] = ()
     for place in where:
         parameters = {rows: each.arguments[place] for rows, each in cases.items()}
         merged = merged_parameters({rows: value for rows, value in parameters.items() if isinstance(value, Parameters)})
@@ -181,41 +182,27 @@ def _same_constant(mine: object, theirs: object) -> bool:
     return isinstance(mine, Parameters) or mine == theirs
 
 
-def _advances(steps: Sequence[Step], position: int) -> tuple[int, ...]:
-    """How far a layer's places move from a call to the next one for the same rows, where no buffer holds them.
-
-    Away from the image's edges, that is the same everywhere.
-    """
-    for before, after in pairwise(steps):
-        old, new = before[position], after[position]
-        if old is not None and new is not None and old.rows == new.rows:
-            return _distances(old, new)
-    return ()
-
-
 def _distances(old: RowCall, new: RowCall) -> tuple[int, ...]:
     pairs = zip((*old.inputs, old.output), (*new.inputs, new.output), strict=True)
     return tuple(theirs.offset - mine.offset for mine, theirs in pairs)
 
 
-def _phases(steps: Sequence[Step], row_layers: Sequence[RowLayer]) -> tuple[Phase, ...]:
+def _phases(schedule: RowSchedule) -> tuple[Phase, ...]:
     """Steps of the same rows, all places moved by what the layer says, as one."""
-    phases: list[Phase] = []
-    before: Step | None = None
-    for step in steps:
-        if before is not None and _follows(before, step, row_layers):
+    phases = [Phase(1, schedule.steps[0])]
+    for before, step in pairwise(schedule.steps):
+        if _follows(before, step, schedule.advances):
             phases[-1] = replace(phases[-1], turns=phases[-1].turns + 1)
         else:
             phases.append(Phase(1, step))
-        before = step
     return tuple(phases)
 
 
-def _follows(before: Step, after: Step, row_layers: Sequence[RowLayer]) -> bool:
-    for old, new, member in zip(before, after, row_layers, strict=True):
+def _follows(before: Step, after: Step, advances: Sequence[tuple[int, ...]]) -> bool:
+    for old, new, advance in zip(before, after, advances, strict=True):
         if old is None or new is None:
             if old is not new:
                 return False
-        elif old.rows != new.rows or _distances(old, new) != member.advances:
+        elif old.rows != new.rows or _distances(old, new) != advance:
             return False
     return True
