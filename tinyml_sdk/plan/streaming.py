@@ -3,7 +3,7 @@
 A layer that runs alone writes its whole output before the next one starts. Where the arena is full at one of them, the
 chains of layers around it are tried as streams (`streams.py`), a row at a time. When no chain makes the arena smaller
 any more, streams take as many rows at a time as the arena has room for, which costs fewer instructions, and those
-without which it is as small go back to single layers.
+without which it is as small go back to single layers. Where they cost too much nevertheless, they get more room.
 
 (What takes less memory too is to compute an image in patches, as MCUNetV2 does: Lin et al., 2021, arXiv:2110.15352.
 Patches overlap, and what lies in two of them is computed twice; rows do not.)
@@ -224,11 +224,14 @@ class _Search:
     # -- instructions -------------------------------------------------------------------------------------------------
 
     def affordable(self, ranges: list[_Range]) -> list[_Range]:
-        """Where speed counts, without the streams that cost most until the rest is cheap enough."""
-        total = sum(map(_cost, self.layers))
-        while self.optimize == "speed" and self._effort(ranges) > MOST_EFFORT * total:
+        """Where speed counts, with more rows at a time, though that takes memory, or less streams, until they are."""
+        most = MOST_EFFORT * sum(map(_cost, self.layers)) if self.optimize == "speed" else float("inf")
+        while ranges and self._effort(ranges) > most:
             dearest = max(ranges, key=lambda span: self._effort([span]))
-            ranges = [span for span in ranges if span != dearest]
+            others = [span for span in ranges if span != dearest]
+            more = [self._with(others, replace(dearest, rows=rows)) for rows in ROWS_AT_ONCE if rows > dearest.rows]
+            room = int((1 - LEAST_GAIN) * self.arena(others))
+            ranges = next((option for option in more if self._is_better(option, ranges, room)), others)
         return ranges if ranges and self.arena(ranges) < self.arena([]) else []
 
     def _effort(self, ranges: Sequence[_Range]) -> int:
