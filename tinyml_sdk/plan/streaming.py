@@ -32,8 +32,8 @@ LONGER_GAIN = 0.05
 ROWS_AT_ONCE = (1, 2, 4, 8, 16)
 """What is tried."""
 
-LEAST_GAIN = 0.01
-"""Share of the arena that a stream must save: each costs code and some instructions."""
+LEAST_GAIN, LEAST_BYTES = 0.01, 256
+"""Share of the arena, and bytes, that a stream must save: each costs half a KB of code or more, and some instructions."""
 
 MOST_EFFORT = 0.03
 """Share of an inference's estimated instructions that all streams together may add where speed counts."""
@@ -152,7 +152,7 @@ class _Search:
         while True:
             peaks = layer_peaks(self.graph, self.apply(ranges, sketched=True))
             options = [self._with(ranges, span) for span in self._around(ranges, peaks.index(max(peaks)), longest)]
-            lower = [option for option in options if self._peak(option) <= (1 - LEAST_GAIN) * max(peaks)]
+            lower = [option for option in options if self._peak(option) <= _clearly_below(max(peaks))]
             lower.sort(key=lambda option: (self._peak(option), self._length(option), option))
             better = next((option for option in lower if all(map(self.build, option))), None)
             if better is None:
@@ -208,7 +208,7 @@ class _Search:
         arena = self.arena(ranges)
         for span in sorted(ranges):
             others = [other for other in ranges if other != span]
-            if self._fits(others, round(arena / (1 - LEAST_GAIN))):
+            if _clearly_below(self._peak(others)) < arena and _clearly_below(self.arena(others)) < arena:
                 ranges = others
                 continue
             options = (self._with(others, replace(span, rows=rows)) for rows in ROWS_AT_ONCE[:0:-1])
@@ -230,7 +230,7 @@ class _Search:
             dearest = max(ranges, key=lambda span: self._effort([span]))
             others = [span for span in ranges if span != dearest]
             more = [self._with(others, replace(dearest, rows=rows)) for rows in ROWS_AT_ONCE if rows > dearest.rows]
-            room = int((1 - LEAST_GAIN) * self.arena(others))
+            room = _clearly_below(self.arena(others))
             ranges = next((option for option in more if self._is_better(option, ranges, room)), others)
         return ranges if ranges and self.arena(ranges) < self.arena([]) else []
 
@@ -242,6 +242,11 @@ class _Search:
             assert stream is not None
             effort += stream.cost - sum(map(_cost, self.layers[span.first : span.end]))
         return effort
+
+
+def _clearly_below(arena: int) -> int:
+    """Bytes that are worth a stream."""
+    return min(int((1 - LEAST_GAIN) * arena), arena - LEAST_BYTES)
 
 
 def _cost(layer: Layer) -> int:
