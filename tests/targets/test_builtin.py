@@ -1,5 +1,6 @@
 """The builtin emulator: exact counts at any place, determinism, and faults that say where."""
 
+import gc
 import os
 import re
 import signal
@@ -185,7 +186,8 @@ def test_a_fault_of_a_risc_v_core(command: bytes, message: str) -> None:
 def alarms_raise() -> Iterator[list[int]]:
     """SIGALRM acts as Ctrl-C does, and a timer sends it at any moment; what arrived.
 
-    A thread would have to wait for the interpreter, and so would only ever interrupt it at the same places.
+    A thread would have to wait for the interpreter, and so would only ever interrupt it at the same places. No garbage
+    is collected meanwhile: the finalizer of some other test's engine would lose what is raised in it.
     """
     arrived: list[int] = []
 
@@ -194,7 +196,9 @@ def alarms_raise() -> Iterator[list[int]]:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, interrupt)
+    gc.disable()
     yield arrived
+    gc.enable()
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
 
