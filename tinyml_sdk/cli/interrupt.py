@@ -1,8 +1,8 @@
 """Ctrl-C, also where Python would lose it.
 
-A handler runs wherever Python happens to be: also in a finalizer, or in a callback from C (TensorFlow's, while it traces
-a model), and Python prints and forgets what is raised there. So the request is kept, and raised again at the next step
-of progress. The builtin emulator's callbacks need none of this: there a handler waits (`targets/builtin/signals.py`).
+A handler runs wherever Python happens to be: also in a finalizer or in a callback from C, and what is raised there
+Python prints and forgets. So the request is kept, and raised again at the next step of progress. The callbacks of the
+builtin emulator need none of this: there handlers wait (`targets/builtin/signals.py`).
 """
 
 from __future__ import annotations
