@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
+from support.corpus import MLPERF_TINY, corpus_model, without_corpus
 from support.results import DIGITS, made_up_result
 from support.tools import require_tool
 
-from tinyml_sdk import benchmark, load_result
-from tinyml_sdk.bench.timing import CORE_TIMINGS
+import tinyml_sdk.bench.cycles as cycles_module
+from tinyml_sdk import benchmark, inspect_model, load_result
 from tinyml_sdk.bench.cycles import count_cycles, estimate_cycles
+from tinyml_sdk.bench.inputs import check_inputs
 from tinyml_sdk.bench.instructions import decode
 from tinyml_sdk.bench.result import result_schema
+from tinyml_sdk.bench.timing import CORE_TIMINGS
 from tinyml_sdk.targets.blocks import ExecutedBlock
 
 
@@ -57,6 +62,28 @@ KINDS = {  # machine code, little endian: name and kind
 def test_instructions_are_told_apart(code, expected):
     (instruction,) = decode(bytes.fromhex(code), 0)
     assert (instruction.name, instruction.kind) == expected
+
+
+OPERANDS = {  # what is read, what passes the shifter, what is needed last
+    "20fb0312": ("r0 r1 r3", "", "r1"),  # smlad r2, r0, r3, r1
+    "c0fb0123": ("r0 r1 r2 r3", "", "r2 r3"),  # smlal r2, r3, r0, r1
+    "a0fb0123": ("r0 r1", "", ""),  # umull r2, r3, r0, r1
+    "21fa92f0": ("r1 r2", "r2", ""),  # sxtab16 r0, r1, r2, ror #8
+    "2ffa91f0": ("r1", "", ""),  # sxtb16 r0, r1, ror #8: extends have a rotation of their own
+    "c1ea0240": ("r1 r2", "r2", ""),  # pkhbt r0, r1, r2, lsl #16
+    "01f30700": ("r1", "r1", ""),  # ssat r0, #8, r1
+    "01ebc200": ("r1 r2", "r2", ""),  # add.w r0, r1, r2, lsl #3
+    "61f38400": ("r0 r1", "r1", ""),  # bfi r0, r1, #2, #3
+    "88540000": ("r0 r1 r2", "", "r0"),  # strb r0, [r1, r2]
+    "4841": ("cpsr r0 r1", "", ""),  # adcs r0, r1
+}
+
+
+@pytest.mark.parametrize(("code", "expected"), OPERANDS.items(), ids=str)
+def test_operands_are_told_apart(code, expected):
+    instruction = next(decode(bytes.fromhex(code), 0))
+    found = (instruction.reads, instruction.shifted, instruction.late)
+    assert tuple(" ".join(sorted(registers)) for registers in found) == expected
 
 
 ARM_EXAMPLES = {  # Arm DDI 0337I, section 3.3.3: cycles "normally"
@@ -197,16 +224,51 @@ def test_reading_the_counter_is_taken_out():
 
 
 @pytest.mark.slow
-def test_a_real_inference():
+@pytest.mark.parametrize("board", ["mps2-an386", "mps2-an500", "mps2-an505"])
+def test_a_real_inference(board):
     require_tool("unicorn")
-    result = benchmark(DIGITS, board="mps2-an386")
+    result = benchmark(DIGITS, board=board)
     estimate = result.estimated_cycles
     assert estimate is not None
     assert sum(part.instructions for part in estimate.classes) == pytest.approx(result.per_inference.median, rel=0.005)
     assert sum(part.cycles for part in estimate.classes) == pytest.approx(estimate.total, rel=0.001)
     assert sum(estimate.layers) == pytest.approx(estimate.total, rel=0.02)
-    assert result.per_inference.median < estimate.low <= estimate.total <= estimate.high
+    assert result.per_inference.median / 2 < estimate.low <= estimate.total <= estimate.high
+    assert (estimate.low > result.per_inference.median) == (board != "mps2-an500")  # two at a time
     assert estimate.milliseconds == pytest.approx(estimate.total * 1e3 / result.clock_hz, rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "board", "optimize"),
+    [(DIGITS, "mps2-an505", "size")]
+    + [
+        pytest.param(corpus_model(name), board, optimize, marks=without_corpus)
+        for name, board, optimize in zip(
+            MLPERF_TINY,
+            ("mps2-an500", "mps2-an505", "mps2-an500", "mps2-an505"),
+            ("speed", "speed", "size", "speed"),
+            strict=True,
+        )
+    ],
+    ids=lambda case: Path(case).stem,
+)
+def test_no_instruction_of_a_kernel_is_unknown(model, board, optimize, tmp_path, monkeypatch):
+    require_tool("unicorn")
+    executed = set()
+
+    def recorded(code, address):
+        for instruction in decode(code, address):
+            executed.add((instruction.group, instruction.name))
+            yield instruction
+
+    monkeypatch.setattr(cycles_module, "decode", recorded)
+    cycles_module._block.cache_clear()
+    one_input = tmp_path / "one.npz"
+    np.savez(one_input, inputs=check_inputs(inspect_model(model).graph.input_tensors)[0][0][None])
+    benchmark(model, board=board, optimize=optimize, inputs=one_input, runs=1)
+    assert len(executed) > 30
+    assert {name for group, name in executed if group == "unknown"} == set()
 
 
 def test_the_estimate_survives_its_file(tmp_path):

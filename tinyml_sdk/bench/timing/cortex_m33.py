@@ -85,6 +85,6 @@ class CortexM33(PipelineTiming):
 CORTEX_M33 = CortexM33(
     sources=(MEASURED, LLVM),
     assumption="half of the branches to wide instructions that lie across two words",
-    expected_error="silicon with wait states took 1.14 to 1.50 times as long (nRF5340 at 128 MHz, RA6M4 at 200 MHz, "
-    "CMSIS-NN)",
+    expected_error="silicon took 1.14 to 1.50 times as long (nRF5340 at 128 MHz and RA6M4 at 200 MHz, both with wait "
+    "states, CMSIS-NN)",
 )

@@ -51,7 +51,7 @@ class PipelineTiming(Timing):
         )
 
     def _twice(self, block: Sequence[Instruction], taken: float, end: int) -> list[float]:
-        """Cycles of each instruction of a block that is executed twice, as results of the first are still on the way."""
+        """Cycles of each instruction of a block that is executed twice, results of the first being on the way."""
         issue = _Issue(self, end)
         first = list(issue.run(block))
         issue.wait(taken)
