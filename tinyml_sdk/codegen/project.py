@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -81,8 +82,14 @@ def check_project(board: Board, kind: ProjectKind) -> None:
         raise BoardError(
             f"there is no {kind} project for this board",
             where=board.name,
-            hint=f"choose --project {' or '.join(board.projects)}; PlatformIO's is built by --toolchain platformio",
+            hint=_other_kinds(board.projects),
         )
+
+
+def _other_kinds(kinds: Sequence[ProjectKind]) -> str:
+    names = ", ".join(kinds[:-1]) + " or " + kinds[-1] if len(kinds) > 1 else kinds[0]
+    hint = f"choose --project {names}"
+    return f"{hint}; `tinyml build` makes PlatformIO's with --toolchain platformio" if "platformio" in kinds else hint
 
 
 def generate_host_program(graph: Graph, source: ModelSource, app: Application = "benchmark") -> GeneratedProject:
@@ -126,6 +133,7 @@ def _context(
         "name": graph.name,
         "upper": graph.name.upper(),
         "source": graph.source,
+        "source_argument": shlex.quote(graph.source),
         "sha256": graph.sha256,
         "sha256_rows": [", ".join(digest[start : start + 15]) for start in range(0, len(digest), 15)],
         "board": board,
