@@ -12,6 +12,7 @@ from ..boards import Board
 from ..boards.model import ProjectKind
 from ..errors import BoardError
 from ..graph import Graph, Tensor
+from .frames import frame_body_bytes
 from .layouts import LAYOUTS, Application, Contents, Layout, host_program
 from .mlperf import mlperf_task
 from .model_source import ModelSource, Optimize, Runtime
@@ -147,6 +148,9 @@ def _context(
         "arena_bytes": source.arena_bytes,
         "arena_alignment": source.arena_alignment,
         "weight_bytes": source.weight_bytes,
+        "frame_body_bytes": frame_body_bytes(
+            graph, board.name if board else "host", len(graph.ops), source.arena_bytes
+        ),
         "input_bytes": _sizes(graph.input_tensors),
         "output_bytes": _sizes(graph.output_tensors),
     }
