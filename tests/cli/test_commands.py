@@ -200,6 +200,16 @@ def test_boards_lists(arguments: list[str], capsys: pytest.CaptureFixture[str]) 
     assert {"mps2-an385", "mps2-an386", "mps2-an500", "netduinoplus2", "microbit"} <= set(names)
 
 
+def test_a_board_of_ones_own_begins_with_one_of_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["boards", "show", "semihosting-m4", "--yaml"]) == 0
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(capsys.readouterr().out.replace("semihosting-m4", "mine", 1), encoding="utf-8")
+    assert main(["boards", "show", "mine.yaml"]) == 0
+    assert capsys.readouterr().out.startswith("mine  ")
+
+
 def test_boards_show_of_an_unknown_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["boards", "show", "microbyte"]) == 2
     assert "microbit" in capsys.readouterr().err
