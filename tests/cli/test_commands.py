@@ -78,7 +78,7 @@ def test_inspect_of_what_does_not_fit_prints_all_and_exits_1(
     assert load_board(small).ram.size == 2048
     assert main(["inspect", DIGITS, "--board", str(small)]) == 1
     out, err = capsys.readouterr()
-    assert "does not fit: 1,672 bytes missing" in out
+    assert "does not fit: 1,416 bytes missing" in out
     assert err.startswith("error: microbit: the model does not fit: RAM needs")
 
 
