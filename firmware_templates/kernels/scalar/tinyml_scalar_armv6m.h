@@ -173,9 +173,9 @@ TINYML_SCALAR_SHARED void tinyml_armv6m_dot_4x1(const uint32_t *inputs, const in
                                                 int32_t depth, int32_t *sums) {
   sums[1] = sums[2] = sums[3] = sums[0];
   for (int32_t k = 0; k < depth; k += 2) {
+    const uint32_t first = (uint32_t)weights[k], second = (uint32_t)weights[k + 1];
     for (int32_t pair = 0; pair < 4; pair += 2) {
-      const uint32_t first = inputs[0] * (uint32_t)(int32_t)weights[k];
-      const int32_t word = (int32_t)(first + inputs[1] * (uint32_t)(int32_t)weights[k + 1]);
+      const int32_t word = (int32_t)(inputs[0] * first + inputs[1] * second);
       const int32_t lower = (int16_t)(word & 0xFFFF);
       sums[pair] += lower;
       sums[pair + 1] += (word >> 16) + (lower < 0);

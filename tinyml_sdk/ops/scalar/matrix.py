@@ -128,7 +128,11 @@ def _tile(view: OpView) -> int:
 
 
 def scalar_matrix(view: OpView, constants: FilterConstants) -> ScalarMatrix | None:
-    """Lay out a layer whose input zero point is folded into the bias, for the view's core; None where sums don't fit."""
+    """Lay out a layer whose input zero point is folded into the bias, for the view's core.
+
+    Returns:
+        None where a sum of two products has no room.
+    """
     channels = scalar_channels(view, constants)
     scale = ScalarScale.of(channels)
     count, products = channels.weights.shape
