@@ -126,8 +126,8 @@ TINYML_INLINE void tinyml_scalar_outputs(int32_t form, int32_t tile, const tinym
                                          const int32_t *sums, int8_t *output, int32_t pixels) {
   const int32_t end = tinyml_min(channel + 4, m->channels);
   for (; channel < end; ++channel, sums += tile) {
-    const tinyml_scalar_scale scale =
-        tinyml_scalar_load(form, constants->scale, constants->shift, channel * m->scale_step);
+    const tinyml_scalar_scale scale = tinyml_scalar_load(form, &m->output, constants->scale,
+                                                         constants->shift, channel * m->scale_step);
     int8_t *to = output + channel;
     if (pixels == tile) {
       for (int32_t pixel = 0; pixel < tile; ++pixel, to += m->channels) {
@@ -177,8 +177,8 @@ TINYML_INLINE void tinyml_armv6m_multiply(int32_t form, const tinyml_scalar_matr
                                           int32_t pixels) {
   const int8_t *weights = constants->weights;
   for (int32_t channel = 0; channel < m->channels; ++channel) {
-    const tinyml_scalar_scale scale =
-        tinyml_scalar_load(form, constants->scale, constants->shift, channel * m->scale_step);
+    const tinyml_scalar_scale scale = tinyml_scalar_load(form, &m->output, constants->scale,
+                                                         constants->shift, channel * m->scale_step);
     int32_t sums[4];
     int8_t *to = output++;
     sums[0] = constants->bias[channel];

@@ -52,32 +52,27 @@ class ScalarScale:
     """What makes outputs of sums, of each channel or once where all are alike.
 
     Attributes:
-        multiplier: int32, (multiplier, offset), or what `narrow_channels` says.
-        shift: int8; None where the kernel takes none.
+        scale: int32, a word of each channel: its multiplier, or that of `NarrowScale`.
+        shift: int8, its shift, or the two bytes of `NarrowScale`.
         step: 1, or 0 where one entry serves all channels.
     """
 
-    multiplier: Constant
-    shift: Constant | None
+    scale: Constant
+    shift: Constant
     step: int
 
     @classmethod
     def of(cls, channels: ScaledChannels) -> ScalarScale:
-        """The table of a layer."""
-        alike = bool((channels.scale == channels.scale[0]).all() and (channels.shift == channels.shift[0]).all())
-        count = 1 if alike else len(channels.shift)
-        shift = None if channels.form == "narrow" else Constant("shift", channels.shift[:count])
-        return cls(Constant("scale", channels.scale[:count]), shift, 0 if alike else 1)
+        """The table of a layer. Offsets follow from shifts."""
+        words, shift = channels.scale[:, 0], channels.shift
+        alike = bool((words == words[0]).all() and (shift == shift[0]).all())
+        count = 1 if alike else len(words)
+        return cls(Constant("scale", words[:count]), Constant("shift", shift[:count]), 0 if alike else 1)
 
     @property
-    def arguments(self) -> tuple[Constant, ...]:
+    def arguments(self) -> tuple[Constant, Constant]:
         """In the order of every kernel's parameters."""
-        return (self.multiplier,) if self.shift is None else (self.multiplier, self.shift)
-
-    @property
-    def kind(self) -> str:
-        """What the kernel's name ends with."""
-        return "narrow" if self.shift is None else "scalar"
+        return self.scale, self.shift
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +192,7 @@ def scalar_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidat
     )
     layer = Layer(
         op=view.op,
-        kernel=f"tinyml_fully_connected_rows_{matrix.scale.kind}",
+        kernel="tinyml_fully_connected_rows_scalar",
         header="scalar/fully_connected_scalar.h",
         arguments=(parameters, Input(0), *matrix.arguments, Output(), Scratch()),
         macs=rows * units * depth,
@@ -231,7 +226,7 @@ def scalar_convolution(view: OpView, window: Window, constants: FilterConstants)
     )
     layer = Layer(
         op=view.op,
-        kernel=f"tinyml_conv_2d_{matrix.scale.kind}",
+        kernel="tinyml_conv_2d_scalar",
         header="scalar/conv_2d_scalar.h",
         arguments=(parameters, Input(0), *matrix.arguments, Output(), Scratch()),
         macs=output.elements * products,

@@ -129,7 +129,7 @@ def _armv6m(view: OpView, constants: FilterConstants) -> Candidate:
     )
     layer = Layer(
         op=view.op,
-        kernel="tinyml_fully_connected_row_armv6m" + ("_narrow" if scale.shift is None else ""),
+        kernel="tinyml_fully_connected_row_armv6m",
         header="scalar/fully_connected_row_armv6m.h",
         arguments=(
             parameters,
