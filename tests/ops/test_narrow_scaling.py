@@ -45,7 +45,7 @@ def computed(constants: FilterConstants, channels: ScaledChannels, sum_: int) ->
     if not channels.weights.any():  # of a channel with but one output
         sum_ = int(channels.bias[0])
     word, (span, rest) = int(channels.scale[0, 0]) & 0xFFFFFFFF, channels.shift[0].tolist()
-    exponent, factor = word & 15, word >> 4 << max(0, 6 - (word & 15))
+    exponent, factor = word & 15, word >> ((word & 15) - 2)
     zero_point, least, most = (
         int(str(constants.requantization[key])) for key in ("output_zero_point", "activation_min", "activation_max")
     )

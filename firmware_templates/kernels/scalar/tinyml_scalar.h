@@ -87,13 +87,12 @@ enum {
 #define TINYML_SCALAR_NARROW_FRACTION 22
 #define TINYML_SCALAR_LOWER_BITS 12
 
-/* In its word of a channel: an exponent, and the other bits of a factor, which are all it has from
- * this exponent on. And the fractional bits of its span. */
+/* Bits of the exponent, the lowest of its word of a channel, which shifted right by exponent - 2 is
+ * the factor. And the fractional bits of its span. */
 #define TINYML_SCALAR_EXPONENT_BITS 4
-#define TINYML_SCALAR_WHOLE_EXPONENT 6
 #define TINYML_SCALAR_SPAN_BITS 8
 
-/* A channel's constants. */
+/* A channel's constants. tinyml_armv6m_outputs reads them in this order. */
 typedef struct {
   int32_t multiplier; /* TINYML_SCALAR_NARROW: the upper part of the factor */
   int32_t offset;
@@ -109,10 +108,7 @@ TINYML_INLINE tinyml_scalar_scale tinyml_scalar_load_narrow(const tinyml_requant
   const uint32_t exponent = word & ((1u << TINYML_SCALAR_EXPONENT_BITS) - 1u);
   const int32_t span = ((1 << TINYML_SCALAR_SPAN_BITS) + (uint8_t)bytes[0]) << exponent;
   const int32_t half = 1 << (TINYML_SCALAR_NARROW_FRACTION - 1);
-  uint32_t factor = word >> TINYML_SCALAR_EXPONENT_BITS;
-  if (exponent < TINYML_SCALAR_WHOLE_EXPONENT) {
-    factor <<= TINYML_SCALAR_WHOLE_EXPONENT - exponent;
-  }
+  const uint32_t factor = word >> (exponent - 2u);
   loaded.low = ((p->activation_min - p->output_zero_point) * span) >> TINYML_SCALAR_SPAN_BITS;
   loaded.high = ((p->activation_max - p->output_zero_point) * span) >> TINYML_SCALAR_SPAN_BITS;
   loaded.multiplier = (int32_t)(factor >> TINYML_SCALAR_LOWER_BITS);

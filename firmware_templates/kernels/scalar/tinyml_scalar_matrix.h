@@ -177,13 +177,18 @@ TINYML_INLINE void tinyml_armv6m_multiply(int32_t form, const tinyml_scalar_matr
                                           int32_t pixels) {
   const int8_t *weights = constants->weights;
   for (int32_t channel = 0; channel < m->channels; ++channel) {
-    const tinyml_scalar_scale scale = tinyml_scalar_load(form, &m->output, constants->scale,
-                                                         constants->shift, channel * m->scale_step);
     int32_t sums[4];
-    int8_t *to = output++;
+    int8_t *to = output + channel;
     sums[0] = constants->bias[channel];
     tinyml_armv6m_dot_4x1((const uint32_t *)(const void *)inputs, weights, m->depth, sums);
     weights += m->depth;
+    /* Not before, as there are too few registers to keep them. */
+    const tinyml_scalar_scale scale = tinyml_scalar_load(form, &m->output, constants->scale,
+                                                         constants->shift, channel * m->scale_step);
+    if (form == TINYML_SCALAR_NARROW) {
+      tinyml_armv6m_outputs(sums, pixels, to, &scale, m->channels);
+      continue;
+    }
     for (int32_t pixel = 0; pixel < pixels; ++pixel, to += m->channels) {
       *to = tinyml_scalar_requantize(form, &m->output, &scale, sums[pixel]);
     }

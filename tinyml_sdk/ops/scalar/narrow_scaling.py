@@ -32,8 +32,8 @@ _LOWER_BITS, _FRACTION = 12, 22  # TINYML_SCALAR_LOWER_BITS, TINYML_SCALAR_NARRO
 _NEVER = 2**40
 """Beyond any offset."""
 
-_EXPONENT_BITS, _WHOLE_EXPONENT = 4, 6
-"""Of a word; TINYML_SCALAR_NARROW_EXPONENT, from which on a factor fits the others with all of its bits."""
+_EXPONENT_MASK = 0xF
+"""TINYML_SCALAR_EXPONENT_BITS of a word: below exponents of 6 they are bits of the factor, too."""
 
 _LEAST_EXPONENT, _GREATEST_EXPONENT = 3, 13
 """Between which factors and limits fit 32 bits."""
@@ -50,27 +50,20 @@ class NarrowScale:
     """The constants of a layer's channels, as int64 of shape (channels,). One output is a unit of 2^22.
 
     Attributes:
-        exponent: Of TFLM's scale, multiplier / 2^(31 + exponent).
-        factor: The scale in 2^-12 units: at most 31 bits, 28 of which count.
-        span: Sums of an output, in 2^-8; without its first bit, and above 2^exponent, a byte.
+        words: uint32, whose lowest bits are an exponent: TFLM's scale is multiplier / 2^(31 + exponent). Shifted right
+            by exponent - 2, they are the factor, the scale in units of 2^-34.
+        span: Sums of an output, in units of 2^-8: of the nine bits above 2^exponent the first is always set.
         offset: Less the zero point, a half and 2^-(exponent + 1), which rounding twice makes of it: int8.
     """
 
-    exponent: Int64
-    factor: Int64
+    words: Int64
     span: Int64
     offset: Int64
 
     @property
-    def words(self) -> npt.NDArray[np.int32]:
-        """Factors and exponents."""
-        significant = self.factor >> np.maximum(0, _WHOLE_EXPONENT - self.exponent)
-        return (significant << _EXPONENT_BITS | self.exponent).astype(np.uint32).view(np.int32)
-
-    @property
     def bytes(self) -> npt.NDArray[np.int8]:
         """(channels, 2): spans and offsets."""
-        span = (self.span >> self.exponent) & ((1 << _SPAN_BITS) - 1)
+        span = (self.span >> (self.words & _EXPONENT_MASK)) & ((1 << _SPAN_BITS) - 1)
         return np.stack([span.astype(np.uint8).view(np.int8), self.offset.astype(np.int8)], axis=1)
 
 
@@ -96,7 +89,9 @@ def narrow_channels(constants: FilterConstants) -> ScaledChannels | None:
     bias = np.where(constant, (outputs[:, 0] - scaling.zero_point) << _CONSTANT_BITS, bias)
     scaling = scaling.with_simple(constant)
     scale = _scale(scaling, np.where(constant, bias, least), np.where(constant, bias, most))
-    return None if scale is None else ScaledChannels("narrow", weights, bias, scale.words[:, None], scale.bytes)
+    if scale is None:
+        return None
+    return ScaledChannels("narrow", weights, bias, scale.words.astype(np.uint32).view(np.int32)[:, None], scale.bytes)
 
 
 class _Scaling:
@@ -140,20 +135,21 @@ def _scale(scaling: _Scaling, least: Int64, most: Int64) -> NarrowScale | None:
     multiplier, exponent = scaling.multiplier[:, 0], scaling.exponent[:, 0]
     if exponent.min() < _LEAST_EXPONENT or exponent.max() > _GREATEST_EXPONENT:
         return None
-    dropped = np.maximum(0, _WHOLE_EXPONENT - exponent)
-    factor = np.rint(multiplier * 2.0 ** (_FRACTION + _LOWER_BITS - 31 - exponent - dropped)).astype(np.int64)
-    factor = np.minimum(factor, (1 << (32 - _EXPONENT_BITS)) - 1) << dropped
+    ideal = np.rint(multiplier * 2.0 ** (_FRACTION + _LOWER_BITS - 31 - exponent)).astype(np.int64)
+    words = np.minimum(ideal << (exponent - 2), 2**32 - 1) & ~_EXPONENT_MASK | exponent
+    factor = words >> (exponent - 2)
     first = 1 << _SPAN_BITS
     span = np.clip(np.rint(first * 2.0**31 / multiplier), first, 2 * first - 1).astype(np.int64) << exponent
-    low, high = (((bound - scaling.zero_point) * span) >> _SPAN_BITS for bound in (scaling.low, scaling.high))
-    low, high = np.clip(low, least, most), np.clip(high, least, most)
-    ends = np.stack([low, high], axis=1)
+    bounds = np.array([scaling.low, scaling.high]) - scaling.zero_point
+    ends: Int64 = np.clip((bounds * span[:, None]) >> _SPAN_BITS, least[:, None], most[:, None])
+    low, high = ends[:, 0], ends[:, 1]
     outputs = scaling(ends)
     if low.min() < -_REACH or high.max() >= _REACH or (outputs != scaling(np.stack([least, most], axis=1))).any():
         return None
 
     def scaled(sums: Int64) -> Int64:
-        return (factor[:, None] * sums) >> _LOWER_BITS
+        products: Int64 = factor[:, None] * sums
+        return products >> _LOWER_BITS
 
     # What the offset has to be for both ends, and on both sides of each threshold between them.
     unit = 1 << _FRACTION
@@ -169,4 +165,4 @@ def _scale(scaling: _Scaling, least: Int64, most: Int64) -> NarrowScale | None:
     offset = np.clip(0, at_least - expected, at_most - expected)
     if (at_least > at_most).any() or np.abs(offset).max() > 127:
         return None
-    return NarrowScale(exponent, factor, span, offset)
+    return NarrowScale(words, span, offset)
