@@ -19,6 +19,7 @@ OPTIONS = {
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "MAX_POOL_2D": "Pool2DOptions",
     "MEAN": "ReducerOptions",
+    "HARD_SWISH": "HardSwishOptions",
     "LOGISTIC": None,
     "RELU": None,
     "RELU6": None,

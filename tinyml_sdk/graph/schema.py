@@ -146,6 +146,7 @@ OPTION_TABLES: dict[str, OptionTable] = {
             OptionField("keep_num_dims", 2, "?"),
         ),
     ),
+    "LEAKY_RELU": OptionTable(75, (OptionField("alpha", 0, "f"),)),
     "MAX_POOL_2D": _POOL,
     "MEAN": OptionTable(27, (OptionField("keep_dims", 0, "?"),)),
     "MUL": _activation_only(21),

@@ -32,6 +32,8 @@ from .depthwise_conv_2d import DepthwiseConv2D
 from .dequantize import Dequantize
 from .fully_connected import FullyConnected
 from .fusion import fuse_ops
+from .hard_swish import HardSwish
+from .leaky_relu import LeakyRelu
 from .logistic import Logistic
 from .max_pool_2d import MaxPool2D
 from .mean import Mean
@@ -81,6 +83,8 @@ OPERATORS: dict[str, Operator] = {
         DepthwiseConv2D(),
         Dequantize(),
         FullyConnected(),
+        HardSwish(),
+        LeakyRelu(),
         Logistic(),
         MaxPool2D(),
         Mean(),
