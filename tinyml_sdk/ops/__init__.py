@@ -51,6 +51,7 @@ from .split_v import SplitV
 from .strided_slice import StridedSlice
 from .sub import Sub
 from .tanh import Tanh
+from .transpose import Transpose
 from .unidirectional_sequence_lstm import UnidirectionalSequenceLstm
 
 __all__ = [
@@ -100,6 +101,7 @@ OPERATORS: dict[str, Operator] = {
         StridedSlice(),
         Sub(),
         Tanh(),
+        Transpose(),
         UnidirectionalSequenceLstm(),
     )
 }
