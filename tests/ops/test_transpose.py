@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from support.overlap import breaks_one_byte_closer, works_at_distances
 from support.single_op import assert_equals_tflm, lower
 from support.strategies import seeds, shapes

@@ -154,6 +154,9 @@ OPTION_TABLES: dict[str, OptionTable] = {
     "QUANTIZE": OptionTable(89),
     "RESHAPE": OptionTable(17, (OptionField("new_shape", 0, "v"),)),
     "SOFTMAX": OptionTable(9, (OptionField("beta", 0, "f"),)),
+    "RESIZE_NEAREST_NEIGHBOR": OptionTable(
+        74, (OptionField("align_corners", 0, "?"), OptionField("half_pixel_centers", 1, "?"))
+    ),
     "STRIDED_SLICE": OptionTable(
         32,
         (
@@ -168,6 +171,15 @@ OPTION_TABLES: dict[str, OptionTable] = {
     "SPLIT": OptionTable(35),
     "SPLIT_V": OptionTable(79),
     "SUB": _activation_only(28),
+    "TRANSPOSE_CONV": OptionTable(
+        49,
+        (
+            OptionField("padding", 0, PADDINGS),
+            OptionField("stride_w", 1, "i"),
+            OptionField("stride_h", 2, "i"),
+            OptionField("fused_activation_function", 3, ACTIVATIONS),
+        ),
+    ),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": OptionTable(
         71,
         (

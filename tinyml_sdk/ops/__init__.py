@@ -43,6 +43,7 @@ from .quantize import Quantize
 from .relu import Relu
 from .relu6 import Relu6
 from .reshape import Reshape
+from .resize_nearest_neighbor import ResizeNearestNeighbor
 from .selection import not_worth_their_code, price_of_byte
 from .softmax import Softmax
 from .sparse.layers import CODE_BYTES
@@ -52,6 +53,7 @@ from .strided_slice import StridedSlice
 from .sub import Sub
 from .tanh import Tanh
 from .transpose import Transpose
+from .transpose_conv import TransposeConv
 from .unidirectional_sequence_lstm import UnidirectionalSequenceLstm
 
 __all__ = [
@@ -95,6 +97,7 @@ OPERATORS: dict[str, Operator] = {
         Relu(),
         Relu6(),
         Reshape(),
+        ResizeNearestNeighbor(),
         Softmax(),
         Split(),
         SplitV(),
@@ -102,6 +105,7 @@ OPERATORS: dict[str, Operator] = {
         Sub(),
         Tanh(),
         Transpose(),
+        TransposeConv(),
         UnidirectionalSequenceLstm(),
     )
 }

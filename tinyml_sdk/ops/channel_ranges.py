@@ -78,6 +78,7 @@ def read_step(graph: Graph, op: Op) -> Step | None:
         "AVERAGE_POOL_2D": _pooling,
         "MAX_POOL_2D": _pooling,
         "RESHAPE": _reshape,
+        "RESIZE_NEAREST_NEIGHBOR": Channelwise,
         "TRANSPOSE": _transpose,
     }.get(op.name)
     try:
