@@ -150,6 +150,7 @@ OPTION_TABLES: dict[str, OptionTable] = {
     "MAX_POOL_2D": _POOL,
     "MEAN": OptionTable(27, (OptionField("keep_dims", 0, "?"),)),
     "MUL": _activation_only(21),
+    "PACK": OptionTable(59, (OptionField("values_count", 0, "i"), OptionField("axis", 1, "i"))),
     "PAD": OptionTable(22),
     "QUANTIZE": OptionTable(89),
     "RESHAPE": OptionTable(17, (OptionField("new_shape", 0, "v"),)),
@@ -157,6 +158,7 @@ OPTION_TABLES: dict[str, OptionTable] = {
     "RESIZE_NEAREST_NEIGHBOR": OptionTable(
         74, (OptionField("align_corners", 0, "?"), OptionField("half_pixel_centers", 1, "?"))
     ),
+    "SQUEEZE": OptionTable(30, (OptionField("squeeze_dims", 0, "v"),)),
     "STRIDED_SLICE": OptionTable(
         32,
         (
@@ -191,5 +193,6 @@ OPTION_TABLES: dict[str, OptionTable] = {
             OptionField("diagonal_recurrent_tensors", 5, "?"),
         ),
     ),
+    "UNPACK": OptionTable(64, (OptionField("num", 0, "i"), OptionField("axis", 1, "i"))),
     "VAR_HANDLE": OptionTable(111, (OptionField("container", 0, "s"), OptionField("shared_name", 1, "s"))),
 }

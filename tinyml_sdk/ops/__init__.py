@@ -30,15 +30,20 @@ from .constant_channels import remove_constant_channels
 from .conv_2d import Conv2D
 from .depthwise_conv_2d import DepthwiseConv2D
 from .dequantize import Dequantize
+from .expand_dims import ExpandDims
 from .fully_connected import FullyConnected
 from .fusion import fuse_ops
 from .hard_swish import HardSwish
 from .leaky_relu import LeakyRelu
 from .logistic import Logistic
 from .max_pool_2d import MaxPool2D
+from .maximum import Maximum
 from .mean import Mean
+from .minimum import Minimum
 from .mul import Mul
+from .pack import Pack
 from .pad import Pad
+from .prelu import Prelu
 from .quantize import Quantize
 from .relu import Relu
 from .relu6 import Relu6
@@ -49,12 +54,14 @@ from .softmax import Softmax
 from .sparse.layers import CODE_BYTES
 from .split import Split
 from .split_v import SplitV
+from .squeeze import Squeeze
 from .strided_slice import StridedSlice
 from .sub import Sub
 from .tanh import Tanh
 from .transpose import Transpose
 from .transpose_conv import TransposeConv
 from .unidirectional_sequence_lstm import UnidirectionalSequenceLstm
+from .unpack import Unpack
 
 __all__ = [
     "OPERATORS",
@@ -85,14 +92,19 @@ OPERATORS: dict[str, Operator] = {
         Conv2D(),
         DepthwiseConv2D(),
         Dequantize(),
+        ExpandDims(),
         FullyConnected(),
         HardSwish(),
         LeakyRelu(),
         Logistic(),
         MaxPool2D(),
+        Maximum(),
         Mean(),
+        Minimum(),
         Mul(),
+        Pack(),
         Pad(),
+        Prelu(),
         Quantize(),
         Relu(),
         Relu6(),
@@ -101,12 +113,14 @@ OPERATORS: dict[str, Operator] = {
         Softmax(),
         Split(),
         SplitV(),
+        Squeeze(),
         StridedSlice(),
         Sub(),
         Tanh(),
         Transpose(),
         TransposeConv(),
         UnidirectionalSequenceLstm(),
+        Unpack(),
     )
 }
 

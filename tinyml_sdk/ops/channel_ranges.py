@@ -77,7 +77,9 @@ def read_step(graph: Graph, op: Op) -> Step | None:
         "DEPTHWISE_CONV_2D": _depthwise,
         "AVERAGE_POOL_2D": _pooling,
         "MAX_POOL_2D": _pooling,
+        "EXPAND_DIMS": _reshape,
         "RESHAPE": _reshape,
+        "SQUEEZE": _reshape,
         "RESIZE_NEAREST_NEIGHBOR": Channelwise,
         "TRANSPOSE": _transpose,
     }.get(op.name)
