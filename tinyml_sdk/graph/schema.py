@@ -100,6 +100,7 @@ _POOL = OptionTable(
         OptionField("fused_activation_function", 5, ACTIVATIONS),
     ),
 )
+_REDUCER = OptionTable(27, (OptionField("keep_dims", 0, "?"),))
 
 
 def _activation_only(union_type: int) -> OptionTable:
@@ -148,11 +149,13 @@ OPTION_TABLES: dict[str, OptionTable] = {
     ),
     "LEAKY_RELU": OptionTable(75, (OptionField("alpha", 0, "f"),)),
     "MAX_POOL_2D": _POOL,
-    "MEAN": OptionTable(27, (OptionField("keep_dims", 0, "?"),)),
+    "MEAN": _REDUCER,
     "MUL": _activation_only(21),
     "PACK": OptionTable(59, (OptionField("values_count", 0, "i"), OptionField("axis", 1, "i"))),
     "PAD": OptionTable(22),
     "QUANTIZE": OptionTable(89),
+    "REDUCE_MAX": _REDUCER,
+    "REDUCE_MIN": _REDUCER,
     "RESHAPE": OptionTable(17, (OptionField("new_shape", 0, "v"),)),
     "SOFTMAX": OptionTable(9, (OptionField("beta", 0, "f"),)),
     "RESIZE_NEAREST_NEIGHBOR": OptionTable(
@@ -182,6 +185,7 @@ OPTION_TABLES: dict[str, OptionTable] = {
             OptionField("fused_activation_function", 3, ACTIVATIONS),
         ),
     ),
+    "SUM": _REDUCER,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": OptionTable(
         71,
         (

@@ -45,6 +45,8 @@ from .pack import Pack
 from .pad import Pad
 from .prelu import Prelu
 from .quantize import Quantize
+from .reduce_max import ReduceMax
+from .reduce_min import ReduceMin
 from .relu import Relu
 from .relu6 import Relu6
 from .reshape import Reshape
@@ -57,6 +59,7 @@ from .split_v import SplitV
 from .squeeze import Squeeze
 from .strided_slice import StridedSlice
 from .sub import Sub
+from .sum import Sum
 from .tanh import Tanh
 from .transpose import Transpose
 from .transpose_conv import TransposeConv
@@ -106,6 +109,8 @@ OPERATORS: dict[str, Operator] = {
         Pad(),
         Prelu(),
         Quantize(),
+        ReduceMax(),
+        ReduceMin(),
         Relu(),
         Relu6(),
         Reshape(),
@@ -116,6 +121,7 @@ OPERATORS: dict[str, Operator] = {
         Squeeze(),
         StridedSlice(),
         Sub(),
+        Sum(),
         Tanh(),
         Transpose(),
         TransposeConv(),
