@@ -131,6 +131,11 @@ OPERATORS: dict[str, Operator] = {
 }
 
 
+_WAYS_OUT = {
+    "TILE": "Keras 3's UpSampling layers become TILE: `tinyml quantize` makes RESIZE_NEAREST_NEIGHBOR of them",
+}
+"""Hints for operators that converters write, and that TensorFlow Lite Micro lacks as well."""
+
 _SHARING_PASSES = 4
 """Choices follow one another: what one layer takes, others can share."""
 
@@ -172,7 +177,7 @@ def _lower(view: OpView) -> Layer:
         raise ModelError(
             "this operator is not supported",
             where=f"{view.graph.source}: op {view.op.index} ({view.op.name})",
-            hint=f"supported are {', '.join(sorted(OPERATORS))}",
+            hint=_WAYS_OUT.get(view.op.name, f"supported are {', '.join(sorted(OPERATORS))}"),
         )
     return operator.checked_lower(view)
 
