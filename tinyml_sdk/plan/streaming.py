@@ -33,7 +33,7 @@ ROWS_AT_ONCE = (1, 2, 4, 8, 16)
 """What is tried."""
 
 LEAST_GAIN, LEAST_BYTES = 0.01, 256
-"""Share of the arena, and bytes, that a stream must save: each costs half a KB of code or more, and some instructions."""
+"""Share of the arena, and bytes, that a stream must save: it costs half a KB of code or more, and instructions."""
 
 MOST_EFFORT = 0.03
 """Share of an inference's estimated instructions that all streams together may add where speed counts."""
