@@ -97,6 +97,7 @@ def sketch_stream(
 
     Kernels' scratch memory is taken as that for the whole image, which is hardly ever more.
     """
+    rows_at_once = min(rows_at_once, windows[-1].output_height)
     schedule = schedule_rows(graph, layers, windows, rows_at_once)
     if schedule is None:
         return None
