@@ -80,7 +80,7 @@ def int4_weights(
 
 def _best_scales(rows: Array) -> Array:
     """For each row (channels, weights) the scale with the least squared error; 0 for one of zeros."""
-    widest = np.abs(rows).max(axis=1, initial=0.0) / INT4_MOST
+    widest: Array = np.abs(rows).max(axis=1, initial=0.0) / INT4_MOST
     best, least = widest, _errors(rows, widest)
     for candidate in range(_CANDIDATES, 0, -1):
         scale = widest * candidate / _CANDIDATES
