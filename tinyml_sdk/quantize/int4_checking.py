@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ToolError
 from ..graph import ABSENT, Graph, Op
-from .int4_weights import INT4_MOST
+from .fake_quantization import INT4_STEPS
 from .result import LayerWeights
 
 __all__ = ["check_int4_weights"]
@@ -32,7 +32,7 @@ def check_int4_weights(graph: Graph, layers: Sequence[LayerWeights]) -> None:
         assert weights.data is not None
         assert weights.quantization is not None
         found[weights.index] = weights.elements
-        if np.abs(weights.data.astype(np.int64)).max() > INT4_MOST or any(weights.quantization.zero_point):
+        if np.abs(weights.data.astype(np.int64)).max() > INT4_STEPS or any(weights.quantization.zero_point):
             raise _miswritten(graph, op, "weights outside -7 ... 7")
         bias = graph.tensors[op.inputs[2]] if len(op.inputs) > 2 and op.inputs[2] != ABSENT else None
         if bias is None or bias.quantization is None:

@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from ..errors import InputError, ToolError
 from ..graph import ABSENT, Graph, Op, Tensor, parse_graph
+from ..graph.int4_file import QuantizedConstant, with_int4_weights
 from .checking import LayerNames
 from .float_runner import FloatRunner, Samples
-from .int4_file import Int4Bias, with_int4_weights
-from .int4_weights import Int4Weights, int4_weights, quantized_bias
+from .int4_weights import int4_weights, quantized_bias
 from .job import FIRST, LAST, Job
 from .noise import signal_to_noise
 from .result import LayerWeights
@@ -48,7 +48,7 @@ class Kernel:
     uses: tuple[tuple[Op, Op], ...]
     layer: str
     values: Array
-    int4: Int4Weights
+    int4: QuantizedConstant
 
     @property
     def op_name(self) -> str:
@@ -90,11 +90,13 @@ def make_int4(
     chosen = [kernel for kernel, layer in zip(kernels, layers, strict=True) if layer.bits == 4]
     if trained is not None:
         _check_on_grid(chosen, job)
+    from tensorflow.lite.python import schema_py_generated as schema
+
     progress("writing int4 weights", 0, 1)
     biases = dict(_biases(chosen, quantized, original))
     ops = {op.index: op.name for kernel in chosen for op, _ in kernel.uses}
     weights = {kernel.tensor.index: kernel.int4 for kernel in chosen}
-    return with_int4_weights(content, weights, ops, biases), (*layers, *_without_int4(quantized, names))
+    return with_int4_weights(content, weights, ops, biases, schema), (*layers, *_without_int4(quantized, names))
 
 
 # -- what there is ------------------------------------------------------------------------------------------------
@@ -178,7 +180,7 @@ def _bias(graph: Graph, op: Op) -> Array | None:
     return None if index == ABSENT else graph.tensors[index].data
 
 
-def _biases(kernels: Iterable[Kernel], quantized: Graph, original: Graph) -> Iterable[tuple[int, Int4Bias]]:
+def _biases(kernels: Iterable[Kernel], quantized: Graph, original: Graph) -> Iterable[tuple[int, QuantizedConstant]]:
     for kernel in kernels:
         for op, source in kernel.uses:
             stored, bias = _bias(quantized, op), _bias(original, source)
@@ -186,7 +188,7 @@ def _biases(kernels: Iterable[Kernel], quantized: Graph, original: Graph) -> Ite
                 continue
             real = np.zeros(stored.shape) if bias is None else bias
             input_scale = quantized.tensors[op.inputs[0]].scale
-            yield op.index, Int4Bias(*quantized_bias(real, input_scale, kernel.int4.scale))
+            yield op.index, quantized_bias(real, input_scale, kernel.int4.scale)
 
 
 def _without_int4(graph: Graph, names: LayerNames) -> Iterable[LayerWeights]:
@@ -268,8 +270,9 @@ def _named(kernels: Sequence[Kernel], job: Job) -> set[int]:
     return set().union(*(words[name] for name in job.keep_int8))
 
 
-def _reasons(layers: Iterable[LayerWeights]) -> str:
-    return ", ".join(f"{layer.name} ({layer.kept})" for layer in layers)
+def _reasons(layers: Sequence[LayerWeights]) -> str:
+    told = [f"{layer.name} ({layer.kept})" for layer in layers[:3]]
+    return ", ".join(told) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
 
 
 def _check_on_grid(kernels: Iterable[Kernel], job: Job) -> None:

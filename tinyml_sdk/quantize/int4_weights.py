@@ -1,4 +1,4 @@
-"""Weights of four bits: their scale, their integers, the biases to match, and how a file packs them.
+"""Weights of four bits: their scale, their integers, and the biases to match.
 
 The scheme is TensorFlow Lite's for int8 weights, with fewer steps: symmetric, in the narrow range -7 … 7, one scale for
 each channel or for the tensor.
@@ -6,54 +6,26 @@ each channel or for the tensor.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["INT4_MOST", "Int4Weights", "int4_weights", "pack_int4", "quantized_bias"]
+from ..graph.int4_file import QuantizedConstant
+from .fake_quantization import INT4_STEPS
+
+__all__ = ["int4_weights", "quantized_bias"]
 
 Array = npt.NDArray[Any]
-
-INT4_MOST = 7
-"""The greatest integer; the least is its opposite."""
 
 _CANDIDATES = 64
 _ROUNDS = 8  # of fitting the scale to the integers
 _MOST_BIAS = 2**30  # leaves room for the products, as TensorFlow's converter does
 
 
-@dataclass(frozen=True, eq=False)
-class Int4Weights:
-    """A kernel of four bits.
-
-    Attributes:
-        values: int8 in -7 … 7, of the kernel's shape.
-        scale: float32, of shape (channels,), or (1,) for the whole.
-        axis: Of the channels.
-    """
-
-    values: Array
-    scale: Array
-    axis: int
-
-    @property
-    def real(self) -> Array:
-        """What they stand for: float32 of the kernel's shape."""
-        return (self.values * self.step).astype(np.float32)
-
-    @property
-    def step(self) -> Array:
-        """The scale of each weight: float64, of a shape that broadcasts to the kernel's."""
-        shape = [1] * self.values.ndim
-        shape[self.axis] = -1
-        return self.scale.astype(np.float64).reshape(shape)
-
-
 def int4_weights(
     kernel: Array, axis: int | None, *, bias: Array | None, input_scale: float, dead: Array
-) -> Int4Weights:
+) -> QuantizedConstant:
     """Quantize a kernel with the scale whose rounding and clipping errors have the least sum of squares.
 
     Scales up to max|w| / 7 are tried, and each is fitted to the integers that it gives, by least squares, in turn with
@@ -73,14 +45,14 @@ def int4_weights(
         needed = np.abs(bias.astype(np.float64)) / (input_scale * _MOST_BIAS)
         scale = np.maximum(scale, needed.max() if axis is None else needed)
     scale = np.where(scale > 0, scale, dead).astype(np.float32)
-    found = Int4Weights(np.zeros(kernel.shape, np.int8), scale, axis or 0)
-    values = np.clip(np.rint(wide / found.step), -INT4_MOST, INT4_MOST).astype(np.int8)
-    return Int4Weights(values, scale, found.axis)
+    found = QuantizedConstant(np.zeros(kernel.shape, np.int8), scale, axis or 0)
+    values = np.clip(np.rint(wide / found.step), -INT4_STEPS, INT4_STEPS).astype(np.int8)
+    return QuantizedConstant(values, scale, found.axis)
 
 
 def _best_scales(rows: Array) -> Array:
     """For each row (channels, weights) the scale with the least squared error; 0 for one of zeros."""
-    widest: Array = np.abs(rows).max(axis=1, initial=0.0) / INT4_MOST
+    widest: Array = np.abs(rows).max(axis=1, initial=0.0) / INT4_STEPS
     best, least = widest, _errors(rows, widest)
     for candidate in range(_CANDIDATES, 0, -1):
         scale = widest * candidate / _CANDIDATES
@@ -97,7 +69,7 @@ def _best_scales(rows: Array) -> Array:
 
 def _rounded(rows: Array, scale: Array) -> Array:
     steps = np.where(scale > 0, scale, 1.0)[:, None]
-    rounded: Array = np.clip(np.rint(rows / steps), -INT4_MOST, INT4_MOST)
+    rounded: Array = np.clip(np.rint(rows / steps), -INT4_STEPS, INT4_STEPS)
     return rounded
 
 
@@ -113,7 +85,7 @@ def _fitted(rows: Array, scale: Array) -> Array:
     return np.where(power > 0, np.sum(rows * values, axis=1) / np.where(power > 0, power, 1.0), scale)
 
 
-def quantized_bias(bias: Array, input_scale: float, scale: Array) -> tuple[Array, Array]:
+def quantized_bias(bias: Array, input_scale: float, scale: Array) -> QuantizedConstant:
     """A bias as the operator adds it to its products.
 
     Args:
@@ -122,19 +94,9 @@ def quantized_bias(bias: Array, input_scale: float, scale: Array) -> tuple[Array
         scale: Of its weights, float32 of shape (channels,) or (1,).
 
     Returns:
-        int32 of the bias's shape, and float32 of the scale's: input scale x weight scale.
+        int32, in the scale input scale x weight scale.
     """
     product = (np.float32(input_scale) * scale.astype(np.float32)).astype(np.float32)
     most = 2**31 - 1
-    return np.clip(np.rint(bias.astype(np.float64) / product), -most, most).astype(np.int32), product
-
-
-def pack_int4(values: Array) -> npt.NDArray[np.uint8]:
-    """Two weights to a byte in the order in which they are stored, the first in the lower half; uint8.
-
-    Args:
-        values: Integers from -8 to 7, of any shape. An odd number of them leaves the last upper half zero.
-    """
-    halves = np.append(values.reshape(-1), np.zeros(values.size % 2, values.dtype)).astype(np.int8).view(np.uint8) & 15
-    packed: npt.NDArray[np.uint8] = (halves[0::2] | halves[1::2] << 4).astype(np.uint8)
-    return packed
+    stored = np.clip(np.rint(bias.astype(np.float64) / product), -most, most).astype(np.int32)
+    return QuantizedConstant(stored, product)

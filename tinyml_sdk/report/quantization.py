@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -13,7 +15,8 @@ __all__ = ["quantization_report"]
 
 _KINDS = {"int8": "full int8", "int16": "int16 activations, int8 weights"}
 _INT4 = "int4 weights, int8 activations"
-_WEIGHTS_HEADING = "by layer; dB: of its output, for its int4 weights alone"
+_WEIGHTS_HEADING = "signal-to-noise of a layer's output for its int4 weights alone, worst first"
+_MOST_ROWS = 12
 _METHODS = {"minmax": "min-max", "mse": "least mean squared error"}
 _GRANULARITIES = {
     "per-channel": "per channel",
@@ -28,6 +31,9 @@ def quantization_report(result: QuantizationResult) -> RenderableType:
     parts: list[RenderableType] = [heading(shorten(result.source, 40), kind), _facts(result)]
     if result.layer_weights:
         parts += [Text(), heading("Weights", _WEIGHTS_HEADING), _layer_weights(result)]
+        more = len(result.layer_weights) - _MOST_ROWS
+        if more > 0:
+            parts.append(Text(f"and {more} more; --json has all of them"))
     if result.layers:
         parts += [Text(), heading("Signal-to-noise", "against the float model, worst layers first"), _noise(result)]
     elif result.not_run is not None:
@@ -79,7 +85,8 @@ def _layer_weights(result: QuantizationResult) -> Table:
     add_column(table, "weights", "right")
     add_column(table, "dB", "right")
     add_column(table, "dtype")
-    for layer in result.layer_weights:
+    noisiest = sorted(result.layer_weights, key=lambda layer: math.inf if layer.snr_db is None else layer.snr_db)
+    for layer in noisiest[:_MOST_ROWS]:
         decibels = "-" if layer.snr_db is None else f"{layer.snr_db:.1f}"
         dtype = f"int8: {layer.kept}" if layer.kept else "int4"
         table.add_row(layer.op, name_cell(shorten(layer.name, 40)), figure(layer.count), decibels, dtype)

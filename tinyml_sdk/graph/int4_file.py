@@ -1,7 +1,8 @@
-"""Runs in the worker: writes weights of four bits, and the biases to match, into an int8 file.
+"""Writes weights of four bits, and the biases to match, into an int8 .tflite file.
 
 TensorFlow's converter makes none. A file says them by the dtype of the tensor, by two weights in a byte, and by the
-version of the operators that read them, each as TensorFlow Lite has it (`op_version.cc`).
+version of the operators that read them, each as TensorFlow Lite has it (`op_version.cc`). Imported only where the
+`flatbuffers` package is, which TensorFlow and the tflite-micro wheel bring.
 """
 
 from __future__ import annotations
@@ -14,9 +15,7 @@ import flatbuffers
 import numpy as np
 import numpy.typing as npt
 
-from .int4_weights import Int4Weights, pack_int4
-
-__all__ = ["Int4Bias", "with_int4_weights"]
+__all__ = ["QuantizedConstant", "pack_int4", "with_int4_weights"]
 
 Array = npt.NDArray[Any]
 
@@ -28,11 +27,41 @@ _BIAS = 2  # which of the operators' inputs it is
 
 
 @dataclass(frozen=True, eq=False)
-class Int4Bias:
-    """What is added to the products of int4 weights: int32 `values`, and their float32 `scale`."""
+class QuantizedConstant:
+    """Integers with zero point 0.
+
+    Attributes:
+        values: Of any shape: int8 from -8 to 7 for weights of four bits, int32 for biases.
+        scale: float32, of shape (channels,), or (1,) for the whole.
+        axis: Of the channels.
+    """
 
     values: Array
     scale: Array
+    axis: int = 0
+
+    @property
+    def step(self) -> Array:
+        """The scale of each value: float64, of a shape that broadcasts to the values'."""
+        shape = [1] * self.values.ndim
+        shape[self.axis] = -1
+        return self.scale.astype(np.float64).reshape(shape)
+
+    @property
+    def real(self) -> Array:
+        """What the values stand for: float32 of their shape."""
+        return (self.values * self.step).astype(np.float32)
+
+
+def pack_int4(values: Array) -> npt.NDArray[np.uint8]:
+    """Two values to a byte in the order in which they are stored, the first in the lower half; uint8.
+
+    Args:
+        values: Integers from -8 to 7, of any shape. An odd number of them leaves the last upper half zero.
+    """
+    halves = np.append(values.reshape(-1), np.zeros(values.size % 2, values.dtype)).astype(np.int8).view(np.uint8) & 15
+    packed: npt.NDArray[np.uint8] = (halves[0::2] | halves[1::2] << 4).astype(np.uint8)
+    return packed
 
 
 class _Builder(flatbuffers.Builder):  # type: ignore[misc]  # it has no types
@@ -42,7 +71,11 @@ class _Builder(flatbuffers.Builder):  # type: ignore[misc]  # it has no types
 
 
 def with_int4_weights(
-    content: bytes, weights: Mapping[int, Int4Weights], ops: Mapping[int, str], biases: Mapping[int, Int4Bias]
+    content: bytes,
+    weights: Mapping[int, QuantizedConstant],
+    ops: Mapping[int, str],
+    biases: Mapping[int, QuantizedConstant],
+    schema: Any,
 ) -> bytes:
     """The same model with some weights of four bits.
 
@@ -51,20 +84,21 @@ def with_int4_weights(
         weights: The new weights by the index of their tensor.
         ops: Names of all operators that read them, by index.
         biases: The new biases by the index of their operator.
+        schema: Module of the classes generated from TensorFlow Lite's schema, as TensorFlow and tflite-micro have one.
     """
-    from tensorflow.lite.python import schema_py_generated as schema
-
     model: Any = schema.ModelT.InitFromPackedBuf(content)
     (graph,) = model.subgraphs
     for index, found in weights.items():
         tensor = graph.tensors[index]
         tensor.type = schema.TensorType.INT4
-        _store(model, tensor, pack_int4(found.values), found.scale, found.axis)
+        _store(model, tensor, pack_int4(found.values), found)
     for index, bias in biases.items():
         op = graph.operators[index]
         op.inputs = [int(number) for number in op.inputs]
         op.inputs[_BIAS] = _own_copy(graph, op, schema)
-        _store(model, graph.tensors[op.inputs[_BIAS]], bias.values.view(np.uint8), bias.scale, 0)
+        _store(
+            model, graph.tensors[op.inputs[_BIAS]], np.frombuffer(bias.values.astype("<i4").tobytes(), np.uint8), bias
+        )
     for index, name in ops.items():
         _raise_version(model, graph.operators[index], _VERSIONS[name], schema)
     _drop_unused(model)
@@ -73,16 +107,16 @@ def with_int4_weights(
     return bytes(builder.Output())
 
 
-def _store(model: Any, tensor: Any, data: Array, scale: Array, axis: int) -> None:
+def _store(model: Any, tensor: Any, data: Array, constant: QuantizedConstant) -> None:
     """New contents in a buffer of the tensor's own: equal ones share theirs."""
     buffer = type(model.buffers[0])()
     buffer.data = data
     model.buffers.append(buffer)
     tensor.buffer = len(model.buffers) - 1
     quantization = tensor.quantization
-    quantization.scale = scale
-    quantization.zeroPoint = np.zeros(len(scale), np.int64)
-    quantization.quantizedDimension = axis if len(scale) > 1 else 0
+    quantization.scale = constant.scale.astype(np.float32)
+    quantization.zeroPoint = np.zeros(len(constant.scale), np.int64)
+    quantization.quantizedDimension = constant.axis if len(constant.scale) > 1 else 0
     quantization.min = quantization.max = None
 
 
