@@ -106,19 +106,18 @@ def test_too_few_bytes() -> None:
 
 
 @needs_tflm
-@settings(max_examples=6, deadline=None)
-@given(st.floats(2**-4, 2**-0.1), st.sampled_from([-128, 5]), st.sampled_from([1, 2]), st.integers(0, 99))
-def test_small_depthwise_weights_keep_the_fast_kernel(factor: float, zero: int, stride: int, seed: int) -> None:
+@settings(max_examples=5, deadline=None)
+@given(st.floats(2**-7, 0.49), st.sampled_from([-128, 5]), st.integers(0, 99))
+def test_small_depthwise_weights_keep_the_fast_kernel(factor: float, zero: int, seed: int) -> None:
     """Their scale is large, and the more they can be shifted before the product."""
     rng = np.random.default_rng(seed)
     builder = ModelBuilder()
-    size = 6 // stride
     x = builder.input((1, 6, 6, 5), 0.05, -3)
     weights = builder.packed_constant(rng.integers(-7, 8, (1, 3, 3, 5)), [0.2, 0.17, 0.19, 0.13, 0.2], axis=3)
     bias = builder.constant(rng.integers(-300, 300, 5).astype(np.int32), 0.01)
-    y = builder.output((1, size, size, 5), float(np.float32(0.05 * 0.2 / factor)), zero)
-    builder.op("DEPTHWISE_CONV_2D", [x, weights, bias], [y], stride_h=stride, stride_w=stride, depth_multiplier=1)
+    y = builder.output((1, 6, 6, 5), float(np.float32(0.05 * 0.2 / factor)), zero)
+    builder.op("DEPTHWISE_CONV_2D", [x, weights, bias], [y], stride_h=1, stride_w=1, depth_multiplier=1)
     model = builder.build()
     (layer,) = lower(model, CORES["cortex-m4"])
-    assert layer.kernel == f"tinyml_dsp_depthwise_stride{stride}_{'relu' if zero == -128 else 'signed'}"
+    assert layer.kernel == f"tinyml_dsp_depthwise_stride1_{'relu' if zero == -128 else 'signed'}"
     assert_equals_tflm(model, seed=seed, cores=[CORES["cortex-m4"]])
