@@ -26,7 +26,7 @@ from support.sparse import CODES_ROW, DSP, PORTABLE, ROW, add_layer, forced, spa
 from support.tflite_model import ModelBuilder  # type: ignore[import-not-found]  # noqa: E402
 
 from tinyml_sdk import benchmark, inspect_model  # noqa: E402
-from tinyml_sdk.ops.sparse_lists import Form  # noqa: E402
+from tinyml_sdk.ops.sparse.lists import Form  # noqa: E402
 
 KERNELS = (DSP, CODES_ROW, ROW, PORTABLE)
 ZEROS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)

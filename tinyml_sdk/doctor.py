@@ -95,7 +95,7 @@ def _python() -> str:
 
 def _package_data() -> str:
     """A wheel that was built wrongly lacks its templates, and everything else would fail strangely."""
-    for folder, pattern in ((templates_dir(), "kernels/*.h"), (boards_dir(), "*.yaml")):
+    for folder, pattern in ((templates_dir(), "kernels/**/*.h"), (boards_dir(), "*.yaml")):
         if not any(folder.glob(pattern)):
             raise FileNotFoundError(f"no {pattern} in {folder}")
     return str(templates_dir().parent)

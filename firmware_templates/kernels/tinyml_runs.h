@@ -6,8 +6,8 @@
 
 #include <stddef.h>
 
+#include "dsp/tinyml_dsp.h"
 #include "tinyml_bytes.h"
-#include "tinyml_dsp.h"
 #include "tinyml_window.h"
 
 typedef struct {

@@ -12,9 +12,9 @@
 #ifndef TINYML_UNIDIRECTIONAL_SEQUENCE_LSTM_H
 #define TINYML_UNIDIRECTIONAL_SEQUENCE_LSTM_H
 
+#include "dsp/tinyml_dsp.h"
 #include "tinyml_activation16.h"
 #include "tinyml_bytes.h"
-#include "tinyml_dsp.h"
 
 /* A factor of multiplier / 2^31 * 2^(left - right). One of the shifts is 0, and the host has proved
  * that what is scaled fits 32 bits when shifted by left + 1. */

@@ -15,7 +15,7 @@ from tinyml_sdk import benchmark
 from tinyml_sdk.boards.cores import CORES
 from tinyml_sdk.graph import read_graph
 from tinyml_sdk.ops import lower_graph
-from tinyml_sdk.ops.sparse_lists import FORMS, Form
+from tinyml_sdk.ops.sparse.lists import FORMS, Form
 
 pytestmark = pytest.mark.slow
 

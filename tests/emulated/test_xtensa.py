@@ -33,7 +33,7 @@ def run_on_xtensa(model: Path, folder: Path, optimize: str) -> None:
     layers = lower_graph(graph, CORES["xtensa-lx6"])
     source = generate_model(graph, layers, plan_memory(graph, layers), optimize)
     for path, text in source.files.items():
-        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
     inferences = varied_inputs(graph)
     rows = [", ".join(str(value) for value in inputs[0].reshape(-1).tolist()) for inputs in inferences]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tinyml_sdk.ops.base import Constant
 from tinyml_sdk.ops.fixed_point import rescale
-from tinyml_sdk.ops.narrow_scaling import narrow_channels
+from tinyml_sdk.ops.scalar.narrow_scaling import narrow_channels
 from tinyml_sdk.ops.weights import FilterConstants
 
 

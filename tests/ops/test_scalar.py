@@ -24,7 +24,7 @@ from test_fully_connected import FullyConnected
 from tinyml_sdk.boards.cores import CORES, Core
 from tinyml_sdk.graph import parse_graph
 from tinyml_sdk.ops import Layer, lower_graph
-from tinyml_sdk.ops.scalar import segment_lengths
+from tinyml_sdk.ops.scalar.matrix import segment_lengths
 from tinyml_sdk.resources import templates_dir
 
 M0, M3, M4, RV32 = (CORES[name] for name in ("cortex-m0plus", "cortex-m3", "cortex-m4", "riscv32imc"))
@@ -228,7 +228,7 @@ def test_anything(core: Core, layer: Convolution | FullyConnected, seed: int) ->
 
 SPLIT_PRODUCT = """
 #include <stdio.h>
-#include "tinyml_scalar.h"
+#include "scalar/tinyml_scalar.h"
 int main(void) {
   static const int32_t edges[] = {0, 1, -1, 0x7FFF, 0x8000, -0x8000, 0xFFFF, 0x10000, -0x10000, INT32_MAX, INT32_MIN};
   uint32_t state = 1;

@@ -17,7 +17,7 @@ from test_conv_2d import Convolution, pairs
 from tinyml_sdk.boards.cores import CORES
 from tinyml_sdk.errors import ModelError
 from tinyml_sdk.ops import Layer
-from tinyml_sdk.ops.sparse_lists import FORMS, Form
+from tinyml_sdk.ops.sparse.lists import FORMS, Form
 
 M4, M0 = CORES["cortex-m4"], CORES["cortex-m0"]
 CLAMPED = Numbers(factor=0.005, output_zero_point=-128, activation="RELU")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.sparse import sparse_weights
 from support.strategies import seeds
 
-from tinyml_sdk.ops.sparse_lists import FORMS, Form, WeightLists, weight_lists
+from tinyml_sdk.ops.sparse.lists import FORMS, Form, WeightLists, weight_lists
 
 
 def read_back(lists: WeightLists, shape: tuple[int, int]) -> npt.NDArray[np.int64]:

@@ -51,7 +51,7 @@ def sources(folder: Path, leave_out: str = "RunOnce") -> list[Path]:
 
 
 def include_flags(folder: Path, stand_in: str) -> list[str]:
-    folders = {file.parent for file in folder.rglob("*.h") if file.parent.name != "kernels"}
+    folders = {file.parent for file in folder.rglob("*.h") if "kernels" not in file.parts}
     return [f"-I{path}" for path in (STAND_INS / stand_in, *sorted(folders))]
 
 

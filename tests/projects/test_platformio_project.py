@@ -38,7 +38,7 @@ def test_the_folder_has_what_platformio_users_look_for(tmp_path: Path) -> None:
     library = json.loads(project.files["lib/digits/library.json"])
     assert library["name"] == "digits"
     assert library["build"]["flags"] == ["-O2"]
-    assert "lib/digits/src/kernels/conv_2d_dsp.h" in project.files
+    assert "lib/digits/src/kernels/dsp/conv_2d_dsp.h" in project.files
     assert len(project.files["README.md"].splitlines()) <= 12
 
 

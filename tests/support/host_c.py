@@ -104,7 +104,7 @@ def _build(
         named = replace(graph, name=variant.name)
         model = generate_model(named, layers, variant.plan, variant.optimize)
         for path, text in model.files.items():
-            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text)
         sources.append(f"{variant.name}.c")
         main += [f'#include "{variant.name}.h"', f'#include "{variant.name}_weights.c"', runner]

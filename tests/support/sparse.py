@@ -10,9 +10,10 @@ from unittest.mock import patch
 import numpy as np
 import numpy.typing as npt
 
-from tinyml_sdk.ops import Layer, sparse
+from tinyml_sdk.ops import Layer
 from tinyml_sdk.ops.selection import Candidate
-from tinyml_sdk.ops.sparse_lists import FORMS, Form
+from tinyml_sdk.ops.sparse import layers as sparse
+from tinyml_sdk.ops.sparse.lists import FORMS, Form
 
 from .filter_op import Numbers
 from .tflite_model import ModelBuilder

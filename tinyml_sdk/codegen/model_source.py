@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -114,7 +115,9 @@ def _with_includes(headers: Sequence[str]) -> list[str]:
         if header not in found:
             found.add(header)
             text = Path(templates_dir() / "kernels" / header).read_text(encoding="utf-8")
-            waiting += re.findall(r'^#include "([^"]+)"', text, re.MULTILINE)
+            folder = posixpath.dirname(header)
+            included = re.findall(r'^#include "([^"]+)"', text, re.MULTILINE)
+            waiting += [posixpath.normpath(posixpath.join(folder, path)) for path in included]
     return sorted(found)
 
 

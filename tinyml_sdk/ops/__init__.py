@@ -43,7 +43,7 @@ from .relu6 import Relu6
 from .reshape import Reshape
 from .selection import not_worth_their_code, price_of_byte
 from .softmax import Softmax
-from .sparse import CODE_BYTES
+from .sparse.layers import CODE_BYTES
 from .split import Split
 from .split_v import SplitV
 from .strided_slice import StridedSlice

@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from ..graph import Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
-from .conv_2d_mve import mve_convolution
-from .dsp import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, padded_to_words, pair_cost
+from .dsp.matrix import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, padded_to_words, pair_cost
 from .fully_connected import matrix_layer
+from .mve.conv_2d import mve_convolution
 from .overlap import gathered_window_lead, window_lead
-from .scalar import portable_effort, scalar_convolution
+from .scalar.matrix import portable_effort, scalar_convolution
 from .selection import Candidate, Refusal, choose_kernel
-from .sparse import sparse_convolutions
+from .sparse.layers import sparse_convolutions
 from .weights import filter_channels, filter_constants, product_scales, read_filter
 from .window import Window, sliding_window
 
@@ -134,7 +134,7 @@ def dsp_convolution(
     layer = Layer(
         op=view.op,
         kernel=_DSP_KERNEL,
-        header="conv_2d_dsp.h",
+        header="dsp/conv_2d_dsp.h",
         arguments=(parameters, Input(0), *dsp.arguments, Output(), Scratch()),
         macs=output.elements * runs * run,
         lead=(gathered_window_lead(window, input_channels=depth, output_channels=channels),),

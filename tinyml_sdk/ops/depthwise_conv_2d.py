@@ -8,13 +8,13 @@ from __future__ import annotations
 from ..graph import Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters
 from .conv_2d import dsp_convolution
-from .conv_2d_mve import mve_convolution
-from .depthwise_conv_2d_mve import mve_any_depthwise
-from .depthwise_dsp import dsp_depthwise, dsp_depthwise_taps
-from .depthwise_mve import mve_depthwise
-from .depthwise_scalar import scalar_depthwise
+from .dsp.depthwise import dsp_depthwise, dsp_depthwise_taps
+from .mve.conv_2d import mve_convolution
+from .mve.depthwise_3x3 import mve_depthwise
+from .mve.depthwise_conv_2d import mve_any_depthwise
 from .overlap import window_lead
-from .scalar import portable_effort, scalar_convolution
+from .scalar.depthwise_3x3 import scalar_depthwise
+from .scalar.matrix import portable_effort, scalar_convolution
 from .selection import Candidate, Refusal, choose_kernel
 from .weights import filter_constants, product_scales, read_filter
 from .window import sliding_window

@@ -10,13 +10,13 @@ from math import prod
 import numpy as np
 
 from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
-from .dsp import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, pair_cost, row_cost, words_order
-from .fully_connected_mve import mve_rows
+from .dsp.matrix import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, pair_cost, row_cost, words_order
+from .mve.fully_connected import mve_rows
 from .overlap import gathered_lead
-from .row_scalar import scalar_row
-from .scalar import portable_effort, scalar_rows
+from .scalar.matrix import portable_effort, scalar_rows
+from .scalar.row import scalar_row
 from .selection import Candidate, Refusal, choose_kernel
-from .sparse import rows_window, sparse_convolutions, sparse_row
+from .sparse.layers import rows_window, sparse_convolutions, sparse_row
 from .weights import FilterConstants, filter_channels, filter_constants, product_scales, read_filter
 
 __all__ = ["FullyConnected", "matrix_layer"]
@@ -93,7 +93,7 @@ def _dsp_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate 
     layer = Layer(
         op=view.op,
         kernel="tinyml_fully_connected_rows_dsp",
-        header="fully_connected_dsp.h",
+        header="dsp/fully_connected_dsp.h",
         arguments=(
             Parameters(
                 "tinyml_fully_connected_dsp_params", {"rows": rows, "depth": depth, "matrix": dsp.matrix("pair")}
@@ -121,7 +121,7 @@ def _dsp_row(view: OpView, constants: FilterConstants) -> Candidate | Refusal:
     layer = Layer(
         op=view.op,
         kernel="tinyml_fully_connected_row_dsp",
-        header="fully_connected_dsp.h",
+        header="dsp/fully_connected_dsp.h",
         arguments=(
             Parameters("tinyml_fully_connected_dsp_params", {"rows": 1, "depth": depth, "matrix": dsp.matrix("row")}),
             Input(0),

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..graph import Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters
-from .dsp import DSP
+from .dsp.matrix import DSP
 from .overlap import window_lead
 from .selection import Candidate, Refusal, choose_kernel
 from .window import Window, sliding_window
@@ -79,7 +79,7 @@ class Pool2D(Operator):
             return Refusal(kernel, f"it is for {_LANES} channels or more")
         if window.filter_height * window.filter_width > self.largest_dsp_window:
             return Refusal(kernel, f"sums of more than {self.largest_dsp_window} elements do not fit 16 bits")
-        layer = replace(portable, kernel=kernel, header="pool_2d_dsp.h")
+        layer = replace(portable, kernel=kernel, header="dsp/pool_2d_dsp.h")
         return Candidate(layer, _cost(window, channels, 1.3), DSP)
 
     def _expect_same_quantization(self, view: OpView, input_: Tensor, output: Tensor) -> None:

@@ -10,11 +10,11 @@ from ..graph import Tensor
 from .arithmetic import quantize_multiplier
 from .base import Input, Layer, OpView, Output, Parameters, ParameterValue
 from .broadcast import Broadcast, broadcast_inputs
-from .dsp import DSP
-from .scalar import SCALAR, portable_effort
+from .dsp.matrix import DSP
+from .linear_sum import LinearSum, linear_sum, sum_operand
+from .mve.sum import mve_sum
+from .scalar.matrix import SCALAR, portable_effort
 from .selection import Candidate, Refusal, choose_kernel
-from .sum_dsp import LinearSum, linear_sum, sum_operand
-from .sum_mve import mve_sum
 
 __all__ = ["sum_layer"]
 
@@ -89,7 +89,7 @@ def _linear_layer(view: OpView, walk: Broadcast, function: LinearSum, kind: str)
     return Layer(
         op=view.op,
         kernel=f"tinyml_add_{kind}",
-        header=f"add_{kind}.h",
+        header=f"{kind}/add_{kind}.h",
         arguments=(parameters, Input(0), Input(1), Output()),
         lead=walk.lead,
         shared=True,

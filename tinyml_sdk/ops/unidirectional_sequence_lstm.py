@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ..graph import DType, Tensor
 from .arithmetic import quantize_multiplier
 from .base import Constant, Input, Layer, Operator, OpView, Output, Parameters, ParameterValue, Scratch, State
-from .dsp import DSP, mixed_stream, padded_order, padded_to_words
+from .dsp.matrix import DSP, mixed_stream, padded_order, padded_to_words
 from .selection import Candidate, choose_kernel
 
 __all__ = ["UnidirectionalSequenceLstm"]
@@ -305,7 +305,7 @@ def _dsp(
     layer = Layer(
         op=view.op,
         kernel="tinyml_lstm_dsp",
-        header="unidirectional_sequence_lstm_dsp.h",
+        header="dsp/unidirectional_sequence_lstm_dsp.h",
         arguments=(
             Parameters("tinyml_lstm_dsp_params", {"lstm": lstm, "input_words": words[0], "output_words": words[1]}),
             Input(0),

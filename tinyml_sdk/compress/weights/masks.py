@@ -43,7 +43,7 @@ class NOfM:
 class Blocks:
     """Blocks of `outputs` x `inputs` channels ("1x4") are zero or kept as a whole, at each kernel position.
 
-    Where the channels are not a multiple, the last block is smaller. Those of the kernels (`ops/sparse_lists.py`) lie
+    Where the channels are not a multiple, the last block is smaller. Those of the kernels (`ops/sparse/lists.py`) lie
     along the same axis and begin anywhere.
     """
 

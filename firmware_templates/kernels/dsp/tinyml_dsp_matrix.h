@@ -1,0 +1,488 @@
+/* Matrix products for cores with the DSP extension: what convolutions and fully connected layers
+ * share once their inputs are gathered.
+ *
+ * Weights. Each half of a weight word holds 256 * wB + wA, for two output channels A and B. SMLAD
+ * with the word gives 256 * SB + SA, SMLAD with SXTB16 of the word gives SA; so one unpacking
+ * serves four weights, and they take no more flash than plain ones. All of it is exact modulo 2^32;
+ * the host has checked that every half fits and that |SB| < 2^23.
+ *
+ * A stream of weights has, for each block of channels, the biases (A, then A + 256 * B, as the sums
+ * start with them; the input's zero point is folded in), then for every four products k the words
+ * of (k, k + 2) and of (k + 1, k + 3) of each pair of channels. This is the order in which SXTB16
+ * and SXTB16 with ROR #8 take a word of inputs apart. tinyml_sdk/ops/dsp/matrix.py writes it.
+ *
+ * Blocks of four channels of two pixels: where the channels are no multiple of four, the last block
+ * begins within the one before, so that it too is stored as a whole.
+ */
+#ifndef TINYML_DSP_MATRIX_H
+#define TINYML_DSP_MATRIX_H
+
+#include <stddef.h>
+
+#include "../tinyml_bytes.h"
+#include "../tinyml_requantize.h"
+#include "tinyml_dsp.h"
+
+/* -- from sums to outputs ---------------------------------------------------------------------- */
+
+/* How a layer's sums become outputs; the host proves which form is exact. */
+enum {
+  TINYML_FORM_CLAMPED, /* the activation is [zero point, 127] with zero point -128: ReLU */
+  TINYML_FORM_SIGNED,  /* no activation: [-128, 127] */
+  TINYML_FORM_GENERAL  /* anything else */
+};
+
+/* For four channels: {multiplier, offset} and the shift of each. */
+typedef struct {
+  const int32_t *scale;
+  const int8_t *shift;
+} tinyml_dsp_scales;
+
+/* With shift k, a = sum * 2^k, and the offset c of ops/dsp/matrix.py, both of TFLM's roundings are
+ * in (a * multiplier + c * 2^32) >> (32 + 15), but that ties round up. Below zero they must round
+ * down, which takes 2^(k - 1) less, unless all that is negative is clamped anyway. 2^(k - 2) is all
+ * that the offset has in its lower bits. */
+TINYML_INLINE int8_t tinyml_dsp_requantize(int32_t form, const tinyml_requantization *p,
+                                           tinyml_dsp_scales scales, int32_t channel, int32_t sum) {
+  const int32_t multiplier = scales.scale[2 * channel];
+  int32_t offset = scales.scale[2 * channel + 1];
+  const int32_t shift = scales.shift[channel];
+  if (form == TINYML_FORM_GENERAL) {
+    return tinyml_requantize_by(p, multiplier, shift, sum);
+  }
+  if (form == TINYML_FORM_SIGNED) {
+    offset -= 2 * (offset & (sum >> 31) & ((1 << (TINYML_DSP_FRACTION - 1)) - 1));
+  }
+  const int32_t value = (int32_t)((uint32_t)sum << shift);
+  return tinyml_saturate_output(tinyml_smmla(value, multiplier, offset));
+}
+
+/* -- sums of products -------------------------------------------------------------------------- */
+
+/* What computes blocks of four channels of two pixels takes. */
+typedef struct {
+  const uint32_t *activations; /* words of two widened inputs, in turns of both pixels */
+  const uint32_t *activations_end;
+  const int32_t *weights;
+  const int32_t *weights_end; /* of the blocks side by side, which are at least one */
+  const int32_t *scale;
+  const int8_t *shift;
+  int8_t *output0;
+  int8_t *output1;         /* where it is output0, that pixel's outputs stay */
+  int32_t first_steps;     /* of the loop's first turn: steps % TINYML_TURN */
+  const int32_t *last_end; /* weights_end, or that of one more block */
+  int32_t overlap;         /* channels that it shares with the one before */
+} tinyml_dsp_blocks;
+
+#if TINYML_HAS_DSP
+
+/* These need all fourteen registers, with which compilers cannot cope: gcc spills in the loop. The
+ * sums are in r6 to r12 and lr; even ones are SA, odd ones 256 * SB + SA. */
+#define TINYML_CLOBBERS "r0", "r1", "r2", "r3", "r12", "cc", "memory"
+
+/* Steps of a turn, of 44 bytes each, and for each remainder of the steps by it: where the first
+ * turn enters, in half words behind the table. */
+#ifdef TINYML_OPTIMIZE_SIZE
+#define TINYML_TURN 2
+#define TINYML_TURN_ENTRIES ".byte 1, 23\n"
+#else
+#define TINYML_TURN 8
+#define TINYML_TURN_ENTRIES ".byte 4, 158, 136, 114, 92, 70, 48, 26\n"
+#endif
+#define TINYML_TEXT_OF(macro) #macro
+#define TINYML_TEXT(macro) TINYML_TEXT_OF(macro)
+
+/* Two pixels (from r0 to the address at `end`) x four channels (from r1). 12 instructions for 16
+ * products. r4: steps % TINYML_TURN. */
+#define TINYML_DOT_2X4(end)                                                                        \
+  "ldmia r1!, {r6-r9}\n"                                                                           \
+  "mov r10, r6\n"                                                                                  \
+  "mov r11, r7\n"                                                                                  \
+  "mov r12, r8\n"                                                                                  \
+  "mov lr, r9\n"                                                                                   \
+  "tbb [pc, r4]\n" TINYML_TURN_ENTRIES "2:\n"                                                      \
+  ".rept " TINYML_TEXT(TINYML_TURN) "\n"                                                           \
+                                    "ldmia r0!, {r2, r3}\n"                                        \
+                                    "ldmia r1!, {r4, r5}\n"                                        \
+                                    "smlad r7, r4, r2, r7\n"                                       \
+                                    "smlad r11, r4, r3, r11\n"                                     \
+                                    "smlad r9, r5, r2, r9\n"                                       \
+                                    "smlad lr, r5, r3, lr\n"                                       \
+                                    "sxtb16 r4, r4\n"                                              \
+                                    "sxtb16 r5, r5\n"                                              \
+                                    "smlad r6, r4, r2, r6\n"                                       \
+                                    "smlad r10, r4, r3, r10\n"                                     \
+                                    "smlad r8, r5, r2, r8\n"                                       \
+                                    "smlad r12, r5, r3, r12\n"                                     \
+                                    ".endr\n"                                                      \
+                                    "ldr r2, " end "\n"                                            \
+                                    "cmp r0, r2\n"                                                 \
+                                    "bne.w 2b\n" TINYML_SPLIT_SUMS
+
+/* From 256 * SB + SA to SB. */
+#define TINYML_SPLIT_SUMS                                                                          \
+  "sub r7, r7, r6\n"                                                                               \
+  "asr r7, r7, #8\n"                                                                               \
+  "sub r9, r9, r8\n"                                                                               \
+  "asr r9, r9, #8\n"                                                                               \
+  "sub r11, r11, r10\n"                                                                            \
+  "asr r11, r11, #8\n"                                                                             \
+  "sub lr, lr, r12\n"                                                                              \
+  "asr lr, lr, #8\n"
+
+/* One channel of two pixels to int8; the scales are at r0, the shifts at r5. */
+#define TINYML_FINISH_CLAMPED(a, b)                                                                \
+  "ldrsb r1, [r5], #1\n"                                                                           \
+  "ldrd r2, r3, [r0], #8\n"                                                                        \
+  "lsl " a ", " a ", r1\n"                                                                         \
+  "lsl " b ", " b ", r1\n"                                                                         \
+  "smmla " a ", " a ", r2, r3\n"                                                                   \
+  "smmla " b ", " b ", r2, r3\n"                                                                   \
+  "ssat " a ", #8, " a ", asr #15\n"                                                               \
+  "ssat " b ", #8, " b ", asr #15\n"
+
+#define TINYML_FINISH_SIGNED(a, b)                                                                 \
+  "ldrsb r1, [r5], #1\n"                                                                           \
+  "ldrd r2, r3, [r0], #8\n"                                                                        \
+  "lsl " a ", " a ", r1\n"                                                                         \
+  "lsl " b ", " b ", r1\n"                                                                         \
+  "ubfx r4, r3, #0, #14\n"                                                                         \
+  "and r1, r4, " a ", asr #31\n"                                                                   \
+  "sub r1, r3, r1, lsl #1\n"                                                                       \
+  "smmla " a ", " a ", r2, r1\n"                                                                   \
+  "and r1, r4, " b ", asr #31\n"                                                                   \
+  "sub r1, r3, r1, lsl #1\n"                                                                       \
+  "smmla " b ", " b ", r2, r1\n"                                                                   \
+  "ssat " a ", #8, " a ", asr #15\n"                                                               \
+  "ssat " b ", #8, " b ", asr #15\n"
+
+/* Blocks of four channels of two pixels. A copy of *b lies at sp, and is what advances. */
+#define TINYML_DSP_BLOCKS(name, form, finish)                                                      \
+  TINYML_NAKED void tinyml_dsp_blocks_##name(const tinyml_dsp_blocks *b TINYML_UNUSED) {           \
+    __asm__ volatile("push {r4-r11, lr}\n"                                                         \
+                     "ldmia r0, {r1-r11}\n"                                                        \
+                     "push {r1-r11}\n"                                                             \
+                     "ldr r1, [sp, #8]\n"                                                          \
+                     "1:\n"                                                                        \
+                     "ldr r0, [sp, #0]\n"                                                          \
+                     "ldr r4, [sp, #32]\n" TINYML_DOT_2X4("[sp, #4]") /* */                        \
+                     "str r1, [sp, #8]\n"                                                          \
+                     "ldrd r0, r5, [sp, #16]\n"              /* scale and shift */                 \
+                     finish("r6", "r10") finish("r7", "r11") /* */                                 \
+                     finish("r8", "r12") finish("r9", "lr")  /* */                                 \
+                     "strd r0, r5, [sp, #16]\n"                                                    \
+                     "ldrd r0, r5, [sp, #24]\n" /* the outputs */                                  \
+                     "strb r10, [r5], #1\n"                                                        \
+                     "strb r11, [r5], #1\n"                                                        \
+                     "strb r12, [r5], #1\n"                                                        \
+                     "strb lr, [r5], #1\n"                                                         \
+                     "strb r6, [r0], #1\n"                                                         \
+                     "strb r7, [r0], #1\n"                                                         \
+                     "strb r8, [r0], #1\n"                                                         \
+                     "strb r9, [r0], #1\n"                                                         \
+                     "strd r0, r5, [sp, #24]\n"                                                    \
+                     "ldrd r1, r2, [sp, #8]\n" /* the weights and their end */                     \
+                     "cmp r1, r2\n"                                                                \
+                     "bne.w 1b\n"                                                                  \
+                     "ldr r2, [sp, #36]\n"                                                         \
+                     "cmp r1, r2\n"                                                                \
+                     "beq 3f\n"                                                                    \
+                     "str r2, [sp, #12]\n" /* one more block, `overlap` back */                    \
+                     "ldr r3, [sp, #40]\n"                                                         \
+                     "sub r0, r0, r3\n"                                                            \
+                     "sub r5, r5, r3\n"                                                            \
+                     "strd r0, r5, [sp, #24]\n"                                                    \
+                     "b.w 1b\n"                                                                    \
+                     "3:\n"                                                                        \
+                     "add sp, #44\n"                                                               \
+                     "pop {r4-r11, pc}\n" ::                                                       \
+                         : TINYML_CLOBBERS);                                                       \
+  }
+
+/* The sums alone: sums[channel] of the first pixel, sums[4 + channel] of the second. steps > 0. */
+TINYML_NAKED void tinyml_dsp_dot_2x4(const uint32_t *activations TINYML_UNUSED,
+                                     const int32_t *weights TINYML_UNUSED,
+                                     int32_t steps TINYML_UNUSED, int32_t *sums TINYML_UNUSED) {
+  __asm__ volatile(
+      "push {r4-r11, lr}\n"
+      "and r4, r2, #" TINYML_TEXT(
+          TINYML_TURN) " - 1\n"
+                       "add r2, r0, r2, lsl #3\n"
+                       "push {r2, r3}\n" /* the end of the activations, and where the sums go */
+      TINYML_DOT_2X4("[sp]") "pop {r2, r3}\n"
+                             "stmia r3, {r6-r12, lr}\n"
+                             "pop {r4-r11, pc}\n" ::
+                                 : TINYML_CLOBBERS);
+}
+
+/* One row of bytes x eight channels. quads: fours of products, > 0. 31 instructions for 32
+ * products. */
+TINYML_NAKED void tinyml_dsp_dot_1x8(const int8_t *input TINYML_UNUSED,
+                                     const int32_t *weights TINYML_UNUSED,
+                                     int32_t quads TINYML_UNUSED, int32_t *sums TINYML_UNUSED) {
+  __asm__ volatile(".macro tinyml_four_channels x, a0, b0, a1, b1\n"
+                   "ldmia r1!, {r4, r5}\n"
+                   "smlad \\b0, r4, \\x, \\b0\n"
+                   "smlad \\b1, r5, \\x, \\b1\n"
+                   "sxtb16 r4, r4\n"
+                   "sxtb16 r5, r5\n"
+                   "smlad \\a0, r4, \\x, \\a0\n"
+                   "smlad \\a1, r5, \\x, \\a1\n"
+                   ".endm\n"
+                   ".macro tinyml_four_products\n"
+                   "ldr r3, [r0], #4\n"
+                   "sxtb16 r2, r3\n"
+                   "sxtb16 r3, r3, ror #8\n"
+                   "tinyml_four_channels r2, r6, r7, r8, r9\n"
+                   "tinyml_four_channels r2, r10, r11, r12, lr\n"
+                   "tinyml_four_channels r3, r6, r7, r8, r9\n"
+                   "tinyml_four_channels r3, r10, r11, r12, lr\n"
+                   ".endm\n"
+                   "push {r4-r11, lr}\n"
+                   "lsls r4, r2, #31\n"
+                   "add r2, r0, r2, lsl #2\n"
+                   "push {r2, r3}\n" /* the end of the input, and where the sums go */
+                   "ldmia r1!, {r6-r12, lr}\n"
+                   "bne.w 2f\n" /* an odd number of quads: half a turn first */
+                   "1:\n"
+                   "tinyml_four_products\n"
+                   "2:\n"
+                   "tinyml_four_products\n"
+                   "ldr r2, [sp]\n"
+                   "cmp r0, r2\n"
+                   "bne.w 1b\n" TINYML_SPLIT_SUMS "pop {r2, r3}\n"
+                   "stmia r3, {r6-r12, lr}\n"
+                   "pop {r4-r11, pc}\n"
+                   ".purgem tinyml_four_channels\n"
+                   ".purgem tinyml_four_products\n" ::
+                       : TINYML_CLOBBERS);
+}
+
+#else
+
+#define TINYML_TURN 1 /* step */
+
+/* The same in C. Adds the products of two widened inputs with a word of weights to sum A and to
+ * 256 * sum B + sum A. */
+TINYML_INLINE void tinyml_dsp_accumulate(uint32_t inputs, int32_t weights, int32_t sums[2]) {
+  sums[0] = tinyml_smlad(tinyml_sxtb16((uint32_t)weights), inputs, sums[0]);
+  sums[1] = tinyml_smlad((uint32_t)weights, inputs, sums[1]);
+}
+
+TINYML_INLINE void tinyml_dsp_split(int32_t sums[8]) {
+  for (int32_t i = 0; i < 8; i += 2) {
+    sums[i + 1] = (int32_t)((uint32_t)sums[i + 1] - (uint32_t)sums[i]) >> 8;
+  }
+}
+
+TINYML_SHARED void tinyml_dsp_dot_2x4(const uint32_t *activations, const int32_t *weights,
+                                      int32_t steps, int32_t *sums) {
+  for (int32_t i = 0; i < 8; ++i) {
+    sums[i] = weights[i % 4];
+  }
+  weights += 4;
+  for (; steps > 0; --steps) {
+    for (int32_t pair = 0; pair < 2; ++pair) {
+      tinyml_dsp_accumulate(activations[0], weights[pair], sums + 2 * pair);
+      tinyml_dsp_accumulate(activations[1], weights[pair], sums + 4 + 2 * pair);
+    }
+    activations += 2;
+    weights += 2;
+  }
+  tinyml_dsp_split(sums);
+}
+
+TINYML_SHARED void tinyml_dsp_dot_1x8(const int8_t *input, const int32_t *weights, int32_t quads,
+                                      int32_t *sums) {
+  for (int32_t i = 0; i < 8; ++i) {
+    sums[i] = *weights++;
+  }
+  for (; quads > 0; --quads) {
+    const uint32_t word = tinyml_load_word(input);
+    for (int32_t pair = 0; pair < 4; ++pair) {
+      tinyml_dsp_accumulate(tinyml_sxtb16(word), weights[pair], sums + 2 * pair);
+      tinyml_dsp_accumulate(tinyml_sxtb16_odd(word), weights[4 + pair], sums + 2 * pair);
+    }
+    input += 4;
+    weights += 8;
+  }
+  tinyml_dsp_split(sums);
+}
+
+TINYML_INLINE void tinyml_dsp_blocks_in_c(int32_t form, tinyml_dsp_blocks b) {
+  const int32_t steps = (int32_t)(b.activations_end - b.activations) / 2;
+  for (;;) {
+    const tinyml_dsp_scales scales = {b.scale, b.shift};
+    int32_t sums[8];
+    tinyml_dsp_dot_2x4(b.activations, b.weights, steps, sums);
+    for (int32_t channel = 0; channel < 4; ++channel) {
+      *b.output1++ = tinyml_dsp_requantize(form, NULL, scales, channel, sums[4 + channel]);
+    }
+    for (int32_t channel = 0; channel < 4; ++channel) {
+      *b.output0++ = tinyml_dsp_requantize(form, NULL, scales, channel, sums[channel]);
+    }
+    b.weights += 4 + 2 * steps;
+    b.scale += 8;
+    b.shift += 4;
+    if (b.weights == b.last_end) {
+      return;
+    }
+    if (b.weights == b.weights_end) {
+      b.output0 -= b.overlap;
+      b.output1 -= b.overlap;
+    }
+  }
+}
+
+#define TINYML_DSP_BLOCKS(name, form, finish)                                                      \
+  TINYML_SHARED void tinyml_dsp_blocks_##name(const tinyml_dsp_blocks *b) {                        \
+    tinyml_dsp_blocks_in_c(form, *b);                                                              \
+  }
+
+#endif
+
+TINYML_DSP_BLOCKS(clamped, TINYML_FORM_CLAMPED, TINYML_FINISH_CLAMPED)
+TINYML_DSP_BLOCKS(signed, TINYML_FORM_SIGNED, TINYML_FINISH_SIGNED)
+
+/* -- all channels ------------------------------------------------------------------------------ */
+
+/* What a product of a matrix with gathered inputs needs to know. */
+typedef struct tinyml_dsp_matrix tinyml_dsp_matrix;
+
+struct tinyml_dsp_matrix {
+  int32_t depth;    /* products of an output, padded to a multiple of 4 */
+  int32_t channels; /* outputs */
+  /* The instance below for the layer's form. Named by the layer, so that no other is linked. */
+  void (*multiply)(const tinyml_dsp_matrix *m, const tinyml_dsp_blocks *whole);
+  tinyml_requantization output; /* for TINYML_FORM_GENERAL */
+  int8_t scale_step; /* of a row. 4: scales for each four channels; 0: the same for all */
+};
+
+/* What is the same for all pixels: all but where their outputs go. */
+TINYML_INLINE tinyml_dsp_blocks tinyml_dsp_whole_blocks(const tinyml_dsp_matrix *m,
+                                                        const void *inputs, const int32_t *weights,
+                                                        const int32_t *scale, const int8_t *shift) {
+  tinyml_dsp_blocks b;
+  b.activations = (const uint32_t *)inputs;
+  b.activations_end = b.activations + m->depth;
+  b.weights = weights;
+  b.weights_end = weights + m->channels / 4 * (4 + m->depth);
+  b.scale = scale;
+  b.shift = shift;
+  b.output0 = NULL;
+  b.output1 = NULL;
+  b.first_steps = m->depth / 2 % TINYML_TURN;
+  return b;
+}
+
+/* The same for the blocks of two pixels. */
+TINYML_INLINE tinyml_dsp_blocks tinyml_dsp_pair_blocks(const tinyml_dsp_matrix *m,
+                                                       const void *inputs, const int32_t *weights,
+                                                       const int32_t *scale, const int8_t *shift) {
+  tinyml_dsp_blocks b = tinyml_dsp_whole_blocks(m, inputs, weights, scale, shift);
+  const int32_t blocks = (m->channels + 3) / 4;
+  b.last_end = weights + blocks * (4 + m->depth);
+  b.overlap = 4 * blocks - m->channels;
+  if (m->channels < 4) {
+    b.weights_end = b.last_end;
+  }
+  return b;
+}
+
+/* Fewer than four channels: no more are stored. */
+TINYML_INLINE void tinyml_dsp_few_channels(void (*compute)(const tinyml_dsp_blocks *),
+                                           const tinyml_dsp_matrix *m,
+                                           const tinyml_dsp_blocks *whole) {
+  int8_t outputs[2][4];
+  tinyml_dsp_blocks b = *whole;
+  b.output0 = outputs[0];
+  b.output1 = outputs[1];
+  compute(&b);
+  for (int32_t channel = 0; channel < m->channels; ++channel) {
+    whole->output1[channel] = outputs[1][channel];
+    whole->output0[channel] = outputs[0][channel];
+  }
+}
+
+/* All channels of two pixels, from widened inputs, by one of the forms in assembler. */
+#define TINYML_DSP_PAIR(name)                                                                      \
+  TINYML_SHARED void tinyml_dsp_pair_##name(const tinyml_dsp_matrix *m,                            \
+                                            const tinyml_dsp_blocks *whole) {                      \
+    if (m->channels < 4) {                                                                         \
+      tinyml_dsp_few_channels(tinyml_dsp_blocks_##name, m, whole);                                 \
+    } else {                                                                                       \
+      tinyml_dsp_blocks_##name(whole);                                                             \
+    }                                                                                              \
+  }
+
+TINYML_DSP_PAIR(clamped)
+TINYML_DSP_PAIR(signed)
+
+TINYML_SHARED void tinyml_dsp_pair_general(const tinyml_dsp_matrix *m,
+                                           const tinyml_dsp_blocks *whole) {
+  const tinyml_dsp_scales scales = {whole->scale, whole->shift};
+  const int32_t *weights = whole->weights;
+  const int32_t channels = m->channels;
+  int32_t sums[8];
+  for (int32_t block = 0; block < channels; block += 4) {
+    const int32_t first = channels < 4 ? 0 : tinyml_min(block, channels - 4);
+    tinyml_dsp_dot_2x4(whole->activations, weights, m->depth / 2, sums);
+    weights += 4 + m->depth;
+    for (int32_t i = 0; i < tinyml_min(channels, 4); ++i) {
+      for (int32_t pixel = 1; pixel >= 0; --pixel) {
+        int8_t *output = pixel == 1 ? whole->output1 : whole->output0;
+        output[first + i] = tinyml_dsp_requantize(TINYML_FORM_GENERAL, &m->output, scales,
+                                                  block + i, sums[4 * pixel + i]);
+      }
+    }
+  }
+}
+
+/* All channels of one row of bytes: the sums of eight, then their outputs four at a time. */
+TINYML_INLINE void tinyml_dsp_row(int32_t form, const tinyml_dsp_matrix *m,
+                                  const tinyml_dsp_blocks *b) {
+  const int8_t *input = (const int8_t *)(const void *)b->activations;
+  const int32_t *weights = b->weights;
+  tinyml_dsp_scales scales = {b->scale, b->shift};
+  int8_t *output = b->output0;
+  const int32_t depth = m->depth;
+  int32_t sums[8];
+  const int32_t *sum = sums + 8;
+  for (int32_t left = m->channels; left > 0; left -= 4) {
+    if (sum == sums + 8) {
+      tinyml_dsp_dot_1x8(input, weights, depth / 4, sums);
+      weights += 8 + 2 * depth;
+      sum = sums;
+    }
+    if (left < 4) {
+      for (int32_t channel = 0; channel < left; ++channel) {
+        output[channel] = tinyml_dsp_requantize(form, &m->output, scales, channel, sum[channel]);
+      }
+      return;
+    }
+    output[0] = tinyml_dsp_requantize(form, &m->output, scales, 0, sum[0]);
+    output[1] = tinyml_dsp_requantize(form, &m->output, scales, 1, sum[1]);
+    output[2] = tinyml_dsp_requantize(form, &m->output, scales, 2, sum[2]);
+    output[3] = tinyml_dsp_requantize(form, &m->output, scales, 3, sum[3]);
+    sum += 4;
+    scales.scale += 2 * m->scale_step;
+    scales.shift += m->scale_step;
+    output += 4;
+  }
+}
+
+#define TINYML_DSP_ROW(name, form)                                                                 \
+  TINYML_SHARED void tinyml_dsp_row_##name(const tinyml_dsp_matrix *m,                             \
+                                           const tinyml_dsp_blocks *whole) {                       \
+    tinyml_dsp_row(form, m, whole);                                                                \
+  }
+
+TINYML_DSP_ROW(signed, TINYML_FORM_SIGNED)
+#ifdef TINYML_OPTIMIZE_SIZE
+#define tinyml_dsp_row_clamped tinyml_dsp_row_signed /* which is exact wherever the other is */
+#else
+TINYML_DSP_ROW(clamped, TINYML_FORM_CLAMPED)
+#endif
+TINYML_DSP_ROW(general, TINYML_FORM_GENERAL)
+
+#endif

@@ -1,0 +1,282 @@
+"""Convolutions and matrix products for cores without SIMD instructions: candidates, weights' layout and cost.
+
+A tile of pixels times four output channels stays in registers (`kernels/scalar/tinyml_scalar_matrix.h`).
+How large the tile can be depends on the core's registers. Requantization is that of the DSP kernels, with their proof.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..base import Constant, Input, Layer, OpView, Output, Parameters, ParameterValue, Scratch
+from ..dsp.matrix import ScaledChannels, padded_to_words, scaled_channels
+from ..overlap import gathered_lead, gathered_window_lead
+from ..selection import Candidate
+from ..weights import FilterConstants
+from ..window import Window
+from .narrow_scaling import narrow_channels
+
+__all__ = [
+    "SCALAR",
+    "SEGMENT_START",
+    "ScalarMatrix",
+    "ScalarScale",
+    "has_low_registers",
+    "has_many_registers",
+    "portable_effort",
+    "scalar_channels",
+    "scalar_convolution",
+    "scalar_matrix",
+    "scalar_rows",
+    "segment_lengths",
+]
+
+_BLOCK = 4
+"""Output channels that are computed together."""
+
+SCALAR = frozenset({"scalar"})
+"""What a core must have."""
+
+SEGMENT_START = 0x8000
+"""TINYML_SEGMENT_START: what makes the lower of two sums in one register positive."""
+
+_SEGMENT, _SEGMENT_UNIT = 16, 7
+"""The longest segment of the kernel for Armv6-M, and TINYML_SEGMENT_UNIT."""
+
+
+def scalar_channels(view: OpView, constants: FilterConstants) -> ScaledChannels:
+    """The channels of a layer with the requantization of the view's core: narrow where it has no product of 64 bits."""
+    narrow = narrow_channels(constants) if has_low_registers(view) else None
+    return narrow or scaled_channels(constants)
+
+
+@dataclass(frozen=True, eq=False)
+class ScalarScale:
+    """What makes outputs of sums, of each channel or once where all are alike.
+
+    Attributes:
+        multiplier: int32, (multiplier, offset), or what `narrow_channels` says.
+        shift: int8; None where the kernel takes none.
+        step: 1, or 0 where one entry serves all channels.
+    """
+
+    multiplier: Constant
+    shift: Constant | None
+    step: int
+
+    @classmethod
+    def of(cls, channels: ScaledChannels) -> ScalarScale:
+        """The table of a layer."""
+        alike = bool((channels.scale == channels.scale[0]).all() and (channels.shift == channels.shift[0]).all())
+        count = 1 if alike else len(channels.shift)
+        shift = None if channels.form == "narrow" else Constant("shift", channels.shift[:count])
+        return cls(Constant("scale", channels.scale[:count]), shift, 0 if alike else 1)
+
+    @property
+    def arguments(self) -> tuple[Constant, ...]:
+        """In the order of every kernel's parameters."""
+        return (self.multiplier,) if self.shift is None else (self.multiplier, self.shift)
+
+    @property
+    def kind(self) -> str:
+        """What the kernel's name ends with."""
+        return "narrow" if self.shift is None else "scalar"
+
+
+@dataclass(frozen=True, eq=False)
+class ScalarMatrix:
+    """What a kernel with a `tinyml_scalar_matrix` takes after its input, and that struct.
+
+    Attributes:
+        weights: int8, in the order of the kernel.
+        bias: int32; the input's zero point is folded in.
+        depth: Products of an output, padding included: a multiple of 4.
+        tile_bytes: What the inputs of a tile take in scratch.
+        parameters: The fields of the struct.
+    """
+
+    weights: Constant
+    bias: Constant
+    scale: ScalarScale
+    depth: int
+    tile_bytes: int
+    parameters: dict[str, ParameterValue]
+
+    @property
+    def arguments(self) -> tuple[Constant, ...]:
+        """In the order of every kernel's parameters."""
+        return self.weights, self.bias, *self.scale.arguments
+
+
+def has_many_registers(view: OpView) -> bool:
+    """Whether some thirty registers are there, and not thirteen."""
+    return "many-registers" in view.core_features
+
+
+def has_low_registers(view: OpView) -> bool:
+    """Whether the core is one of Armv6-M, which has kernels in assembler."""
+    return "low-registers" in view.core_features
+
+
+def portable_effort(view: OpView) -> float:
+    """Instructions of the portable kernels on the view's core, as a multiple of those on a Cortex-M4."""
+    if has_many_registers(view):
+        return 1.7  # two for a product, where an Arm core has one
+    return 3.0 if has_low_registers(view) else 1.0
+
+
+def _tile(view: OpView) -> int:
+    """Pixels that are computed together."""
+    return 4 if has_many_registers(view) or has_low_registers(view) else 2
+
+
+def scalar_matrix(view: OpView, constants: FilterConstants) -> ScalarMatrix:
+    """Lay out a layer whose input zero point is folded into the bias, for the view's core."""
+    channels = scalar_channels(view, constants)
+    scale = ScalarScale.of(channels)
+    count, products = channels.weights.shape
+    depth = padded_to_words(products)
+    tile = _tile(view)
+    widened = has_low_registers(view)
+    weights, bias = _segmented(channels) if widened else _blocks(channels, depth)
+    return ScalarMatrix(
+        weights=Constant("weights", weights),
+        bias=Constant("bias", bias),
+        scale=scale,
+        depth=depth,
+        tile_bytes=tile * depth * (2 if widened else 1),
+        parameters={
+            "depth": depth,
+            "channels": count,
+            "tile": tile,
+            "widened": int(widened),
+            "scale_step": scale.step,
+            "output": constants.requantization,
+            "multiply": f"tinyml_scalar_{'armv6m' if widened else f'tile_{tile}'}_{channels.form}",
+        },
+    )
+
+
+def _blocks(channels: ScaledChannels, depth: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]:
+    """Weights as (blocks, products, channels of a block), padded with zeros, and the biases of all blocks."""
+    count, products = channels.weights.shape
+    missing = -count % _BLOCK
+    weights: npt.NDArray[np.int64] = np.pad(channels.weights, ((0, missing), (0, depth - products)))
+    blocks = weights.reshape(-1, _BLOCK, depth).transpose(0, 2, 1)
+    return blocks.astype(np.int8).reshape(-1), np.pad(channels.bias, (0, missing)).astype(np.int32)
+
+
+def _segmented(channels: ScaledChannels) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]:
+    """Weights as each channel's segments (see `tinyml_scalar_armv6m.h`), and two biases of each channel.
+
+    The lower one is of the sums that start every segment a little higher.
+    """
+    stream: list[npt.NDArray[np.int64]] = []
+    counts = []
+    for weights in channels.weights:
+        lengths = segment_lengths(weights[None], longest=_SEGMENT)
+        for start, length in zip(np.cumsum([0, *lengths]), lengths, strict=False):
+            stream += [np.array([_SEGMENT_UNIT * length]), weights[start : start + length]]
+        stream.append(np.array([0]))
+        counts.append(len(lengths))
+    bias = np.stack([channels.bias - SEGMENT_START * np.array(counts), channels.bias], axis=1)
+    # Sums are modulo 2^32 until they are whole.
+    return np.concatenate(stream).astype(np.int8), (bias & 0xFFFFFFFF).astype(np.uint32).view(np.int32).reshape(-1)
+
+
+def segment_lengths(block: npt.NDArray[np.int64], *, longest: int) -> list[int]:
+    """How many products each segment has: as many as fit, at most `longest`.
+
+    Args:
+        block: (channels, depth), the weights of channels that are computed together.
+        longest: Products of a segment.
+
+    A channel's sum of a segment lies in [-2^15, 2^15) for all int8 inputs.
+    """
+    most = np.where(block > 0, 127 * block, -128 * block)
+    least = np.where(block > 0, -128 * block, 127 * block)
+    lengths: list[int] = []
+    high = low = np.zeros(len(block), np.int64)
+    for step in range(block.shape[1]):
+        high, low = high + most[:, step], low + least[:, step]
+        is_full = high.max() >= 2**15 or low.min() < -(2**15)
+        if not lengths or is_full or lengths[-1] == longest:
+            lengths.append(0)
+            high, low = most[:, step], least[:, step]
+        lengths[-1] += 1
+    return lengths
+
+
+def scalar_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
+    """Several rows times a matrix.
+
+    Args:
+        view: The op.
+        constants: Weights as (output channels, depth), the input's zero point in the bias.
+        rows: Batches, or pixels.
+    """
+    units, depth = constants.weights.values.shape
+    first = np.arange(rows)[None]
+    tile = _tile(view)
+    matrix = scalar_matrix(view, constants)
+    parameters = Parameters(
+        "tinyml_fully_connected_scalar_params", {"rows": rows, "depth": depth, "matrix": matrix.parameters}
+    )
+    layer = Layer(
+        op=view.op,
+        kernel=f"tinyml_fully_connected_rows_{matrix.scale.kind}",
+        header="scalar/fully_connected_scalar.h",
+        arguments=(parameters, Input(0), *matrix.arguments, Output(), Scratch()),
+        macs=rows * units * depth,
+        lead=(gathered_lead(first * depth, first * units, tile),),
+        scratch_bytes=matrix.tile_bytes,
+        shared=True,
+    )
+    return Candidate(layer, _cost(view, rows, matrix.depth, units, gathering=1.5 * depth), SCALAR)
+
+
+def scalar_convolution(view: OpView, window: Window, constants: FilterConstants) -> Candidate:
+    """A convolution, or a depthwise one of a single input channel, which is the same.
+
+    Args:
+        view: The op.
+        window: Its geometry.
+        constants: Weights as (output channels, products in the order of rows, columns and input channels), the input's
+            zero point in the bias.
+    """
+    input_, output = view.activation(0), view.output()
+    channels, products = constants.weights.values.shape
+    run = window.run_taps * input_.shape[3]
+    runs = products // run
+    tile = _tile(view)
+    matrix = scalar_matrix(view, constants)
+    parameters = Parameters(
+        "tinyml_conv_2d_scalar_params",
+        {**window.runs_parameters(input_.shape[3], input_.zero_point), "matrix": matrix.parameters},
+    )
+    layer = Layer(
+        op=view.op,
+        kernel=f"tinyml_conv_2d_{matrix.scale.kind}",
+        header="scalar/conv_2d_scalar.h",
+        arguments=(parameters, Input(0), *matrix.arguments, Output(), Scratch()),
+        macs=output.elements * products,
+        lead=(gathered_window_lead(window, input_channels=input_.shape[3], output_channels=channels, tile=tile),),
+        scratch_bytes=matrix.tile_bytes + (run if run % 4 == 0 else products),
+        shared=True,
+    )
+    pixels = output.elements // channels
+    gathering = 30 * runs + (1.5 if run % 4 == 0 else 5.0) * products
+    return Candidate(layer, _cost(view, pixels, matrix.depth, channels, gathering=gathering), SCALAR)
+
+
+def _cost(view: OpView, pixels: int, depth: int, channels: int, *, gathering: float) -> float:
+    """Instructions of all products of so many pixels, as counted. `gathering`: those of a pixel's inputs."""
+    tile = _tile(view)
+    tiles = -(-pixels // tile)
+    if has_low_registers(view):
+        return tiles * (channels * (tile * 2.6 * depth + 60) + 20 * depth) + pixels * (17 * channels + gathering)
+    blocks, product = -(-channels // _BLOCK), 2.6 if has_many_registers(view) else 2.0
+    return tiles * (blocks * (product * tile * _BLOCK * depth + 80) + 40) + pixels * (12 * channels + gathering)
