@@ -1,4 +1,4 @@
-"""`tinyml quantize`: a Keras model as an int8 .tflite file."""
+"""`tinyml quantize`: a Keras model as an int8 .tflite file, with int4 weights if asked."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def quantize(
     metric: MetricOption = "accuracy",
     json: JsonOption = None,
 ) -> None:
-    """Convert a Keras model to full int8, or to int8 with int4 weights.
+    """Convert a Keras model to int8, with int4 weights if asked.
 
     Every tensor of the result is checked to be as asked for. Needs TensorFlow: pip install "tinyml-sdk[keras]".
     """
