@@ -1,7 +1,8 @@
 """Ctrl-C, also where Python would lose it.
 
-While an emulator runs, Python code runs only in callbacks from C, so that is where KeyboardInterrupt is raised: and
-ctypes prints and forgets what leaves a callback. So the request is kept, and raised again at the next step of progress.
+A handler runs wherever Python happens to be: also in a finalizer or in a callback from C, and what is raised there
+Python prints and forgets. So the request is kept, and raised again at the next step of progress. The callbacks of the
+builtin emulator need none of this: there handlers wait (`targets/builtin/signals.py`).
 """
 
 from __future__ import annotations
