@@ -26,8 +26,11 @@ TINYML_RARE void tinyml_dsp_widen_last(uint32_t *to, const int8_t *row, const in
   int8_t words[2][4] = {{0}, {0}};
   tinyml_dsp_widen(to, row, partner, depth / 4);
   if (whole != depth) {
-    tinyml_copy(words[0], row + whole, depth - whole);
-    tinyml_copy(words[1], partner + whole, depth - whole);
+    TINYML_ROLLED
+    for (int32_t i = whole; i < depth; ++i) {
+      words[0][i - whole] = row[i];
+      words[1][i - whole] = partner[i];
+    }
     tinyml_dsp_widen_word(to + whole, words[0], words[1]);
   }
 }

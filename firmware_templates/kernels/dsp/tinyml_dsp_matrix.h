@@ -340,8 +340,13 @@ TINYML_INLINE void tinyml_dsp_blocks_in_c(int32_t form, tinyml_dsp_blocks b) {
 
 #endif
 
-/* Two channels, which compilers have the registers for. sums: A and 256 * B + A of each pixel. */
-TINYML_SHARED void tinyml_dsp_dot_2x2(const uint32_t *inputs, const uint32_t *inputs_end,
+/* From A and 256 * B + A to B. */
+TINYML_INLINE int32_t tinyml_dsp_second(int32_t a, int32_t b) {
+  return (int32_t)((uint32_t)b - (uint32_t)a) >> 8;
+}
+
+/* Two channels, which compilers have the registers for: those of the first pixel, of the second. */
+TINYML_COMPACT void tinyml_dsp_dot_2x2(const uint32_t *inputs, const uint32_t *inputs_end,
                                       const int32_t *weights, int32_t sums[4]) {
   int32_t a0 = weights[0], b0 = weights[1], a1 = a0, b1 = b0;
   do {
@@ -354,12 +359,14 @@ TINYML_SHARED void tinyml_dsp_dot_2x2(const uint32_t *inputs, const uint32_t *in
     inputs += 4;
     weights += 2;
   } while (inputs != inputs_end);
-  sums[0] = a0, sums[1] = b0, sums[2] = a1, sums[3] = b1;
+  sums[0] = a0, sums[1] = tinyml_dsp_second(a0, b0);
+  sums[2] = a1, sums[3] = tinyml_dsp_second(a1, b1);
 }
 
-/* Two channels of a row of bytes. Returns where the weights of the next two are. */
-TINYML_SHARED const int32_t *tinyml_dsp_dot_1x2(const int8_t *input, const int8_t *input_end,
-                                                const int32_t *weights, int32_t sums[2]) {
+/* Two channels of a row of bytes. Returns where the weights of the next two are. quads > 0. */
+TINYML_COMPACT const int32_t *tinyml_dsp_dot_1x2(const int8_t *input, const int32_t *weights,
+                                                 int32_t quads, int32_t sums[2]) {
+  const int8_t *const input_end = input + 4 * quads;
   int32_t a = weights[0], b = weights[1];
   weights += 2;
   do {
@@ -371,13 +378,8 @@ TINYML_SHARED const int32_t *tinyml_dsp_dot_1x2(const int8_t *input, const int8_
     input += 4;
     weights += 2;
   } while (input != input_end);
-  sums[0] = a, sums[1] = b;
+  sums[0] = a, sums[1] = tinyml_dsp_second(a, b);
   return weights;
-}
-
-/* From 256 * B + A to B. */
-TINYML_INLINE int32_t tinyml_dsp_second(const int32_t sums[2]) {
-  return (int32_t)((uint32_t)sums[1] - (uint32_t)sums[0]) >> 8;
 }
 
 TINYML_DSP_BLOCKS(clamped, TINYML_FORM_CLAMPED, TINYML_FINISH_CLAMPED)
@@ -490,38 +492,36 @@ TINYML_INLINE void tinyml_dsp_pair_last(int32_t form, const tinyml_dsp_matrix *m
   const tinyml_dsp_scales scales = {whole->scale + 2 * first, whole->shift + first};
   int32_t sums[4];
   tinyml_dsp_dot_2x2(whole->activations, whole->activations_end, whole->weights_end, sums);
-  whole->output1[first] = tinyml_dsp_requantize(form, &m->output, scales, 0, sums[2]);
-  whole->output0[first] = tinyml_dsp_requantize(form, &m->output, scales, 0, sums[0]);
-  if (m->channels % 4 == 2) {
-    whole->output1[first + 1] =
-        tinyml_dsp_requantize(form, &m->output, scales, 1, tinyml_dsp_second(sums + 2));
-    whole->output0[first + 1] =
-        tinyml_dsp_requantize(form, &m->output, scales, 1, tinyml_dsp_second(sums));
+  for (int32_t i = 0; i < m->channels % 4; ++i) {
+    whole->output1[first + i] = tinyml_dsp_requantize(form, &m->output, scales, i, sums[2 + i]);
+    whole->output0[first + i] = tinyml_dsp_requantize(form, &m->output, scales, i, sums[i]);
   }
 }
 
-/* All channels where one or two are left over. */
-#define TINYML_DSP_PAIR_TAIL(name, form)                                                           \
+/* All channels of two pixels where one or two are left over, or there are no more. */
+#define TINYML_DSP_PAIR_TAIL(name, form, blocks)                                                   \
+  TINYML_COMPACT void tinyml_dsp_pair_pairs_##name(const tinyml_dsp_matrix *m,                     \
+                                                   const tinyml_dsp_blocks *whole) {               \
+    tinyml_dsp_pair_last(form, m, whole);                                                          \
+  }                                                                                                \
   TINYML_SHARED void tinyml_dsp_pair_tail_##name(const tinyml_dsp_matrix *m,                       \
                                                  const tinyml_dsp_blocks *whole) {                 \
-    if (m->channels > 4) {                                                                         \
-      tinyml_dsp_blocks_##name(whole);                                                             \
-    }                                                                                              \
-    tinyml_dsp_pair_last(form, m, whole);                                                          \
+    blocks;                                                                                        \
+    tinyml_dsp_pair_pairs_##name(m, whole);                                                        \
   }
 
-TINYML_DSP_PAIR_TAIL(clamped, TINYML_FORM_CLAMPED)
-TINYML_DSP_PAIR_TAIL(signed, TINYML_FORM_SIGNED)
+TINYML_DSP_PAIR_TAIL(clamped, TINYML_FORM_CLAMPED, tinyml_dsp_blocks_clamped(whole))
+TINYML_DSP_PAIR_TAIL(signed, TINYML_FORM_SIGNED, tinyml_dsp_blocks_signed(whole))
+TINYML_DSP_PAIR_TAIL(general, TINYML_FORM_GENERAL,
+                     tinyml_dsp_pair_in_general(m, whole, m->channels / 4 * 4))
 
-TINYML_SHARED void tinyml_dsp_pair_tail_general(const tinyml_dsp_matrix *m,
-                                                const tinyml_dsp_blocks *whole) {
-  tinyml_dsp_pair_in_general(m, whole, m->channels / 4 * 4);
-  tinyml_dsp_pair_last(TINYML_FORM_GENERAL, m, whole);
-}
+/* Which channels of a row are computed in pairs. */
+enum { TINYML_PAIRS_NONE, TINYML_PAIRS_LAST, TINYML_PAIRS_ALL };
 
-/* Some channels of one row of bytes: the sums of eight, then their outputs four at a time. */
-TINYML_INLINE void tinyml_dsp_row(int32_t form, const tinyml_dsp_matrix *m,
-                                  const tinyml_dsp_blocks *b, int32_t channels) {
+/* All channels of one row of bytes: the sums of eight, or of up to four that are left over, then
+ * their outputs four at a time. */
+TINYML_INLINE void tinyml_dsp_row(int32_t form, int32_t pairs, const tinyml_dsp_matrix *m,
+                                  const tinyml_dsp_blocks *b) {
   const int8_t *input = (const int8_t *)(const void *)b->activations;
   const int32_t *weights = b->weights;
   tinyml_dsp_scales scales = {b->scale, b->shift};
@@ -529,11 +529,18 @@ TINYML_INLINE void tinyml_dsp_row(int32_t form, const tinyml_dsp_matrix *m,
   const int32_t depth = m->depth;
   int32_t sums[8];
   const int32_t *sum = sums + 8;
-  for (int32_t left = channels; left > 0; left -= 4) {
+  for (int32_t left = m->channels; left > 0; left -= 4) {
     if (sum == sums + 8) {
-      tinyml_dsp_dot_1x8(input, weights, depth / 4, sums);
-      weights += 8 + 2 * depth;
       sum = sums;
+      if (pairs == TINYML_PAIRS_ALL || (pairs == TINYML_PAIRS_LAST && left <= 4)) {
+        weights = tinyml_dsp_dot_1x2(input, weights, depth / 4, sums);
+        if (left > 2) {
+          weights = tinyml_dsp_dot_1x2(input, weights, depth / 4, sums + 2);
+        }
+      } else {
+        tinyml_dsp_dot_1x8(input, weights, depth / 4, sums);
+        weights += 8 + 2 * depth;
+      }
     }
     if (left < 4) {
       for (int32_t channel = 0; channel < left; ++channel) {
@@ -552,45 +559,25 @@ TINYML_INLINE void tinyml_dsp_row(int32_t form, const tinyml_dsp_matrix *m,
   }
 }
 
-/* The up to four channels behind those in eights. */
-TINYML_INLINE void tinyml_dsp_row_last(int32_t form, const tinyml_dsp_matrix *m,
-                                       const tinyml_dsp_blocks *b) {
-  const int8_t *input = (const int8_t *)(const void *)b->activations;
-  const int32_t first = m->channels / 8 * 8, entry = first / 4 * m->scale_step;
-  const int32_t *weights = b->weights + first / 8 * (8 + 2 * m->depth);
-  const tinyml_dsp_scales scales = {b->scale + 2 * entry, b->shift + entry};
-  int8_t *output = b->output0 + first;
-  int32_t sums[2];
-  for (int32_t channel = 0; channel < m->channels - first; ++channel) {
-    if (channel % 2 == 0) {
-      weights = tinyml_dsp_dot_1x2(input, input + m->depth, weights, sums);
-      sums[1] = tinyml_dsp_second(sums);
-    }
-    output[channel] = tinyml_dsp_requantize(form, &m->output, scales, channel, sums[channel % 2]);
-  }
-}
-
-#define TINYML_DSP_ROW(name, form)                                                                 \
+#define TINYML_DSP_ROW(name, form, pairs)                                                          \
   TINYML_SHARED void tinyml_dsp_row_##name(const tinyml_dsp_matrix *m,                             \
                                            const tinyml_dsp_blocks *whole) {                       \
-    tinyml_dsp_row(form, m, whole, m->channels);                                                   \
-  }                                                                                                \
-  TINYML_SHARED void tinyml_dsp_row_tail_##name(const tinyml_dsp_matrix *m,                        \
-                                                const tinyml_dsp_blocks *whole) {                  \
-    if (m->channels > 8) {                                                                         \
-      tinyml_dsp_row(form, m, whole, m->channels / 8 * 8);                                         \
-    }                                                                                              \
-    tinyml_dsp_row_last(form, m, whole);                                                           \
+    tinyml_dsp_row(form, pairs, m, whole);                                                         \
   }
+#define TINYML_DSP_ROW_KERNELS(name, form)                                                                \
+  TINYML_DSP_ROW(name, form, TINYML_PAIRS_NONE)                                                    \
+  TINYML_DSP_ROW(tail_##name, form, TINYML_PAIRS_LAST)                                             \
+  TINYML_DSP_ROW(pairs_##name, form, TINYML_PAIRS_ALL)
 
-TINYML_DSP_ROW(signed, TINYML_FORM_SIGNED)
+TINYML_DSP_ROW_KERNELS(signed, TINYML_FORM_SIGNED)
 #ifdef TINYML_OPTIMIZE_SIZE
 /* Which are exact wherever the others are. */
 #define tinyml_dsp_row_clamped tinyml_dsp_row_signed
 #define tinyml_dsp_row_tail_clamped tinyml_dsp_row_tail_signed
+#define tinyml_dsp_row_pairs_clamped tinyml_dsp_row_pairs_signed
 #else
-TINYML_DSP_ROW(clamped, TINYML_FORM_CLAMPED)
+TINYML_DSP_ROW_KERNELS(clamped, TINYML_FORM_CLAMPED)
 #endif
-TINYML_DSP_ROW(general, TINYML_FORM_GENERAL)
+TINYML_DSP_ROW_KERNELS(general, TINYML_FORM_GENERAL)
 
 #endif

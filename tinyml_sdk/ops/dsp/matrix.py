@@ -8,6 +8,7 @@ true bounds of the channel's sums. Where one fails, the layer gets the general r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +54,8 @@ class DspConstants:
         shift: int8, the shift that goes with them.
         depth: Products of an output, padding included: a multiple of 4.
         form: `clamped`, `signed` or `general`: how sums become outputs.
-        has_tail: Whether its last channels are computed in pairs.
+        tail: Of the name of the kernel's function, what says which channels are computed in pairs: none, the last
+            ones, or all.
     """
 
     weights: Constant
@@ -62,7 +64,7 @@ class DspConstants:
     depth: int
     channels: int
     form: str
-    has_tail: bool
+    tail: Literal["", "tail_", "pairs_"]
     requantization: dict[str, ParameterValue]
 
     @property
@@ -77,7 +79,7 @@ class DspConstants:
             "channels": self.channels,
             "scale_step": _LANES if self.shift.values.size > _LANES else 0,
             "output": self.requantization,
-            "multiply": f"tinyml_dsp_{shape}_{'tail_' if self.has_tail else ''}{self.form}",
+            "multiply": f"tinyml_dsp_{shape}_{self.tail}{self.form}",
         }
 
 
@@ -161,7 +163,7 @@ def dsp_constants(constants: FilterConstants, order: npt.NDArray[np.intp], *, bl
         depth=len(order),
         channels=count,
         form=channels.form,
-        has_tail=tail > 0,
+        tail="" if not tail else "pairs_" if tail == count else "tail_",
         requantization=constants.requantization,
     )
 
