@@ -2,14 +2,13 @@
  * TINYML_DEPTHWISE_TAPS taps, stride, dilation and depth multiplier, four output channels at a
  * time. Equals depthwise_conv_2d.h to the bit.
  *
- * (tinyml_dsp_depthwise.h has the faster 3x3.) For each pixel a table says where its taps lie; those
- * in the padding, and one that makes their number even, in a line of zero points, which the bias
- * takes into account. The words of two taps, of four channels each, make four pairs of int16, and
- * an SMLAD each adds two products.
+ * (tinyml_dsp_depthwise.h has the faster 3x3.) For each pixel a table says where its taps lie;
+ * those in the padding, and one that makes their number even, in a line of zero points, which the
+ * bias takes into account. The words of two taps, of four channels each, make four pairs of int16,
+ * and an SMLAD each adds two products.
  *
  * Weights. Of each four channels, for each two taps: a word of two channels at the first tap and at
- * the second, and one of the other two channels. The last four channels of a number that is no
- * multiple include some of those before them, which are not computed again.
+ * the second, and one of the other two channels.
  *
  * Memory: a channel's window is read before the channel is written, channels in order, as
  * tinyml_sdk/ops/overlap.py has it for channelwise kernels.
@@ -42,7 +41,7 @@ TINYML_INLINE void tinyml_depthwise_dsp_pair(uint32_t first, uint32_t second,
 }
 
 /* Four output channels that read the input channels from `channel` on. */
-TINYML_SHARED void tinyml_depthwise_dsp_words(const int8_t *const *taps, int32_t pairs,
+TINYML_INLINE void tinyml_depthwise_dsp_words(const int8_t *const *taps, int32_t pairs,
                                               int32_t channel, const int32_t *weights,
                                               int32_t sums[4]) {
   int32_t local[4] = {sums[0], sums[1], sums[2], sums[3]};
@@ -108,57 +107,89 @@ TINYML_INLINE const int8_t **tinyml_depthwise_dsp_find(const tinyml_window *w, t
   return taps;
 }
 
-/* All channels of one output pixel. */
-TINYML_INLINE void tinyml_depthwise_dsp_pixel(int32_t form,
-                                              const tinyml_depthwise_conv_2d_dsp_params *p,
-                                              const int8_t *const *taps, int32_t pairs,
-                                              const int32_t *weights, const int32_t *bias,
-                                              tinyml_dsp_scales scales, int8_t *output) {
+/* A layer's constants from a channel on. */
+typedef struct {
+  const int32_t *weights;
+  const int32_t *bias;
+  tinyml_dsp_scales scales;
+} tinyml_depthwise_dsp_constants;
+
+/* Output channels in fours of one pixel. */
+TINYML_INLINE void tinyml_depthwise_dsp_blocks(int32_t form, const tinyml_requantization *p,
+                                               const int8_t *const *taps, int32_t pairs,
+                                               int32_t channels,
+                                               const tinyml_depthwise_dsp_constants *constants,
+                                               int8_t *output) {
+  const int32_t *weights = constants->weights, *bias = constants->bias;
+  tinyml_dsp_scales scales = constants->scales;
+  for (int32_t channel = 0; channel < channels; channel += 4) {
+    int32_t sums[4] = {bias[0], bias[1], bias[2], bias[3]};
+    tinyml_depthwise_dsp_words(taps, pairs, channel, weights, sums);
+    output[0] = tinyml_dsp_requantize(form, p, scales, 0, sums[0]);
+    output[1] = tinyml_dsp_requantize(form, p, scales, 1, sums[1]);
+    output[2] = tinyml_dsp_requantize(form, p, scales, 2, sums[2]);
+    output[3] = tinyml_dsp_requantize(form, p, scales, 3, sums[3]);
+    weights += 2 * pairs;
+    bias += 4;
+    scales.scale += 8;
+    scales.shift += 4;
+    output += 4;
+  }
+}
+
+#define TINYML_DEPTHWISE_DSP_BLOCKS(name, form)                                                    \
+  TINYML_SHARED void tinyml_depthwise_dsp_blocks_##name(                                           \
+      const tinyml_requantization *p, const int8_t *const *taps, int32_t pairs, int32_t channels,  \
+      const tinyml_depthwise_dsp_constants *constants, int8_t *output) {                           \
+    tinyml_depthwise_dsp_blocks(form, p, taps, pairs, channels, constants, output);                \
+  }
+
+TINYML_DEPTHWISE_DSP_BLOCKS(clamped, TINYML_FORM_CLAMPED)
+TINYML_DEPTHWISE_DSP_BLOCKS(signed, TINYML_FORM_SIGNED)
+TINYML_DEPTHWISE_DSP_BLOCKS(general, TINYML_FORM_GENERAL)
+
+/* The output channels of one pixel from `channel` on, which do not lie in words of the input, or
+ * not in whole ones. */
+TINYML_SHARED void tinyml_depthwise_dsp_rest(int32_t form,
+                                             const tinyml_depthwise_conv_2d_dsp_params *p,
+                                             const int8_t *const *taps, int32_t pairs,
+                                             const tinyml_depthwise_dsp_constants *constants,
+                                             int32_t channel, int8_t *output) {
   const int32_t multiplier = p->depth_multiplier;
   const int32_t channels = p->input_channels * multiplier;
-  const int32_t in_words = multiplier == 1 && channels >= 4;
-  for (int32_t channel = 0; channel < channels; channel += 4) {
+  const int32_t *weights = constants->weights + channel / 4 * 2 * pairs;
+  for (; channel < channels; channel += 4) {
     const int32_t lanes = tinyml_min(4, channels - channel);
-    const int32_t base = in_words ? channel + lanes - 4 : channel;
-    int32_t sums[4];
-    if (in_words) {
-      sums[0] = bias[base];
-      sums[1] = bias[base + 1];
-      sums[2] = bias[base + 2];
-      sums[3] = bias[base + 3];
-      tinyml_depthwise_dsp_words(taps, pairs, base, weights, sums);
-    } else {
-      int32_t source[4];
-      for (int32_t i = 0; i < 4; ++i) {
-        const int32_t lane = tinyml_min(base + i, channels - 1);
-        sums[i] = bias[lane];
-        source[i] = lane / multiplier;
-      }
-      tinyml_depthwise_dsp_others(taps, pairs, source, weights, sums);
+    int32_t sums[4], source[4];
+    for (int32_t i = 0; i < 4; ++i) {
+      const int32_t lane = channel + tinyml_min(i, lanes - 1);
+      sums[i] = constants->bias[lane];
+      source[i] = lane / multiplier;
     }
+    tinyml_depthwise_dsp_others(taps, pairs, source, weights, sums);
     weights += 2 * pairs;
-    if (lanes == 4) {
-      output[base] = tinyml_dsp_requantize(form, &p->output, scales, base, sums[0]);
-      output[base + 1] = tinyml_dsp_requantize(form, &p->output, scales, base + 1, sums[1]);
-      output[base + 2] = tinyml_dsp_requantize(form, &p->output, scales, base + 2, sums[2]);
-      output[base + 3] = tinyml_dsp_requantize(form, &p->output, scales, base + 3, sums[3]);
-    } else {
-      TINYML_ROLLED
-      for (int32_t i = channel - base; i < channel - base + lanes; ++i) {
-        output[base + i] = tinyml_dsp_requantize(form, &p->output, scales, base + i, sums[i]);
-      }
+    for (int32_t i = channel; i < channel + lanes; ++i) {
+      output[i] = tinyml_dsp_requantize(form, &p->output, constants->scales, i, sums[i - channel]);
     }
   }
 }
 
+typedef void tinyml_depthwise_dsp_form(const tinyml_requantization *p, const int8_t *const *taps,
+                                       int32_t pairs, int32_t channels,
+                                       const tinyml_depthwise_dsp_constants *constants,
+                                       int8_t *output);
+
 /* input: NHWC. scratch: a byte for each input channel. */
-TINYML_INLINE void tinyml_depthwise_dsp(int32_t form, const tinyml_depthwise_conv_2d_dsp_params *p,
-                                        const int8_t *input, const int32_t *weights,
-                                        const int32_t *bias, tinyml_dsp_scales scales,
+TINYML_INLINE void tinyml_depthwise_dsp(int32_t form, tinyml_depthwise_dsp_form *blocks,
+                                        const tinyml_depthwise_conv_2d_dsp_params *p,
+                                        const int8_t *input,
+                                        const tinyml_depthwise_dsp_constants *constants,
                                         int8_t *output, int8_t *scratch) {
   const tinyml_window *w = &p->window;
   const int32_t channels = p->input_channels;
   const int32_t pairs = (w->filter_height * w->filter_width + 1) / 2;
+  const int32_t outputs = channels * p->depth_multiplier;
+  const int32_t in_words = p->depth_multiplier == 1 ? channels / 4 * 4 : 0;
   const int8_t *taps[TINYML_DEPTHWISE_TAPS + 1];
   tinyml_fill(scratch, p->input_zero_point, channels);
   for (int32_t batch = 0; batch < w->batches; ++batch) {
@@ -167,8 +198,11 @@ TINYML_INLINE void tinyml_depthwise_dsp(int32_t form, const tinyml_depthwise_con
       for (int32_t x = 0; x < w->output_width; ++x) {
         *tinyml_depthwise_dsp_find(w, rows, tinyml_columns_inside(w, x), input, channels, scratch,
                                    taps) = scratch;
-        tinyml_depthwise_dsp_pixel(form, p, taps, pairs, weights, bias, scales, output);
-        output += channels * p->depth_multiplier;
+        blocks(&p->output, taps, pairs, in_words, constants, output);
+        if (in_words < outputs) {
+          tinyml_depthwise_dsp_rest(form, p, taps, pairs, constants, in_words, output);
+        }
+        output += outputs;
       }
     }
     input += w->input_height * w->input_width * channels;
@@ -180,8 +214,9 @@ TINYML_INLINE void tinyml_depthwise_dsp(int32_t form, const tinyml_depthwise_con
       const tinyml_depthwise_conv_2d_dsp_params *p, const int8_t *input, const int32_t *weights,   \
       const int32_t *bias, const int32_t *scale, const int8_t *shift, int8_t *output,              \
       int8_t *scratch) {                                                                           \
-    const tinyml_dsp_scales scales = {scale, shift};                                               \
-    tinyml_depthwise_dsp(form, p, input, weights, bias, scales, output, scratch);                  \
+    const tinyml_depthwise_dsp_constants constants = {weights, bias, {scale, shift}};              \
+    tinyml_depthwise_dsp(form, tinyml_depthwise_dsp_blocks_##name, p, input, &constants, output,   \
+                         scratch);                                                                 \
   }
 
 TINYML_DEPTHWISE_DSP(clamped, TINYML_FORM_CLAMPED)

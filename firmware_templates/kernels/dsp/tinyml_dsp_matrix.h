@@ -347,7 +347,7 @@ TINYML_INLINE int32_t tinyml_dsp_second(int32_t a, int32_t b) {
 
 /* Two channels, which compilers have the registers for: those of the first pixel, of the second. */
 TINYML_COMPACT void tinyml_dsp_dot_2x2(const uint32_t *inputs, const uint32_t *inputs_end,
-                                      const int32_t *weights, int32_t sums[4]) {
+                                       const int32_t *weights, int32_t sums[4]) {
   int32_t a0 = weights[0], b0 = weights[1], a1 = a0, b1 = b0;
   do {
     const uint32_t first = (uint32_t)weights[2], second = (uint32_t)weights[3];
@@ -564,7 +564,7 @@ TINYML_INLINE void tinyml_dsp_row(int32_t form, int32_t pairs, const tinyml_dsp_
                                            const tinyml_dsp_blocks *whole) {                       \
     tinyml_dsp_row(form, pairs, m, whole);                                                         \
   }
-#define TINYML_DSP_ROW_KERNELS(name, form)                                                                \
+#define TINYML_DSP_ROW_KERNELS(name, form)                                                         \
   TINYML_DSP_ROW(name, form, TINYML_PAIRS_NONE)                                                    \
   TINYML_DSP_ROW(tail_##name, form, TINYML_PAIRS_LAST)                                             \
   TINYML_DSP_ROW(pairs_##name, form, TINYML_PAIRS_ALL)

@@ -105,7 +105,7 @@ def dsp_depthwise_taps(
     taps = window.filter_height * window.filter_width
     if taps > _MOST_TAPS:
         return Refusal("tinyml_depthwise_conv_2d_dsp", f"it is for filters of up to {_MOST_TAPS} taps")
-    in_words = multiplier == 1 and channels >= _LANES
+    in_words = channels // _LANES if multiplier == 1 else 0
     scaled = scaled_channels(constants)
     parameters = Parameters(
         "tinyml_depthwise_conv_2d_dsp_params",
@@ -124,7 +124,7 @@ def dsp_depthwise_taps(
         arguments=(
             parameters,
             Input(0),
-            Constant("weights", _pairs_of_taps(scaled.weights, in_words=in_words)),
+            Constant("weights", _pairs_of_taps(scaled.weights)),
             Constant("bias", scaled.bias.astype(np.int32)),
             Constant("scale", scaled.scale),
             Constant("shift", scaled.shift),
@@ -137,27 +137,15 @@ def dsp_depthwise_taps(
         shared=True,
     )
     pixels, pairs = output.elements // channels, -(-taps // 2)
-    finding = 40 + 14 * window.filter_height + 4 * taps
-    block = 75 + (23 if in_words else 60) * pairs
-    return Candidate(
-        layer, pixels * (finding + -(-channels // _LANES) * block), DSP, code_bytes=900
-    )
+    finding = 70 + 20 * window.filter_height + 4 * taps
+    blocks = in_words * (65 + 22 * pairs) + (-(-channels // _LANES) - in_words) * (140 + 60 * pairs)
+    return Candidate(layer, pixels * (finding + blocks), DSP, code_bytes=900)
 
 
-def _pairs_of_taps(weights: Int64, *, in_words: bool) -> npt.NDArray[np.int32]:
-    """Weights as the kernel reads them.
-
-    Args:
-        weights: (channels, taps).
-        in_words: Whether the last block, if not whole, is of the last four channels; else it is padded.
-    """
+def _pairs_of_taps(weights: Int64) -> npt.NDArray[np.int32]:
+    """Weights (channels, taps) as the kernel reads them, both padded with zeros."""
     count, taps = weights.shape
-    missing = -count % _LANES
-    whole = np.pad(weights, ((0, 0), (0, taps % 2)))
-    if in_words:  # those that are computed already, with zeros
-        blocks = np.insert(whole, [count - count % _LANES] * missing, 0, axis=0)
-    else:
-        blocks = np.pad(whole, ((0, missing), (0, 0)))
+    blocks = np.pad(weights, ((0, -count % _LANES), (0, taps % 2)))
     # (block, half, lane of it, pair, tap) -> (block, pair, half, tap, lane): a half is a word.
     pairs = blocks.reshape(-1, 2, 2, blocks.shape[1] // 2, 2).transpose(0, 3, 1, 4, 2)
     return pairs.astype(np.int8).reshape(-1).view("<i4").astype(np.int32)

@@ -146,7 +146,9 @@ def dsp_constants(constants: FilterConstants, order: npt.NDArray[np.intp], *, bl
     computed = _whole_blocks(count) if block == _LANES and not tail else np.arange(count)
     parts = [(computed[: len(computed) - tail], block), (computed[len(computed) - tail :], 2)]
     streams = [
-        mixed_stream(channels.weights[part], channels.bias[part], order, block=size) for part, size in parts if part.size
+        mixed_stream(channels.weights[part], channels.bias[part], order, block=size)
+        for part, size in parts
+        if part.size
     ]
     if any(stream is None for stream in streams):
         return None
