@@ -1,5 +1,19 @@
 """What these tests share."""
 
+from typing import Any
+
+import pytest
 from support.one_worker import one_worker
+from support.tools import require_tool
 
 __all__ = ["one_worker"]
+
+
+@pytest.fixture
+def keras() -> Any:
+    """Keras, seeded."""
+    require_tool("tensorflow")
+    import keras
+
+    keras.utils.set_random_seed(5)
+    return keras

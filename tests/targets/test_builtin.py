@@ -1,11 +1,16 @@
 """The builtin emulator: exact counts at any place, determinism, and faults that say where."""
 
+import gc
+import os
 import re
 import signal
 import struct
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 
 import pytest
@@ -177,29 +182,84 @@ def test_a_fault_of_a_risc_v_core(command: bytes, message: str) -> None:
         assert probe.read(len(GREETING)) == GREETING
 
 
-# Where the signal arrives in unicorn's own Python code, ctypes complains and the exception is lost, until read's
-# deadline: the handler keeps the request, as that of the command line does.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_interrupt_of_the_host_leaves_the_target_usable(probe: Probe) -> None:
-    requests: list[int] = []
+@pytest.fixture
+def alarms_raise() -> Iterator[list[int]]:
+    """SIGALRM acts as Ctrl-C does, and a timer sends it at any moment; what arrived.
+
+    A thread would have to wait for the interpreter, and so would only ever interrupt it at the same places. No garbage
+    is collected meanwhile: the finalizer of some other test's engine would lose what is raised in it.
+    """
+    arrived: list[int] = []
 
     def interrupt(number: int, _frame: object) -> None:
-        requests.append(number)
+        arrived.append(number)
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, interrupt)
+    gc.disable()
+    yield arrived
+    gc.enable()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_an_interrupt_of_the_host_leaves_the_target_usable(probe: Probe, alarms_raise: list[int]) -> None:
+    for command in (b"H", b""):  # while it computes; while it polls
+        probe.stream.write(command)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(KeyboardInterrupt):
+            while True:
+                probe.read(1, seconds=60)
+        probe.target.reset()
+        assert probe.read(len(GREETING)) == GREETING
+
+
+@pytest.mark.parametrize("board", ["mps2-an386", "virt-rv32"])
+def test_interrupts_among_callbacks_are_neither_lost_nor_felt(
+    board: str, counter_kind: str, alarms_raise: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred and more, while the firmware accesses its console all the time: each byte takes a few callbacks."""
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    session = (b"E\xff" + bytes(range(255))) * (20 if counter_kind == "python" else 60)
+    smooth, interrupted = new_machine(board), new_machine(board)
+    for board_machine in (smooth, interrupted):
+        board_machine.received.extend(session)
+    while not smooth.run(10_000):
+        pass
+    random, caught = Random(0), 0
+    while len(interrupted.received) > 2_000:  # a byte takes more than ten instructions
+        try:
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 1e-3))
+            interrupted.run(10_000)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            caught += 1
+    while not interrupted.run(10_000):
+        pass
+    assert caught == len(alarms_raise) > 50
+    assert not complaints
+    assert interrupted.sent == smooth.sent
+    assert interrupted.instructions == smooth.instructions
+
+
+def test_a_handler_that_takes_note_ends_a_run_and_no_more(probe: Probe) -> None:
+    seen: list[int] = []
+
+    def take_note(number: int, _frame: object) -> None:
+        seen.append(number)
+
+    before = signal.signal(signal.SIGINT, take_note)
     try:
-        for turn, command in enumerate((b"H", b""), 1):  # while it computes; while it polls
-            probe.stream.write(command)
-            signal.setitimer(signal.ITIMER_REAL, 0.2)
-            with pytest.raises(KeyboardInterrupt):
-                while len(requests) < turn:
-                    probe.read(1, seconds=1)
-                raise KeyboardInterrupt
-            probe.target.reset()
-            assert probe.read(len(GREETING)) == GREETING
+        probe.stream.write(b"H")
+        timer = threading.Timer(0.05, os.kill, [os.getpid(), signal.SIGINT])
+        timer.start()
+        assert probe.read(1, seconds=0.3) == b""
+        timer.join()
+        assert seen == [signal.SIGINT]
+        assert signal.getsignal(signal.SIGINT) is take_note
     finally:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGINT, before)
 
 
 def test_ticks_are_instructions(probe: Probe) -> None:

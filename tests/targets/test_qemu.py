@@ -13,7 +13,7 @@ from support.tools import require_tool
 from tinyml_sdk.boards import load_board
 from tinyml_sdk.boards.model import Emulators, QemuMachine
 from tinyml_sdk.errors import DeviceTimeoutError, MissingToolError, TargetError
-from tinyml_sdk.targets import open_target, qemu
+from tinyml_sdk.targets import open_target, process, qemu
 
 BOARD = load_board("mps2-an386")
 
@@ -85,7 +85,7 @@ def test_a_file_that_is_not_there() -> None:
 
 
 def test_a_firmware_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qemu, "_WRITE_DEADLINE_S", 0.3)
+    monkeypatch.setattr(process, "_WRITE_DEADLINE_S", 0.3)
     with running_probe("qemu", "mps2-an386") as probe:
         probe.stream.write(b"H")
         with pytest.raises(DeviceTimeoutError, match="read nothing"):

@@ -7,7 +7,6 @@ Renode could not be installed where this was written.
 from __future__ import annotations
 
 import contextlib
-import select
 import shutil
 import socket
 import subprocess
@@ -21,7 +20,7 @@ from typing import IO
 from ..boards.model import Board
 from ..codegen.renode import renode_platform, renode_run_script
 from ..errors import BoardError, MissingToolError, TargetError
-from .base import CounterInfo, Target
+from .process import EmulatorProcess, ProcessTarget
 
 __all__ = ["RenodeTarget"]
 
@@ -32,7 +31,7 @@ _QUIT_DEADLINE_S = 15.0
 _POLL_S = 0.05
 
 
-class RenodeTarget(Target):
+class RenodeTarget(ProcessTarget["_RenodeProcess"]):
     """The board in Renode, headless. Its monitor is the process's standard input.
 
     Each instruction takes one cycle of the board's clock, so whatever counts cycles on the board counts instructions
@@ -43,59 +42,27 @@ class RenodeTarget(Target):
     """
 
     name = "renode"
-    counts = "instructions"
+    program = "Renode"
     retry_after = 2.0
 
     def __init__(self, board: Board) -> None:
         if board.emulators.renode is None:
             raise BoardError("Renode does not know this board", where=board.name, hint="use another --target")
+        super().__init__(board.name, board.clock_hz)
         self._board = board
-        self._elf: Path | None = None
-        self._process: _RenodeProcess | None = None
 
     def version(self) -> str:  # noqa: D102 - as in Target
         return _version(_require_renode())
 
-    def load(self, elf: Path) -> None:  # noqa: D102
-        self.close()
-        if not elf.is_file():
-            raise TargetError("there is no such firmware", where=str(elf), hint="build it first")
-        self._elf = elf.resolve()
-
-    def open(self) -> _RenodeProcess:  # noqa: D102
-        if self._elf is None:
-            raise TargetError("no firmware is loaded", where=self._board.name, hint="call load() before open()")
-        self.close()
-        self._process = _RenodeProcess(_require_renode(), self._board, self._elf)
-        return self._process
-
-    def reset(self) -> None:  # noqa: D102
-        if self._process is None:
-            raise TargetError("Renode is not running", where=self._board.name, hint="call open() before reset()")
-        self._process.drain()
-        self._process.monitor("machine Reset")
-
-    def close(self) -> None:  # noqa: D102
-        if self._process is not None:
-            self._process.close()
-            self._process = None
-
-    def count(self, ticks: int, info: CounterInfo) -> int:  # noqa: D102
-        return round(ticks * self.resolution(info))
-
-    def resolution(self, info: CounterInfo) -> float:  # noqa: D102
-        if info.counter_hz == 0:
-            raise TargetError(
-                "the firmware has no counter", where=self._board.name, hint="give its board file a counter"
-            )
-        return self._board.clock_hz / info.counter_hz
+    def _start(self, elf: Path) -> _RenodeProcess:
+        return _RenodeProcess(_require_renode(), self._board, elf)
 
 
-class _RenodeProcess:
+class _RenodeProcess(EmulatorProcess):
     """A running Renode, and the byte stream of its console."""
 
     def __init__(self, program: str, board: Board, elf: Path) -> None:
-        self._board = board.name
+        self.where = board.name
         folder = tempfile.TemporaryDirectory(prefix="tinyml-renode-")
         platform, script = Path(folder.name) / "board.repl", Path(folder.name) / "run.resc"
         port = _free_port()
@@ -111,37 +78,14 @@ class _RenodeProcess:
         # Also when nobody calls close(): Renode would outlive this process.
         self.close = weakref.finalize(self, _end_process, self._process, self._said, folder)
         try:
-            self._console = self._connect(port)
+            self.console = self._connect(port)
             self.monitor("start")
         except BaseException:
             self.close()
             raise
 
-    def write(self, data: bytes) -> None:
-        """Send to the console."""
-        try:
-            self._console.sendall(data)
-        except OSError as error:
-            raise self._ended() from error
-
-    def read(self, deadline: float) -> bytes:
-        """What has arrived, waiting until the deadline for the first byte. Raises TargetError when Renode has ended."""
-        ready, _, _ = select.select([self._console], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
-            return b""
-        try:
-            data = self._console.recv(65536)
-        except OSError as error:
-            raise self._ended() from error
-        if not data:
-            raise self._ended()
-        return data
-
-    def drain(self) -> None:
-        """Drop what has arrived."""
-        while select.select([self._console], [], [], 0.0)[0]:
-            if not self._console.recv(65536):
-                return
+    def restart(self) -> None:
+        self.monitor("machine Reset")
 
     def monitor(self, command: str) -> None:
         """Type a command into its monitor."""
@@ -150,7 +94,7 @@ class _RenodeProcess:
             self._process.stdin.write(f"{command}\n".encode())
             self._process.stdin.flush()
         except OSError as error:
-            raise self._ended() from error
+            raise self.ended() from error
 
     def _connect(self, port: int) -> socket.socket:
         """The console, which is there once the script has run. A file that is wrong shows in what Renode prints."""
@@ -158,23 +102,23 @@ class _RenodeProcess:
         console = _connected(port)
         while console is None:
             if self._process.poll() is not None:
-                raise self._ended()
+                raise self.ended()
             if time.monotonic() > deadline:
                 raise TargetError(
                     f"Renode opened no console within {_START_DEADLINE_S:g} s: {self._last_line()}",
-                    where=self._board,
+                    where=self.where,
                     hint="check the version of Renode; the script was written for 1.16",
                 )
             time.sleep(_POLL_S)
             console = _connected(port)
         return console
 
-    def _ended(self) -> TargetError:
+    def ended(self) -> TargetError:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=2.0)
         return TargetError(
             f"Renode has ended with status {self._process.returncode}: {self._last_line()}",
-            where=self._board,
+            where=self.where,
             hint="`renode --version` must work; the script was written for 1.16",
         )
 

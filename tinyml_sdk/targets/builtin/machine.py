@@ -19,6 +19,7 @@ from .peripherals import Peripheral
 from .processors import CortexM, Processor, Riscv32
 from .rp2040 import Pl011Uart, Rp2040
 from .semihosting import Semihosting
+from .signals import postponed_signals
 from .uarts import UARTS, NrfUarte, Uart
 
 __all__ = ["Machine", "processor_type", "require_unicorn"]
@@ -89,6 +90,8 @@ class Machine:
     def run(self, instructions: int) -> bool:
         """Execute so many instructions, to the end of a block, or until the firmware waits for the host.
 
+        A signal that Python handles, Ctrl-C for one, ends it early: at the end of a block too, so it may go on later.
+
         Returns:
             Whether it waits.
 
@@ -97,14 +100,17 @@ class Machine:
         """
         limit = self._counter.total + instructions
         self._idle = False
-        while self._counter.total < limit and not self._idle:
-            self._counter.stop_at(limit)
-            if self._run_engine():
-                continue
-            if self._reset_requested:
-                self._restart()
-            elif not self._idle and self._counter.total < limit:
-                self._idle = True  # a wait for interrupt (wfi), of which there are none
+        with postponed_signals(self._counter.stop) as signals:
+            while self._counter.total < limit and not self._idle:
+                self._counter.stop_at(limit)
+                if signals:  # asked only now: the line above may have undone their stop
+                    break
+                if self._run_engine():
+                    continue
+                if self._reset_requested:
+                    self._restart()
+                elif not self._idle and not signals and self._counter.total < limit:
+                    self._idle = True  # a wait for interrupt (wfi), of which there are none
         return self._idle
 
     def start_recording(self) -> None:

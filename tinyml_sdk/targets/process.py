@@ -1,0 +1,140 @@
+"""What emulators that are programs of their own have in common: a process, and its console on a socket."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+import weakref
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from ..errors import DeviceTimeoutError, TargetError
+from .base import CounterInfo, Target
+
+__all__ = ["EmulatorProcess", "ProcessTarget"]
+
+_WRITE_DEADLINE_S = 20.0
+
+
+class EmulatorProcess(ABC):
+    """A running emulator, and the byte stream of its console.
+
+    Attributes:
+        where: The machine, for messages.
+        console: The socket that the emulated UART is connected to.
+        close: Ends the process; also when nobody calls it, as it would outlive this one.
+    """
+
+    where: str
+    console: socket.socket
+    close: weakref.finalize[Any, Any]
+
+    def write(self, data: bytes) -> None:
+        """Send to the console.
+
+        Raises:
+            DeviceTimeoutError: the firmware does not take it.
+            TargetError: the emulator has ended.
+        """
+        self.console.settimeout(_WRITE_DEADLINE_S)
+        try:
+            self.console.sendall(data)
+        except TimeoutError:
+            raise DeviceTimeoutError(
+                f"the firmware read nothing for {_WRITE_DEADLINE_S:g} s",
+                where=self.where,
+                hint="it may have crashed before its main loop",
+            ) from None
+        except OSError as error:
+            raise self.ended() from error
+
+    def read(self, deadline: float) -> bytes:
+        """What has arrived, waiting until the deadline for the first byte.
+
+        Raises:
+            TargetError: the emulator has ended.
+        """
+        ready, _, _ = select.select([self.console], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            return b""
+        try:
+            data = self.console.recv(65536)
+        except OSError as error:
+            raise self.ended() from error
+        if not data:
+            raise self.ended()
+        return data
+
+    def drain(self) -> None:
+        """Drop what has arrived."""
+        while select.select([self.console], [], [], 0.0)[0]:
+            if not self.console.recv(65536):
+                return
+
+    @abstractmethod
+    def restart(self) -> None:
+        """Reset the board."""
+
+    @abstractmethod
+    def ended(self) -> TargetError:
+        """Why the process is no longer there."""
+
+
+P = TypeVar("P", bound=EmulatorProcess)
+
+
+class ProcessTarget(Target, Generic[P]):
+    """A board in an emulator that is a program of its own.
+
+    Attributes:
+        program: What messages call it.
+        where: The machine, for messages.
+        instructions_per_second: Of its own time, in which the board's counter is clocked.
+    """
+
+    counts = "instructions"
+    program: ClassVar[str]
+
+    def __init__(self, where: str, instructions_per_second: float) -> None:
+        self.where = where
+        self.instructions_per_second = instructions_per_second
+        self._elf: Path | None = None
+        self._process: P | None = None
+
+    def load(self, elf: Path) -> None:  # noqa: D102 - as in Target
+        self.close()
+        if not elf.is_file():
+            raise TargetError("there is no such firmware", where=str(elf), hint="build it first")
+        self._elf = elf.resolve()
+
+    def open(self) -> P:  # noqa: D102
+        if self._elf is None:
+            raise TargetError("no firmware is loaded", where=self.where, hint="call load() before open()")
+        self.close()
+        self._process = self._start(self._elf)
+        return self._process
+
+    def reset(self) -> None:  # noqa: D102
+        if self._process is None:
+            raise TargetError(f"{self.program} is not running", where=self.where, hint="call open() before reset()")
+        self._process.drain()
+        self._process.restart()
+
+    def close(self) -> None:  # noqa: D102
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+    def count(self, ticks: int, info: CounterInfo) -> int:  # noqa: D102
+        return round(ticks * self.resolution(info))
+
+    def resolution(self, info: CounterInfo) -> float:  # noqa: D102
+        if info.counter_hz == 0:
+            raise TargetError("the firmware has no counter", where=self.where, hint="give its board file a counter")
+        return self.instructions_per_second / info.counter_hz
+
+    @abstractmethod
+    def _start(self, elf: Path) -> P:
+        """The emulator with this firmware, running."""
