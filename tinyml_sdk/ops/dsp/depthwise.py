@@ -148,7 +148,8 @@ def _pairs_of_taps(weights: Int64) -> npt.NDArray[np.int32]:
     blocks = np.pad(weights, ((0, -count % _LANES), (0, taps % 2)))
     # (block, half, lane of it, pair, tap) -> (block, pair, half, tap, lane): a half is a word.
     pairs = blocks.reshape(-1, 2, 2, blocks.shape[1] // 2, 2).transpose(0, 3, 1, 4, 2)
-    return pairs.astype(np.int8).reshape(-1).view("<i4").astype(np.int32)
+    words: npt.NDArray[np.int32] = pairs.astype(np.int8).reshape(-1).view("<i4").astype(np.int32)
+    return words
 
 
 # -- exactness ----------------------------------------------------------------------------------------------------
