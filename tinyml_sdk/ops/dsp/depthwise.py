@@ -137,8 +137,9 @@ def dsp_depthwise_taps(
         shared=True,
     )
     pixels, pairs = output.elements // channels, -(-taps // 2)
-    finding = 70 + 20 * window.filter_height + 4 * taps
-    blocks = in_words * (65 + 22 * pairs) + (-(-channels // _LANES) - in_words) * (140 + 60 * pairs)
+    finding = 100 + 26 * window.filter_height + 5 * taps
+    scaling = {"clamped": 60, "signed": 76, "general": 140}[scaled.form]
+    blocks = in_words * (scaling + 23 * pairs) + (-(-channels // _LANES) - in_words) * (scaling + 80 + 60 * pairs)
     return Candidate(layer, pixels * (finding + blocks), DSP, code_bytes=900)
 
 
