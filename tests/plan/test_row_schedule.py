@@ -70,7 +70,7 @@ def plays(graph: Graph, layers: tuple[Layer, ...], schedule: RowSchedule, distan
 
 
 @given(chains(), st.sampled_from([1, 2, 3, 5, 100]))
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_every_row_is_there_when_it_is_read(chain, rows_at_once):
     graph = parse_graph(chain.model(), "chain.tflite")
     layers = lower_graph(graph)
@@ -79,3 +79,6 @@ def test_every_row_is_there_when_it_is_read(chain, rows_at_once):
     (lead,) = schedule.leads
     for distance in (lead, lead + 1, lead + 1000):
         assert plays(graph, layers, schedule, distance)
+    # A last layer that reads the input itself keeps its rows apart within a call, which is not played here.
+    if lead > 0 and schedule.inputs[0] not in layers[-1].op.inputs:
+        assert not plays(graph, layers, schedule, lead - 1)

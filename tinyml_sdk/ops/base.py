@@ -148,6 +148,11 @@ class Layer:
         return tuple(argument for argument in self.arguments if isinstance(argument, Constant))
 
     @property
+    def estimate(self) -> int:
+        """Estimated instructions of one inference, 0 where nobody estimated them."""
+        return next((choice.cost or 0 for choice in self.choices if choice.taken), 0)
+
+    @property
     def parts(self) -> tuple[Layer, ...]:
         """The layers whose kernels run: this one, unless it is several that run row by row (`plan/streams.py`)."""
         return (self,)

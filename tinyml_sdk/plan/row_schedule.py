@@ -218,8 +218,10 @@ def _lead(
     Only the last layer writes the output. Where it reads the input in the same call, its own rule holds for the rows
     if it is elementwise. Other kernels may move their input within their memory, so theirs must lie above the rows.
     """
-    lead, lowest_read = 0, graph.tensors[index].bytes
-    row_bytes = _row_bytes(graph, layers[-1].op.outputs[0])
+    output = layers[-1].op.outputs[0]
+    row_bytes = _row_bytes(graph, output)
+    # Until there is a reading: where all that is written ends.
+    lead, lowest_read = 0, graph.tensors[output].bytes
     for step in reversed(steps):
         if (last := step[-1]) is not None:
             end = last.output.offset + last.rows.output_rows * row_bytes

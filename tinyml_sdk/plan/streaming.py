@@ -225,7 +225,7 @@ class _Search:
 
     def affordable(self, ranges: list[_Range]) -> list[_Range]:
         """Where speed counts, with more rows at a time, though that takes memory, or less streams, until they are."""
-        most = MOST_EFFORT * sum(map(_cost, self.layers)) if self.optimize == "speed" else float("inf")
+        most = MOST_EFFORT * sum(layer.estimate for layer in self.layers) if self.optimize == "speed" else float("inf")
         while ranges and self._effort(ranges) > most:
             dearest = max(ranges, key=lambda span: self._effort([span]))
             others = [span for span in ranges if span != dearest]
@@ -240,15 +240,10 @@ class _Search:
         for span in ranges:
             stream = self.build(span)
             assert stream is not None
-            effort += stream.cost - sum(map(_cost, self.layers[span.first : span.end]))
+            effort += stream.estimate - sum(layer.estimate for layer in self.layers[span.first : span.end])
         return effort
 
 
 def _clearly_below(arena: int) -> int:
     """Bytes that are worth a stream."""
     return min(int((1 - LEAST_GAIN) * arena), arena - LEAST_BYTES)
-
-
-def _cost(layer: Layer) -> int:
-    """Estimated instructions of a layer, 0 where nobody estimated them."""
-    return next((choice.cost or 0 for choice in layer.choices if choice.taken), 0)

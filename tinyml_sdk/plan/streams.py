@@ -12,6 +12,9 @@ from .row_schedule import RowBuffer, RowCall, RowSchedule, Step, schedule_rows
 
 __all__ = ["Phase", "RowLayer", "StreamedLayer", "build_stream", "sketch_stream"]
 
+_CALL = 200
+"""Instructions of a call besides the kernel's: its arguments are copied and changed."""
+
 _NO_ROWS = RowSchedule((), 0, (), (), (), 0, ())
 
 LowerRows = Callable[[Layer, RowWindow, Rows], Layer]
@@ -65,14 +68,19 @@ class StreamedLayer(Layer):
         schedule: All their calls.
         phases: The same, shorter.
         rows_at_once: Rows that the last layer makes in a step.
-        cost: Estimated instructions.
+        instructions: Estimated, of one inference.
     """
 
     row_layers: tuple[RowLayer, ...] = ()
     schedule: RowSchedule = _NO_ROWS
     phases: tuple[Phase, ...] = ()
     rows_at_once: int = 1
-    cost: int = 0
+    instructions: int = 0
+
+    @property
+    def estimate(self) -> int:
+        """Estimated instructions of one inference."""
+        return self.instructions
 
     @property
     def parts(self) -> tuple[Layer, ...]:
@@ -120,7 +128,7 @@ def sketch_stream(
 def build_stream(sketch: StreamedLayer, windows: Sequence[RowWindow], lower: LowerRows) -> StreamedLayer | None:
     """The whole stream. None where a kernel's parameters or constants for a few rows do not follow from the rows."""
     steps = sketch.schedule.steps
-    row_layers, cost = [], float(_moved_words(sketch.schedule.buffers) * len(steps))
+    row_layers, instructions = [], _moving(sketch.schedule.buffers) * len(steps)
     for position, (member, window) in enumerate(zip(sketch.row_layers, windows, strict=True)):
         calls = [call.rows for step in steps if (call := step[position]) is not None]
         cases = {rows: lower(member.layer, window, rows) for rows in dict.fromkeys(calls)}
@@ -128,24 +136,20 @@ def build_stream(sketch: StreamedLayer, windows: Sequence[RowWindow], lower: Low
         if merged is None:
             return None
         row_layers.append(merged)
-        cost += sum(_cost(cases[rows]) for rows in calls)
+        instructions += sum(_CALL + cases[rows].estimate for rows in calls)
     scratch = max(member.layer.scratch_bytes for member in row_layers)
     return replace(
         sketch,
         row_layers=tuple(row_layers),
         phases=_phases(sketch.schedule),
         scratch_bytes=sketch.schedule.buffer_bytes + scratch,
-        cost=round(cost),
+        instructions=instructions,
     )
 
 
-def _moved_words(buffers: Iterable[RowBuffer]) -> int:
-    return sum(buffer.kept_bytes // 4 for buffer in buffers)
-
-
-def _cost(layer: Layer) -> int:
-    """Estimated instructions of a layer, 0 where nobody estimated them."""
-    return next((choice.cost or 0 for choice in layer.choices if choice.taken), 0)
+def _moving(buffers: Iterable[RowBuffer]) -> int:
+    """Instructions of a step for what is kept."""
+    return sum(3 * buffer.kept_bytes // 4 for buffer in buffers)
 
 
 def _merge(layer: Layer, cases: dict[Rows, Layer]) -> RowLayer | None:
