@@ -62,12 +62,14 @@ TINYML_INLINE void tinyml_conv_2d_mve_gather(const tinyml_conv_2d_mve_params *p,
 }
 
 /* input: NHWC. */
-TINYML_KERNEL void tinyml_conv_2d_mve(const tinyml_conv_2d_mve_params *p, const int8_t *input,
+TINYML_KERNEL void tinyml_conv_2d_mve(const tinyml_conv_2d_mve_params *params, const int8_t *input,
                                       const int32_t *weights, const int32_t *multiplier,
                                       const int8_t *shift, int8_t *output, int8_t *scratch) {
+  /* A copy that no function is given: literals in it stay literal behind a call. */
+  const tinyml_conv_2d_mve_params own = *params, *p = &own;
   const tinyml_window *w = &p->window;
   const int32_t channels = p->matrix.channels, padded = TINYML_VECTOR * p->matrix.steps;
-  const tinyml_mve_job job = {&p->matrix, (const int8_t *)weights, multiplier, shift,
+  const tinyml_mve_job job = {&params->matrix, (const int8_t *)weights, multiplier, shift,
                               (int32_t *)(void *)scratch};
   int8_t *const first = scratch + p->sums;
   for (int32_t batch = 0; batch < w->batches; ++batch) {
