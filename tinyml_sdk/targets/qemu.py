@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from ..boards.model import Board, QemuMachine
 from ..errors import BoardError, DeviceTimeoutError, MissingToolError, TargetError
-from .process import EmulatorProcess, ProcessTarget
+from .process import EmulatorProcess, ProcessTarget, Watchdog
 
 __all__ = ["QemuTarget"]
 
@@ -83,8 +83,9 @@ class _QemuProcess(EmulatorProcess):
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr,
             )
-        # Also when nobody calls close(): QEMU would outlive this process, and run one processor hot.
-        self.close = weakref.finalize(self, _end_process, self._process, (self.console, self._control, self._stderr))
+        files = (self.console, self._control, self._stderr)
+        # Also when nobody calls close(): QEMU would outlive this process.
+        self.close = weakref.finalize(self, _end_process, self._process, Watchdog(self._process), files)
         self._lines = b""
         try:
             self._reply("QMP")
@@ -95,7 +96,10 @@ class _QemuProcess(EmulatorProcess):
             raise
 
     def restart(self) -> None:
+        self.control("stop")  # or the firmware may say something more while this drops what it has said
+        self.drain()
         self.control("system_reset")
+        self.control("cont")
 
     def control(self, command: str) -> None:
         """Run one command of the QEMU Machine Protocol."""
@@ -159,9 +163,11 @@ def _command(program: str, machine: QemuMachine, elf: Path, console: int, contro
     ]
 
 
-def _end_process(process: subprocess.Popen[bytes], files: tuple[socket.socket | IO[bytes], ...]) -> None:
-    if process.poll() is None:
-        process.kill()  # there is nothing it would have to save
+def _end_process(
+    process: subprocess.Popen[bytes], watchdog: Watchdog, files: tuple[socket.socket | IO[bytes], ...]
+) -> None:
+    process.kill()  # there is nothing it would have to save
+    watchdog.end()
     process.wait()
     for file in files:
         file.close()
