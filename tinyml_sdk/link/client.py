@@ -32,6 +32,12 @@ WRITE_CHUNK = 248
 MAX_RESETS = 3
 """How often `undisturbed` begins again."""
 
+BOOTING_S = 0.5
+"""`info` is repeated after this time at the latest: it is short, and the first one may come before anybody listens."""
+
+MOST_PATIENCE = 4
+"""How many times as long as the first one the last repetitions of a request wait."""
+
 T = TypeVar("T")
 
 KEPT_BYTES = 4096
@@ -48,7 +54,8 @@ class Client:
     Args:
         stream: The line to the device.
         retry_after: Seconds before a request is repeated, more than two frames take on the line (0.05 s at 115200
-            baud). Where the model runs each repetition waits twice as long as the one before, so as not to pile up.
+            baud). Each repetition waits twice as long as the one before, as a device that is only slow has to answer
+            them all; where the model does not run, at most four times as long, as the line may lose many.
         deadline: Seconds after which a request that takes the device no time counts as unanswered.
         work_deadline: The same for requests that run the model.
 
@@ -217,14 +224,14 @@ class Client:
         encoded = encode_frame(request)
         received = bytearray()
         deadline = self._work_deadline if works else self._deadline
-        wait = self._retry_after
+        wait = first_wait = min(self._retry_after, BOOTING_S) if kind == MessageType.INFO else self._retry_after
         end = time.monotonic() + deadline
         while (now := time.monotonic()) < end:
             self._stream.write(encoded)
             reply = self._await_reply(request, min(now + wait, end), received)
             if reply is not None:
                 return reply
-            wait *= 2 if works else 1
+            wait = 2 * wait if works else min(2 * wait, MOST_PATIENCE * first_wait)
         heard = f"only what is no reply: {bytes(received[-40:])!r}" if received else "not a byte"
         raise DeviceTimeoutError(
             f"no answer to {kind.name.lower()} within {deadline:g} s, {heard}",
