@@ -197,6 +197,33 @@ def test_a_model_that_did_not_initialise(monkeypatch):
         assert "did not initialise" in broken(diagnose_port(port))["arena"].detail
 
 
+class Slow:
+    """A device that takes its time for everything."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, data):
+        time.sleep(0.03)
+        self._stream.write(data)
+
+    def read(self, deadline):
+        return self._stream.read(deadline)
+
+
+def test_a_busy_machine_is_no_bad_line(monkeypatch):
+    """Requests are repeated because the answers are late, and all are answered in the end."""
+    monkeypatch.setattr(port_doctor, "request_seconds", lambda _baud: 0.01)
+    repeated = []
+    real = Client.lost
+    monkeypatch.setattr(Client, "lost", lambda self, _seconds: repeated.append(self._unanswered) or real(self, 60))
+    with plugged(Slow) as port:
+        findings = {finding.name: finding for finding in diagnose_port(port, board=BOARD)}
+    assert repeated != [0]
+    assert findings["line"].status == "ok", findings["line"]
+    assert findings["line"].detail == "20 requests, none lost"
+
+
 @pytest.mark.slow
 def test_a_bad_line():
     with plugged(lambda stream: FaultyStream(stream, every=200)) as port:

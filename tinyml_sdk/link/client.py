@@ -76,6 +76,7 @@ class Client:
         self._sequence = 0
         self._info: DeviceInfo | None = None
         self._token = 0
+        self._unanswered = 0
 
     def info(self) -> DeviceInfo:
         """What the device says of itself; asked once, until a reset."""
@@ -200,6 +201,17 @@ class Client:
             "can do it too",
         )
 
+    def lost(self, seconds: float) -> int:
+        """How many requests, or their answers, got lost on the line so far; repetitions count as requests.
+
+        Args:
+            seconds: How long to listen for answers that are only late.
+        """
+        until = time.monotonic() + seconds
+        while self._unanswered > 0 and time.monotonic() < until:
+            self._count_answers(self._decoder.feed(self._stream.read(until)))
+        return max(0, self._unanswered)
+
     def reset(self) -> None:
         """Start the firmware again, also a crashed one, and wait until it answers."""
         self._exchange(MessageType.RESET)
@@ -228,6 +240,7 @@ class Client:
         end = time.monotonic() + deadline
         while (now := time.monotonic()) < end:
             self._stream.write(encoded)
+            self._unanswered += 1
             reply = self._await_reply(request, min(now + wait, end), received)
             if reply is not None:
                 return reply
@@ -245,11 +258,16 @@ class Client:
             data = self._stream.read(until)
             received += data
             del received[:-KEPT_BYTES]
-            for frame in self._decoder.feed(data):
+            frames = self._decoder.feed(data)
+            self._count_answers(frames)
+            for frame in frames:
                 if _answers(frame, request):
                     return frame.body
             if time.monotonic() >= until:
                 return None
+
+    def _count_answers(self, frames: list[Frame]) -> None:
+        self._unanswered -= sum(frame.type & REPLY != 0 for frame in frames)
 
 
 def _answers(frame: Frame, request: Frame) -> bool:
