@@ -32,6 +32,7 @@ BOARDS = {
     "cortex-m0plus": "mps2-cm0plus",
     "cortex-m3": "mps2-an385",
     "cortex-m4": "mps2-an386",
+    "cortex-m7": "mps2-an500",
     "cortex-m33": "mps2-an505",
     "riscv32imc": "virt-rv32",
 }

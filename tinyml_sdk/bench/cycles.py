@@ -1,4 +1,4 @@
-"""An estimate of the cycles that code takes on the chip: what was executed, times what the core's manual says of it.
+"""An estimate of the cycles that code takes on the chip: what was executed, times what is published of the core.
 
 An estimate, not a measurement: flash, caches and buses are taken to be as fast as the core. See docs/performance.md for
 how far it may be off.
@@ -12,8 +12,8 @@ from functools import lru_cache
 
 from ..errors import MissingToolError
 from ..targets.blocks import ExecutedBlock
-from .core_timing import CORE_TIMINGS
 from .instructions import KINDS, decode
+from .timing import CORE_TIMINGS, Cycles
 
 __all__ = ["CycleCount", "EstimatedClass", "EstimatedCycles", "count_classes", "count_cycles", "estimate_cycles"]
 
@@ -33,11 +33,11 @@ class EstimatedClass:
 
 @dataclass(frozen=True)
 class EstimatedCycles:
-    """What an inference takes on the core, by its manual.
+    """What an inference takes on the core, by what is known of it.
 
     Attributes:
-        core: Whose table it is.
-        total: The middle between `low` and `high`, between which the manual leaves it open.
+        core: Whose timing it is.
+        total: The middle between `low` and `high`, between which the sources leave it open.
         milliseconds: Of `total`, at the board's clock.
         layers: The cycles of each layer.
         classes: By class of instruction; their cycles add up to `total`.
@@ -90,7 +90,7 @@ def estimate_cycles(
         layers, layer_counts: The same for each layer.
 
     Returns:
-        None where there is nothing to go by: no published table for the core, no blocks, no disassembler.
+        None where there is nothing to go by: no published timing of the core, no blocks, no disassembler.
     """
     if core not in CORE_TIMINGS or not inference:
         return None
@@ -124,13 +124,21 @@ def estimate_cycles(
 
 
 def count_cycles(core: str, blocks: Blocks) -> CycleCount:
-    """Add up blocks, with the table of a core that has one. Raises MissingToolError where there is no disassembler."""
+    """Add up blocks, with the timing of a core that has one. Raises MissingToolError where there is no disassembler."""
     total = CycleCount(dict.fromkeys(KINDS, 0), dict.fromkeys(KINDS, 0.0), dict.fromkeys(KINDS, 0.0))
     for block in blocks:
-        for part in _block(core, block.code, block.address):
+        parts, repeats = _block(core, block.code, block.address)
+        repeated = block.left if repeats else 0
+        rarer = min(block.left, block.entered - block.left)
+        for part in parts:
             total.instructions[part.kind] += block.entered * part.instructions
-            total.low[part.kind] += block.entered * part.low + block.left * part.jump_low
-            total.high[part.kind] += block.entered * part.high + block.left * part.jump_high
+            for sums, end in ((total.low, 0), (total.high, 1)):
+                sums[part.kind] += (
+                    (block.entered - repeated) * part.entered[end]
+                    + repeated * part.repeated[end]
+                    + block.left * part.taken[end]
+                    + rarer * part.missed[end]
+                )
     return total
 
 
@@ -147,31 +155,40 @@ def _share(count: int, counted: CycleCount) -> float:
     return count / counted.total_instructions if counted.total_instructions else 0.0
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Part:
-    """The instructions of one kind in a block: how many, their cycles, and what they take more when it is left."""
+    """The instructions of one kind in a block: how many, and their cycles as in BlockCycles."""
 
     kind: str
-    instructions: int = 0
-    low: float = 0.0
-    high: float = 0.0
-    jump_low: float = 0.0
-    jump_high: float = 0.0
+    instructions: int
+    entered: Cycles
+    repeated: Cycles
+    taken: Cycles
+    missed: Cycles
 
 
 @lru_cache(maxsize=1 << 14)
-def _block(core: str, code: bytes, address: int) -> tuple[_Part, ...]:
-    timing = CORE_TIMINGS[core]
-    found: dict[str, _Part] = {}
-    before = None
-    for instruction in decode(code, address):
-        part = found.setdefault(instruction.kind, _Part(instruction.kind))
-        low, high = timing.cycles(instruction, before)
-        part.instructions += 1
-        part.low += low
-        part.high += high
-        before = instruction
-    if before is not None and before.jumps:
-        last = found[before.kind]
-        last.jump_low, last.jump_high = timing.jump(before)
-    return tuple(found.values())
+def _block(core: str, code: bytes, address: int) -> tuple[tuple[_Part, ...], bool]:
+    """Of a block, and whether its branch leads back to it."""
+    instructions = tuple(decode(code, address))
+    if not instructions:
+        return (), False
+    timing, last = CORE_TIMINGS[core].cycles(instructions), instructions[-1]
+    kinds = [instruction.kind for instruction in instructions]
+
+    def total(each: Sequence[Cycles], kind: str) -> Cycles:
+        chosen = [cycles for cycles, of_kind in zip(each, kinds, strict=True) if of_kind == kind]
+        return sum(low for low, _ in chosen), sum(high for _, high in chosen)
+
+    parts = tuple(
+        _Part(
+            kind,
+            kinds.count(kind),
+            total(timing.entered, kind),
+            total(timing.repeated, kind),
+            timing.taken if kind == last.kind else (0, 0),
+            timing.missed if kind == last.kind else (0, 0),
+        )
+        for kind in dict.fromkeys(kinds)
+    )
+    return parts, last.target == address

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ..errors import InputError, ModelError
 from . import schema
 from .flatbuffer import FlatBufferError, Table, root_table
 from .model import ABSENT, DType, Graph, Op, OptionValue, Quantization, Tensor
+from .names import identifier_from, printable
 from .resources import without_resources
 
 __all__ = ["parse_graph", "read_graph"]
@@ -25,7 +25,7 @@ MAX_RANK = 6
 MAX_TENSOR_BYTES = 1 << 30
 
 _DAMAGED = "the file is damaged or not a .tflite model; convert it again, or compare its size with the original"
-_CONVERT = "convert it to a full-int8 .tflite file first, with TFLite's converter"
+_CONVERT = "make one of a Keras model: `tinyml quantize MODEL.keras --calibration INPUTS.npz -o MODEL.tflite`"
 _OTHER_FORMATS = {
     b"PK\x03\x04": "a zip archive (Keras' .keras is one)",
     b"\x89HDF": "an HDF5 file (Keras' .h5 is one)",
@@ -67,6 +67,7 @@ def read_graph(path: str | Path) -> Graph:
 
 def parse_graph(data: bytes, source: str = "model.tflite") -> Graph:
     """Like `read_graph`, from bytes; `source` names them in errors and gives the model its name."""
+    source = printable(source)
     for start, kind in _OTHER_FORMATS.items():
         if data.startswith(start):
             raise ModelError(f"this is {kind}, not a .tflite model", where=source, hint=_CONVERT)
@@ -74,12 +75,6 @@ def parse_graph(data: bytes, source: str = "model.tflite") -> Graph:
         return _GraphReader(data, source).read()
     except FlatBufferError as error:
         raise ModelError(error.message, where=f"{source}: {error.path}", hint=_DAMAGED) from error
-
-
-def identifier_from(source: str) -> str:
-    """A C identifier made of a file name: `Kws v2.tflite` → `kws_v2`."""
-    stem = re.sub(r"[^a-z0-9]+", "_", Path(source).stem.lower()).strip("_") or "model"
-    return stem if stem[0].isalpha() else f"model_{stem}"
 
 
 class _GraphReader:

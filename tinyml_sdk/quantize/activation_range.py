@@ -1,6 +1,6 @@
 """The Keras layer that carries what quantization-aware training learnt of an activation: its range.
 
-It is the only module of this package that imports Keras when it is imported; others do so where they need it. Import it
+Like `upsampling.py` it imports Keras when it is imported; the other modules do so where they need it. Import it
 before `keras.models.load_model` reads a model that holds such layers, as that makes the class known to Keras.
 """
 

@@ -228,8 +228,13 @@ def _all_layers(model: Any) -> Iterator[Any]:
 def _with_batch_of_one(model: Any, inputs: tuple[InputSpec, ...]) -> Any:
     import keras
 
+    from .upsampling import resizing
+
+    def copied(layer: Any) -> Any:
+        return resizing(without_ranges(layer))
+
     fixed = [keras.Input(batch_shape=spec.shape, name=spec.name) for spec in inputs]
-    clone = keras.models.clone_model(model, input_tensors=_packed(model, fixed), clone_function=without_ranges)
+    clone = keras.models.clone_model(model, input_tensors=_packed(model, fixed), clone_function=copied)
     clone.set_weights(model.get_weights())
     for named in (clone, *_all_layers(clone)):
         # Keras allows any name, and TensorFlow refuses to trace those with spaces.

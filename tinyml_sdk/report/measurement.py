@@ -85,9 +85,12 @@ def _costs(result: BenchResult) -> Table:
     if (estimate := result.estimated_cycles) is not None:
         at = f"{significant(estimate.milliseconds)} ms at {significant(result.clock_hz / 1e6)} MHz"
         row("estimated", figure(estimate.total), "cycles", f"{at}, without wait states")
+        row("", "", "", estimate.expected_error, "dim")
     row("flash", figure(flash.total), "bytes", "of the whole benchmark firmware", "bold")
     row("  code", figure(flash.code))
     row("  weights", figure(flash.weights))
+    if initial := flash.total - flash.code - flash.weights:
+        row("  data", figure(initial), "", "initial values of variables")
     row("RAM", figure(ram.total), "bytes", "", "bold")
     row("  arena", figure(ram.arena), "", "inputs and outputs included")
     row("  static", figure(ram.static))
