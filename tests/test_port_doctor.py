@@ -60,7 +60,6 @@ class Says:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(port_doctor, "_ANSWER_DEADLINE_S", 1.0)
     monkeypatch.setattr(port_doctor, "_OTHER_BAUD_DEADLINE_S", 0.05)
 
 
@@ -118,7 +117,8 @@ def test_a_firmware_for_another_chip():
         (b"\xf8\x80\xe6" * 20, "neither text nor the protocol", "baud"),
     ],
 )
-def test_a_board_that_does_not_answer(said, detail, remedy):
+def test_a_board_that_does_not_answer(monkeypatch, said, detail, remedy):
+    monkeypatch.setattr(port_doctor, "_ANSWER_DEADLINE_S", 1.0)
     with plugged(lambda _stream: Says(said)) as port:
         findings = diagnose_port(port, board=BOARD)
     assert [finding.name for finding in findings] == ALL_STEPS[:5]
