@@ -25,7 +25,7 @@ _PACKAGES = {"arm": "qemu-system-arm", "riscv32": "qemu-system-misc"}
 """Debian's packages with the program for each `system` of a board file."""
 
 _REMEDY = "install QEMU again, or use --target builtin"
-_START_DEADLINE_S = 20.0
+_START_DEADLINE_S = 60.0
 _NANOSECONDS = 1e9
 
 
@@ -176,7 +176,9 @@ def _end_process(
 @lru_cache
 def _version(program: str) -> str:
     try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
+        said = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=_START_DEADLINE_S, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise MissingToolError(f"QEMU does not start: {error}", where=program, hint=_REMEDY) from error
     found = re.search(r"version (\S+)", said)

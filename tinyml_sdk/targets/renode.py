@@ -166,7 +166,9 @@ def _require_renode() -> str:
 @lru_cache
 def _version(program: str) -> str:
     try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60, check=True).stdout
+        said = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=_START_DEADLINE_S, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise MissingToolError(f"Renode does not start: {error}", where=program, hint=_REMEDY) from error
     lines = [line for line in said.splitlines() if line.strip()]
