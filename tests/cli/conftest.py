@@ -1,8 +1,19 @@
 """Settings for the tests of the command line."""
 
+import signal
+from collections.abc import Iterator
+
 import pytest
 
 from tinyml_sdk.cli import progress
+
+
+@pytest.fixture(autouse=True)
+def from_a_terminal() -> Iterator[None]:
+    """As a shell starts a command in the foreground: one in the background, a CI's for instance, ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)
