@@ -39,7 +39,9 @@ def quantization_report(result: QuantizationResult) -> RenderableType:
     elif result.not_run is not None:
         parts.append(Text(f"the converted model was not run: {result.not_run}"))
     else:
-        parts.append(Text(f"the {result.weights} model was not run: pip install 'tinyml-sdk[reference]' (Linux on x86_64)"))
+        parts.append(
+            Text(f"the {result.weights} model was not run: pip install 'tinyml-sdk[reference]' (Linux on x86_64)")
+        )
     return Group(*parts)
 
 
