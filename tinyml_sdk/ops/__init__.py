@@ -9,6 +9,8 @@ from ..errors import ModelError
 from ..graph import DType, Graph
 from .abs import Abs
 from .add import Add
+from .arg_max import ArgMax
+from .arg_min import ArgMin
 from .assign_variable import AssignVariable
 from .average_pool_2d import AveragePool2D
 from .base import (
@@ -95,6 +97,8 @@ OPERATORS: dict[str, Operator] = {
     for operator in (
         Abs(),
         Add(),
+        ArgMax(),
+        ArgMin(),
         AssignVariable(),
         AveragePool2D(),
         BatchMatMul(),
