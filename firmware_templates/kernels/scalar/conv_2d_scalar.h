@@ -101,11 +101,4 @@ TINYML_KERNEL void tinyml_conv_2d_scalar(const tinyml_conv_2d_scalar_params *p, 
   }
 }
 
-/* The same with TINYML_SCALAR_NARROW, which has no shifts. */
-TINYML_KERNEL void tinyml_conv_2d_narrow(const tinyml_conv_2d_scalar_params *p, const int8_t *input,
-                                         const int8_t *weights, const int32_t *bias,
-                                         const int32_t *scale, int8_t *output, int8_t *scratch) {
-  tinyml_conv_2d_scalar(p, input, weights, bias, scale, NULL, output, scratch);
-}
-
 #endif

@@ -234,21 +234,14 @@ tinyml_depthwise_conv_2d_scalar(const tinyml_depthwise_conv_2d_scalar_params *p,
         const int32_t channel = first + lane;
         filters[lane].weights = weights + 9 * channel;
         filters[lane].bias = bias[channel];
-        filters[lane].scale = tinyml_scalar_load(p->form, scale, shift, channel * p->scale_step);
+        filters[lane].scale =
+            tinyml_scalar_load(p->form, &p->output, scale, shift, channel * p->scale_step);
       }
       tinyml_scalar_depthwise_lanes(p, input + first, filters, lanes, output + first, scratch);
     }
     input += p->input_height * p->input_width * p->channels;
     output += p->output_height * p->output_width * p->channels;
   }
-}
-
-/* The same with TINYML_SCALAR_NARROW, which has no shifts. */
-TINYML_KERNEL void tinyml_depthwise_conv_2d_narrow(const tinyml_depthwise_conv_2d_scalar_params *p,
-                                                   const int8_t *input, const int8_t *weights,
-                                                   const int32_t *bias, const int32_t *scale,
-                                                   int8_t *output, int8_t *scratch) {
-  tinyml_depthwise_conv_2d_scalar(p, input, weights, bias, scale, NULL, output, scratch);
 }
 
 #endif

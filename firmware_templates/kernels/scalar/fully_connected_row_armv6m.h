@@ -45,17 +45,10 @@ tinyml_fully_connected_row_armv6m(const tinyml_fully_connected_row_armv6m_params
     weights += 16 * quads;
     for (int32_t i = 0; i < count; ++i) {
       const tinyml_scalar_scale constants =
-          tinyml_scalar_load(p->form, scale, shift, (first + i) * p->scale_step);
+          tinyml_scalar_load(p->form, &p->output, scale, shift, (first + i) * p->scale_step);
       *output++ = tinyml_scalar_requantize(p->form, &p->output, &constants, sums[i]);
     }
   }
-}
-
-/* The same with TINYML_SCALAR_NARROW, which has no shifts. */
-TINYML_KERNEL void tinyml_fully_connected_row_armv6m_narrow(
-    const tinyml_fully_connected_row_armv6m_params *p, const int8_t *input, const int8_t *weights,
-    const int32_t *bias, const int32_t *scale, int8_t *output, int8_t *scratch) {
-  tinyml_fully_connected_row_armv6m(p, input, weights, bias, scale, NULL, output, scratch);
 }
 
 #endif

@@ -106,7 +106,7 @@ tinyml_fully_connected_row_scalar(const tinyml_fully_connected_row_scalar_params
     weights += 2 * p->depth;
     for (int32_t i = 0; i < count; ++i) {
       const tinyml_scalar_scale constants =
-          tinyml_scalar_load(p->form, scale, shift, (first + i) * p->scale_step);
+          tinyml_scalar_load(p->form, &p->output, scale, shift, (first + i) * p->scale_step);
       *output++ = tinyml_scalar_requantize(p->form, &p->output, &constants, sums[i]);
     }
   }

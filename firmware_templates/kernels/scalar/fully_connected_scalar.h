@@ -37,12 +37,4 @@ TINYML_KERNEL void tinyml_fully_connected_rows_scalar(const tinyml_fully_connect
   }
 }
 
-/* The same with TINYML_SCALAR_NARROW, which has no shifts. */
-TINYML_KERNEL void tinyml_fully_connected_rows_narrow(const tinyml_fully_connected_scalar_params *p,
-                                                      const int8_t *input, const int8_t *weights,
-                                                      const int32_t *bias, const int32_t *scale,
-                                                      int8_t *output, int8_t *scratch) {
-  tinyml_fully_connected_rows_scalar(p, input, weights, bias, scale, NULL, output, scratch);
-}
-
 #endif

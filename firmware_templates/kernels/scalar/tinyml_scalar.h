@@ -87,7 +87,12 @@ enum {
 #define TINYML_SCALAR_NARROW_FRACTION 22
 #define TINYML_SCALAR_LOWER_BITS 12
 
-/* A channel's constants. */
+/* Bits of the exponent, the lowest of its word of a channel, which shifted right by exponent - 2 is
+ * the factor. And the fractional bits of its span. */
+#define TINYML_SCALAR_EXPONENT_BITS 4
+#define TINYML_SCALAR_SPAN_BITS 8
+
+/* A channel's constants. tinyml_armv6m_outputs reads them in this order. */
 typedef struct {
   int32_t multiplier; /* TINYML_SCALAR_NARROW: the upper part of the factor */
   int32_t offset;
@@ -96,24 +101,38 @@ typedef struct {
   int32_t high;
 } tinyml_scalar_scale;
 
-/* From a layer's table: {multiplier, offset} and the shift of each channel, or {low, high, factor,
- * offset}. */
-TINYML_INLINE tinyml_scalar_scale tinyml_scalar_load(int32_t form, const int32_t *scale,
-                                                     const int8_t *shift, int32_t index) {
+/* From a word, and its span and what else its offset has (see ops/scalar/narrow_scaling.py). */
+TINYML_INLINE tinyml_scalar_scale tinyml_scalar_load_narrow(const tinyml_requantization *p,
+                                                            uint32_t word, const int8_t *bytes) {
+  tinyml_scalar_scale loaded;
+  const uint32_t exponent = word & ((1u << TINYML_SCALAR_EXPONENT_BITS) - 1u);
+  const int32_t span = ((1 << TINYML_SCALAR_SPAN_BITS) + (uint8_t)bytes[0]) << exponent;
+  const int32_t half = 1 << (TINYML_SCALAR_NARROW_FRACTION - 1);
+  const uint32_t factor = word >> (exponent - 2u);
+  loaded.low = ((p->activation_min - p->output_zero_point) * span) >> TINYML_SCALAR_SPAN_BITS;
+  loaded.high = ((p->activation_max - p->output_zero_point) * span) >> TINYML_SCALAR_SPAN_BITS;
+  loaded.multiplier = (int32_t)(factor >> TINYML_SCALAR_LOWER_BITS);
+  loaded.shift = (int32_t)(factor & ((1u << TINYML_SCALAR_LOWER_BITS) - 1u));
+  loaded.offset = p->output_zero_point * 2 * half + half + (half >> exponent) + bytes[1];
+  return loaded;
+}
+
+/* From a layer's table: the multiplier and the shift of each channel, or a word and two bytes. */
+TINYML_INLINE tinyml_scalar_scale tinyml_scalar_load(int32_t form, const tinyml_requantization *p,
+                                                     const int32_t *scale, const int8_t *shift,
+                                                     int32_t index) {
   tinyml_scalar_scale loaded;
   if (form == TINYML_SCALAR_NARROW) {
-    const int32_t *const entry = scale + 4 * index;
-    loaded.low = entry[0];
-    loaded.high = entry[1];
-    loaded.multiplier = entry[2] >> TINYML_SCALAR_LOWER_BITS;
-    loaded.shift = entry[2] & ((1 << TINYML_SCALAR_LOWER_BITS) - 1);
-    loaded.offset = entry[3];
-  } else {
-    loaded.low = 0;
-    loaded.high = 0;
-    loaded.multiplier = scale[2 * index];
-    loaded.offset = scale[2 * index + 1];
-    loaded.shift = shift[index];
+    return tinyml_scalar_load_narrow(p, (uint32_t)scale[index], shift + 2 * index);
+  }
+  loaded.low = 0;
+  loaded.high = 0;
+  loaded.multiplier = scale[index];
+  loaded.shift = shift[index];
+  loaded.offset = 0;
+  if (form != TINYML_SCALAR_GENERAL) {
+    loaded.offset = p->output_zero_point * (1 << TINYML_SCALAR_FRACTION) +
+                    (1 << (TINYML_SCALAR_FRACTION - 1)) + (1 << (loaded.shift - 2));
   }
   return loaded;
 }

@@ -3,10 +3,10 @@
  * compilers make six to eight instructions of each multiplication.
  *
  * Four pixels x one channel. Two pixels share a word, x0 + x1 * 2^16, so that one multiplication
- * makes two products: seven instructions for four. A sum of few products fits the 16 bits that it
- * has; the upper one is exact once the lower one cannot be negative. So the products are cut into
- * segments that fit whatever the inputs are, which the host finds from the weights
- * (tinyml_sdk/ops/scalar/row.py). After a segment the four sums are added to their totals.
+ * makes two products. Two such products fit the 16 bits that each half has, whatever the inputs are
+ * (of weights, only -128 twice is too much; the host looks). So each two are split: 18 instructions
+ * for eight products. U adds up whole words, V their upper halves and what the lower ones, where
+ * negative, have borrowed of them: V is the second pixel's sum, U - V * 2^16 the first's.
  *
  * One row x four channels. The weights are raised by 128, as only unsigned bytes can be loaded from
  * an address and an offset; what that is too much, 128 times the sum of the inputs, is the same for
@@ -25,13 +25,6 @@
 #endif
 #endif
 
-/* The number before a segment's weights is its products times this: half of the bytes that the
- * instructions of a product take. 0 ends a channel. */
-#define TINYML_SEGMENT_UNIT 7
-
-/* What makes the lower sum of a segment positive; the host takes it out of the bias. */
-#define TINYML_SEGMENT_START 0x8000
-
 #if TINYML_ARMV6M
 
 #ifdef __clang__
@@ -41,74 +34,117 @@
 #endif
 #define TINYML_ARMV6M_UNUSED __attribute__((unused))
 
-/* r0 to r3 are the arguments. In the loop: r0 inputs, r3 weights, r4 and r5 the segment's sums, r7
- * 0, r8 to r11 totals, r12 the start of a sum, lr the end of the sixteen products. */
-TINYML_ARMV6M_NAKED const int8_t *tinyml_armv6m_dot_4x1(const uint32_t *inputs TINYML_ARMV6M_UNUSED,
-                                                        const int8_t *stream TINYML_ARMV6M_UNUSED,
-                                                        const int32_t *bias TINYML_ARMV6M_UNUSED,
-                                                        int32_t *sums TINYML_ARMV6M_UNUSED) {
+/* r0 to r3 are the arguments. In the loop: r0 inputs, r1 and r2 products, r3 weights, r4 and r5 V,
+ * r6 and r7 two weights, r8 and r9 U, lr the end of the inputs. Carry, behind ASRS, is the sign of
+ * the lower half. A last four products start in the middle. */
+TINYML_ARMV6M_NAKED void tinyml_armv6m_dot_4x1(const uint32_t *inputs TINYML_ARMV6M_UNUSED,
+                                               const int8_t *weights TINYML_ARMV6M_UNUSED,
+                                               int32_t depth TINYML_ARMV6M_UNUSED,
+                                               int32_t *sums TINYML_ARMV6M_UNUSED) {
   __asm__ volatile(".syntax unified\n"
+                   ".macro tinyml_pixels whole, upper\n"
+                   "ldmia r0!, {r1, r2}\n"
+                   "muls r1, r6, r1\n"
+                   "muls r2, r7, r2\n"
+                   "adds r1, r1, r2\n"
+                   "add \\whole, r1\n"
+                   "asrs r1, r1, #16\n"
+                   "adcs \\upper, r1\n"
+                   ".endm\n"
+                   ".macro tinyml_products at\n"
+                   "ldrb r6, [r3, #\\at]\n"
+                   "ldrb r7, [r3, #\\at+1]\n"
+                   "sxtb r6, r6\n"
+                   "sxtb r7, r7\n"
+                   "tinyml_pixels r8, r4\n"
+                   "tinyml_pixels r9, r5\n"
+                   ".endm\n"
                    "push {r4-r7, lr}\n"
                    "mov r4, r8\n"
                    "mov r5, r9\n"
-                   "mov r6, r10\n"
-                   "mov r7, r11\n"
-                   "push {r3-r7}\n" /* where the sums go, too */
-                   "ldmia r2!, {r4, r5}\n"
-                   "mov r8, r4\n"
-                   "mov r9, r5\n"
-                   "mov r10, r4\n"
-                   "mov r11, r5\n"
+                   "push {r3-r5}\n" /* where the sums are, too */
+                   "ldr r4, [r3]\n"
+                   "mov r5, r4\n"
                    "mov r3, r1\n"
-                   "movs r7, #128\n"
-                   "lsls r7, r7, #8\n"
-                   "mov r12, r7\n"
-                   "movs r7, #0\n"
-                   "adr r1, 2f\n"
+                   "lsls r1, r4, #16\n"
+                   "adds r1, r1, r4\n"
+                   "mov r8, r1\n"
+                   "mov r9, r1\n"
+                   "lsls r1, r2, #3\n"
+                   "adds r1, r1, r0\n"
                    "mov lr, r1\n"
-                   "b 3f\n"
-                   ".balign 4\n"
-                   ".rept 16\n"
-                   "ldmia r0!, {r1, r2}\n"
-                   "ldrsb r6, [r3, r7]\n"
-                   "adds r3, r3, #1\n"
-                   "muls r1, r6, r1\n"
-                   "adds r4, r4, r1\n"
-                   "muls r2, r6, r2\n"
-                   "adds r5, r5, r2\n"
-                   ".endr\n"
+                   "lsls r2, r2, #29\n" /* the sign is bit 2 */
+                   "bpl 1f\n"
+                   "subs r3, r3, #4\n"
+                   "b 2f\n"
+                   "1:\n"
+                   "tinyml_products 0\n"
+                   "tinyml_products 2\n"
                    "2:\n"
-                   "uxth r1, r4\n"
-                   "asrs r4, r4, #16\n"
-                   "add r8, r1\n"
-                   "add r9, r4\n"
-                   "uxth r1, r5\n"
-                   "asrs r5, r5, #16\n"
-                   "add r10, r1\n"
-                   "add r11, r5\n"
-                   "3:\n"
-                   "ldrb r6, [r3]\n"
-                   "adds r3, r3, #1\n"
-                   "lsls r6, r6, #1\n"
-                   "beq 4f\n"
-                   "mov r4, r12\n"
-                   "mov r5, r12\n"
-                   "mov r1, lr\n"
-                   "subs r1, r1, r6\n"
-                   "mov pc, r1\n"
-                   "4:\n"
-                   "mov r0, r3\n"
-                   "mov r4, r8\n"
-                   "mov r5, r9\n"
-                   "mov r6, r10\n"
-                   "mov r7, r11\n"
-                   "pop {r1}\n"
-                   "stmia r1!, {r4-r7}\n"
-                   "pop {r4-r7}\n"
+                   "tinyml_products 4\n"
+                   "tinyml_products 6\n"
+                   "adds r3, r3, #8\n"
+                   "cmp r0, lr\n"
+                   "bne 1b\n"
+                   "lsls r2, r4, #16\n"
+                   "mov r1, r8\n"
+                   "subs r1, r1, r2\n"
+                   "lsls r2, r5, #16\n"
+                   "mov r6, r9\n"
+                   "subs r6, r6, r2\n"
+                   "mov r7, r5\n"
+                   "pop {r3}\n"
+                   "stmia r3!, {r1, r4, r6, r7}\n"
+                   "pop {r4, r5}\n"
                    "mov r8, r4\n"
                    "mov r9, r5\n"
-                   "mov r10, r6\n"
-                   "mov r11, r7\n"
+                   "pop {r4-r7, pc}\n"
+                   ".purgem tinyml_pixels\n"
+                   ".purgem tinyml_products\n");
+}
+
+/* r0 to r3 are the arguments. In the loop: r0 sums, r1 and r3 products, r2 output, r4 to r8 the
+ * constants in the order of their struct, r12 the end of the sums, lr the step. */
+TINYML_ARMV6M_NAKED void
+tinyml_armv6m_outputs(const int32_t *sums TINYML_ARMV6M_UNUSED, int32_t count TINYML_ARMV6M_UNUSED,
+                      int8_t *output TINYML_ARMV6M_UNUSED,
+                      const tinyml_scalar_scale *scale TINYML_ARMV6M_UNUSED,
+                      int32_t step TINYML_ARMV6M_UNUSED) {
+  __asm__ volatile(".syntax unified\n"
+                   "push {r4-r7, lr}\n"
+                   "mov r4, r8\n"
+                   "push {r4}\n"
+                   "lsls r1, r1, #2\n"
+                   "adds r1, r1, r0\n"
+                   "mov r12, r1\n"
+                   "ldmia r3!, {r4-r7}\n"
+                   "ldr r1, [r3]\n"
+                   "mov r8, r1\n"
+                   "ldr r1, [sp, #24]\n" /* step */
+                   "mov lr, r1\n"
+                   "1:\n"
+                   "ldmia r0!, {r3}\n"
+                   "cmp r3, r7\n"
+                   "bge 2f\n"
+                   "mov r3, r7\n"
+                   "2:\n"
+                   "cmp r3, r8\n"
+                   "ble 3f\n"
+                   "mov r3, r8\n"
+                   "3:\n"
+                   "movs r1, r3\n"
+                   "muls r1, r6, r1\n"
+                   "asrs r1, r1, #12\n"
+                   "muls r3, r4, r3\n"
+                   "adds r3, r3, r1\n"
+                   "adds r3, r3, r5\n"
+                   "asrs r3, r3, #22\n"
+                   "strb r3, [r2]\n"
+                   "add r2, lr\n"
+                   "cmp r0, r12\n"
+                   "bne 1b\n"
+                   "pop {r4}\n"
+                   "mov r8, r4\n"
                    "pop {r4-r7, pc}\n");
 }
 
@@ -176,28 +212,30 @@ TINYML_ARMV6M_NAKED void tinyml_armv6m_dot_1x4(const int8_t *input TINYML_ARMV6M
 
 #else
 
-/* inputs: for each product two words, of pixels 0 and 1, and of 2 and 3. stream: segments, each its
- * length times TINYML_SEGMENT_UNIT and its weights, and 0. bias: what the sums of the pixels 0 and
- * 2, and of 1 and 3, start with. Returns the next channel's stream. */
-TINYML_SCALAR_SHARED const int8_t *tinyml_armv6m_dot_4x1(const uint32_t *inputs,
-                                                         const int8_t *stream, const int32_t *bias,
-                                                         int32_t *sums) {
-  sums[0] = sums[2] = bias[0];
-  sums[1] = sums[3] = bias[1];
-  for (int32_t left = *stream++ / TINYML_SEGMENT_UNIT; left > 0;
-       left = *stream++ / TINYML_SEGMENT_UNIT) {
-    uint32_t first = TINYML_SEGMENT_START, second = TINYML_SEGMENT_START;
-    for (; left > 0; --left) {
-      const uint32_t weight = (uint32_t)(int32_t)*stream++;
-      first += *inputs++ * weight;
-      second += *inputs++ * weight;
+/* The sums of four pixels. inputs: for each two products four words, two of pixels 0 and 1, two of
+ * pixels 2 and 3. depth: products, a multiple of 4. sums: the first is what all four start with. */
+TINYML_SCALAR_SHARED void tinyml_armv6m_dot_4x1(const uint32_t *inputs, const int8_t *weights,
+                                                int32_t depth, int32_t *sums) {
+  sums[1] = sums[2] = sums[3] = sums[0];
+  for (int32_t k = 0; k < depth; k += 2) {
+    const uint32_t first = (uint32_t)weights[k], second = (uint32_t)weights[k + 1];
+    for (int32_t pair = 0; pair < 4; pair += 2) {
+      const int32_t word = (int32_t)(inputs[0] * first + inputs[1] * second);
+      const int32_t lower = (int16_t)(word & 0xFFFF);
+      sums[pair] += lower;
+      sums[pair + 1] += (word >> 16) + (lower < 0);
+      inputs += 2;
     }
-    sums[0] += (int32_t)(first & 0xFFFFu);
-    sums[1] += (int32_t)first >> 16;
-    sums[2] += (int32_t)(second & 0xFFFFu);
-    sums[3] += (int32_t)second >> 16;
   }
-  return stream;
+}
+
+/* TINYML_SCALAR_NARROW for the sums of a channel, at least one. step: from output to output. */
+TINYML_SCALAR_SHARED void tinyml_armv6m_outputs(const int32_t *sums, int32_t count, int8_t *output,
+                                                const tinyml_scalar_scale *scale, int32_t step) {
+  for (int32_t i = 0; i < count; ++i) {
+    *output = tinyml_scalar_requantize(TINYML_SCALAR_NARROW, NULL, scale, sums[i]);
+    output += step;
+  }
 }
 
 /* Adds to the sums of four channels the products of `quads` times four inputs, at least one.
@@ -224,9 +262,12 @@ TINYML_SCALAR_SHARED void tinyml_armv6m_widen(int8_t *scratch, int32_t depth) {
       tinyml_scalar_copy_word(pixels + i, from + i);
     }
     from += 16;
-    for (int32_t i = 0; i < 4; ++i) {
-      *to++ = (uint32_t)(int32_t)pixels[i] + ((uint32_t)(int32_t)pixels[4 + i] << 16);
-      *to++ = (uint32_t)(int32_t)pixels[8 + i] + ((uint32_t)(int32_t)pixels[12 + i] << 16);
+    for (int32_t i = 0; i < 4; i += 2) {
+      const int8_t *const x = pixels + i;
+      *to++ = (uint32_t)(int32_t)x[0] + ((uint32_t)(int32_t)x[4] << 16);
+      *to++ = (uint32_t)(int32_t)x[1] + ((uint32_t)(int32_t)x[5] << 16);
+      *to++ = (uint32_t)(int32_t)x[8] + ((uint32_t)(int32_t)x[12] << 16);
+      *to++ = (uint32_t)(int32_t)x[9] + ((uint32_t)(int32_t)x[13] << 16);
     }
   }
 }

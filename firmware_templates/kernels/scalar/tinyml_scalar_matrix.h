@@ -15,7 +15,7 @@
 /* The constants of a layer, in flash. */
 typedef struct {
   const int8_t *weights;
-  const int32_t *bias;  /* of each channel, padded to whole blocks; Armv6-M: two of each */
+  const int32_t *bias;  /* of each channel, padded to whole blocks */
   const int32_t *scale; /* see tinyml_scalar_load */
   const int8_t *shift;
 } tinyml_scalar_constants;
@@ -126,8 +126,8 @@ TINYML_INLINE void tinyml_scalar_outputs(int32_t form, int32_t tile, const tinym
                                          const int32_t *sums, int8_t *output, int32_t pixels) {
   const int32_t end = tinyml_min(channel + 4, m->channels);
   for (; channel < end; ++channel, sums += tile) {
-    const tinyml_scalar_scale scale =
-        tinyml_scalar_load(form, constants->scale, constants->shift, channel * m->scale_step);
+    const tinyml_scalar_scale scale = tinyml_scalar_load(form, &m->output, constants->scale,
+                                                         constants->shift, channel * m->scale_step);
     int8_t *to = output + channel;
     if (pixels == tile) {
       for (int32_t pixel = 0; pixel < tile; ++pixel, to += m->channels) {
@@ -175,14 +175,20 @@ TINYML_INLINE void tinyml_armv6m_multiply(int32_t form, const tinyml_scalar_matr
                                           const int8_t *inputs,
                                           const tinyml_scalar_constants *constants, int8_t *output,
                                           int32_t pixels) {
-  const int8_t *stream = constants->weights;
+  const int8_t *weights = constants->weights;
   for (int32_t channel = 0; channel < m->channels; ++channel) {
-    const tinyml_scalar_scale scale =
-        tinyml_scalar_load(form, constants->scale, constants->shift, channel * m->scale_step);
     int32_t sums[4];
-    int8_t *to = output++;
-    stream = tinyml_armv6m_dot_4x1((const uint32_t *)(const void *)inputs, stream,
-                                   constants->bias + 2 * channel, sums);
+    int8_t *to = output + channel;
+    sums[0] = constants->bias[channel];
+    tinyml_armv6m_dot_4x1((const uint32_t *)(const void *)inputs, weights, m->depth, sums);
+    weights += m->depth;
+    /* Not before, as there are too few registers to keep them. */
+    const tinyml_scalar_scale scale = tinyml_scalar_load(form, &m->output, constants->scale,
+                                                         constants->shift, channel * m->scale_step);
+    if (form == TINYML_SCALAR_NARROW) {
+      tinyml_armv6m_outputs(sums, pixels, to, &scale, m->channels);
+      continue;
+    }
     for (int32_t pixel = 0; pixel < pixels; ++pixel, to += m->channels) {
       *to = tinyml_scalar_requantize(form, &m->output, &scale, sums[pixel]);
     }

@@ -225,16 +225,17 @@ def _requantization(
     value = _constant_outputs(channels, ~exact)
     if clamp != (-128, 127) or None in value.values():
         return "general", channels, np.zeros(len(left), np.int64)
-    offset = (np.int64(1) << np.maximum(left - 2, 0)) + (1 << (_FRACTION - 1)) + zero_point * (1 << _FRACTION)
-    # A channel whose output never changes needs no product at all.
+    # A channel whose output never changes needs no products: its bias is scaled to the output, by a quarter.
+    bias = np.where(exact, channels.bias, 0)
     for channel, constant in value.items():
-        offset[channel] = min(127, max(-128, (constant or 0) + zero_point)) << _FRACTION
+        bias[channel] = 4 * (min(127, max(-128, (constant or 0) + zero_point)) - zero_point)
     fixed = _Channels(
         weights=np.where(exact[:, None], channels.weights, 0),
-        bias=np.where(exact, channels.bias, 0),
-        multiplier=np.where(exact, channels.multiplier, 0),
-        shift=np.where(exact, left, 0),
+        bias=bias,
+        multiplier=np.where(exact, channels.multiplier, 1 << 30),
+        shift=np.where(exact, left, _FRACTION),
     )
+    offset = (np.int64(1) << (fixed.shift - 2)) + (1 << (_FRACTION - 1)) + zero_point * (1 << _FRACTION)
     return ("clamped" if zero_point == -128 else "signed"), fixed, offset
 
 

@@ -57,7 +57,7 @@ def scalar_depthwise(
     )
     layer = Layer(
         op=view.op,
-        kernel=f"tinyml_depthwise_conv_2d_{scale.kind}",
+        kernel=_KERNEL,
         header="scalar/depthwise_conv_2d_scalar.h",
         arguments=(
             parameters,

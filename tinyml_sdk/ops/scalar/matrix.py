@@ -14,14 +14,13 @@ import numpy.typing as npt
 from ..base import Constant, Input, Layer, OpView, Output, Parameters, ParameterValue, Scratch
 from ..dsp.matrix import ScaledChannels, padded_to_words, scaled_channels
 from ..overlap import gathered_lead, gathered_window_lead
-from ..selection import Candidate
+from ..selection import Candidate, Refusal
 from ..weights import FilterConstants
 from ..window import Window
 from .narrow_scaling import narrow_channels
 
 __all__ = [
     "SCALAR",
-    "SEGMENT_START",
     "ScalarMatrix",
     "ScalarScale",
     "has_low_registers",
@@ -31,7 +30,6 @@ __all__ = [
     "scalar_convolution",
     "scalar_matrix",
     "scalar_rows",
-    "segment_lengths",
 ]
 
 _BLOCK = 4
@@ -40,11 +38,7 @@ _BLOCK = 4
 SCALAR = frozenset({"scalar"})
 """What a core must have."""
 
-SEGMENT_START = 0x8000
-"""TINYML_SEGMENT_START: what makes the lower of two sums in one register positive."""
-
-_SEGMENT, _SEGMENT_UNIT = 16, 7
-"""The longest segment of the kernel for Armv6-M, and TINYML_SEGMENT_UNIT."""
+_PAIRS_REFUSED = "two neighbouring weights are -128, whose products do not fit 16 bits"
 
 
 def scalar_channels(view: OpView, constants: FilterConstants) -> ScaledChannels:
@@ -58,32 +52,27 @@ class ScalarScale:
     """What makes outputs of sums, of each channel or once where all are alike.
 
     Attributes:
-        multiplier: int32, (multiplier, offset), or what `narrow_channels` says.
-        shift: int8; None where the kernel takes none.
+        scale: int32, a word of each channel: its multiplier, or that of `NarrowScale`.
+        shift: int8, its shift, or the two bytes of `NarrowScale`.
         step: 1, or 0 where one entry serves all channels.
     """
 
-    multiplier: Constant
-    shift: Constant | None
+    scale: Constant
+    shift: Constant
     step: int
 
     @classmethod
     def of(cls, channels: ScaledChannels) -> ScalarScale:
-        """The table of a layer."""
-        alike = bool((channels.scale == channels.scale[0]).all() and (channels.shift == channels.shift[0]).all())
-        count = 1 if alike else len(channels.shift)
-        shift = None if channels.form == "narrow" else Constant("shift", channels.shift[:count])
-        return cls(Constant("scale", channels.scale[:count]), shift, 0 if alike else 1)
+        """The table of a layer. Offsets follow from shifts."""
+        words, shift = channels.scale[:, 0], channels.shift
+        alike = bool((words == words[0]).all() and (shift == shift[0]).all())
+        count = 1 if alike else len(words)
+        return cls(Constant("scale", words[:count]), Constant("shift", shift[:count]), 0 if alike else 1)
 
     @property
-    def arguments(self) -> tuple[Constant, ...]:
+    def arguments(self) -> tuple[Constant, Constant]:
         """In the order of every kernel's parameters."""
-        return (self.multiplier,) if self.shift is None else (self.multiplier, self.shift)
-
-    @property
-    def kind(self) -> str:
-        """What the kernel's name ends with."""
-        return "narrow" if self.shift is None else "scalar"
+        return self.scale, self.shift
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,18 +122,25 @@ def _tile(view: OpView) -> int:
     return 4 if has_many_registers(view) or has_low_registers(view) else 2
 
 
-def scalar_matrix(view: OpView, constants: FilterConstants) -> ScalarMatrix:
-    """Lay out a layer whose input zero point is folded into the bias, for the view's core."""
+def scalar_matrix(view: OpView, constants: FilterConstants) -> ScalarMatrix | None:
+    """Lay out a layer whose input zero point is folded into the bias, for the view's core.
+
+    Returns:
+        None where a sum of two products has no room.
+    """
     channels = scalar_channels(view, constants)
     scale = ScalarScale.of(channels)
     count, products = channels.weights.shape
     depth = padded_to_words(products)
     tile = _tile(view)
     widened = has_low_registers(view)
-    weights, bias = _segmented(channels) if widened else _blocks(channels, depth)
+    block = 1 if widened else _BLOCK
+    weights, bias = _blocks(channels, depth, block)
+    if widened and not _pairs_fit(weights):
+        return None
     return ScalarMatrix(
-        weights=Constant("weights", weights),
-        bias=Constant("bias", bias),
+        weights=Constant("weights", weights.astype(np.int8)),
+        bias=Constant("bias", bias.astype(np.int32)),
         scale=scale,
         depth=depth,
         tile_bytes=tile * depth * (2 if widened else 1),
@@ -160,57 +156,24 @@ def scalar_matrix(view: OpView, constants: FilterConstants) -> ScalarMatrix:
     )
 
 
-def _blocks(channels: ScaledChannels, depth: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]:
+def _blocks(channels: ScaledChannels, depth: int, block: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Weights as (blocks, products, channels of a block), padded with zeros, and the biases of all blocks."""
     count, products = channels.weights.shape
-    missing = -count % _BLOCK
+    missing = -count % block
     weights: npt.NDArray[np.int64] = np.pad(channels.weights, ((0, missing), (0, depth - products)))
-    blocks = weights.reshape(-1, _BLOCK, depth).transpose(0, 2, 1)
-    return blocks.astype(np.int8).reshape(-1), np.pad(channels.bias, (0, missing)).astype(np.int32)
+    return weights.reshape(-1, block, depth).transpose(0, 2, 1).reshape(-1), np.pad(channels.bias, (0, missing))
 
 
-def _segmented(channels: ScaledChannels) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]:
-    """Weights as each channel's segments (see `tinyml_scalar_armv6m.h`), and two biases of each channel.
+def _pairs_fit(weights: npt.NDArray[np.int64]) -> bool:
+    """Whether each two products of a channel make a sum in [-2^15, 2^15), whatever the inputs are.
 
-    The lower one is of the sums that start every segment a little higher.
+    They do unless both weights are -128, which is none of the numbers that weights are quantized to, -127 to 127.
     """
-    stream: list[npt.NDArray[np.int64]] = []
-    counts = []
-    for weights in channels.weights:
-        lengths = segment_lengths(weights[None], longest=_SEGMENT)
-        for start, length in zip(np.cumsum([0, *lengths]), lengths, strict=False):
-            stream += [np.array([_SEGMENT_UNIT * length]), weights[start : start + length]]
-        stream.append(np.array([0]))
-        counts.append(len(lengths))
-    bias = np.stack([channels.bias - SEGMENT_START * np.array(counts), channels.bias], axis=1)
-    # Sums are modulo 2^32 until they are whole.
-    return np.concatenate(stream).astype(np.int8), (bias & 0xFFFFFFFF).astype(np.uint32).view(np.int32).reshape(-1)
+    pairs = weights.reshape(-1, 2)
+    return bool(np.where(pairs > 0, 127 * pairs, -128 * pairs).sum(axis=1).max() < 2**15)
 
 
-def segment_lengths(block: npt.NDArray[np.int64], *, longest: int) -> list[int]:
-    """How many products each segment has: as many as fit, at most `longest`.
-
-    Args:
-        block: (channels, depth), the weights of channels that are computed together.
-        longest: Products of a segment.
-
-    A channel's sum of a segment lies in [-2^15, 2^15) for all int8 inputs.
-    """
-    most = np.where(block > 0, 127 * block, -128 * block)
-    least = np.where(block > 0, -128 * block, 127 * block)
-    lengths: list[int] = []
-    high = low = np.zeros(len(block), np.int64)
-    for step in range(block.shape[1]):
-        high, low = high + most[:, step], low + least[:, step]
-        is_full = high.max() >= 2**15 or low.min() < -(2**15)
-        if not lengths or is_full or lengths[-1] == longest:
-            lengths.append(0)
-            high, low = most[:, step], least[:, step]
-        lengths[-1] += 1
-    return lengths
-
-
-def scalar_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
+def scalar_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate | Refusal:
     """Several rows times a matrix.
 
     Args:
@@ -222,12 +185,14 @@ def scalar_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidat
     first = np.arange(rows)[None]
     tile = _tile(view)
     matrix = scalar_matrix(view, constants)
+    if matrix is None:
+        return Refusal("tinyml_fully_connected_rows_scalar", _PAIRS_REFUSED)
     parameters = Parameters(
         "tinyml_fully_connected_scalar_params", {"rows": rows, "depth": depth, "matrix": matrix.parameters}
     )
     layer = Layer(
         op=view.op,
-        kernel=f"tinyml_fully_connected_rows_{matrix.scale.kind}",
+        kernel="tinyml_fully_connected_rows_scalar",
         header="scalar/fully_connected_scalar.h",
         arguments=(parameters, Input(0), *matrix.arguments, Output(), Scratch()),
         macs=rows * units * depth,
@@ -238,7 +203,7 @@ def scalar_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidat
     return Candidate(layer, _cost(view, rows, matrix.depth, units, gathering=1.5 * depth), SCALAR)
 
 
-def scalar_convolution(view: OpView, window: Window, constants: FilterConstants) -> Candidate:
+def scalar_convolution(view: OpView, window: Window, constants: FilterConstants) -> Candidate | Refusal:
     """A convolution, or a depthwise one of a single input channel, which is the same.
 
     Args:
@@ -253,13 +218,15 @@ def scalar_convolution(view: OpView, window: Window, constants: FilterConstants)
     runs = products // run
     tile = _tile(view)
     matrix = scalar_matrix(view, constants)
+    if matrix is None:
+        return Refusal("tinyml_conv_2d_scalar", _PAIRS_REFUSED)
     parameters = Parameters(
         "tinyml_conv_2d_scalar_params",
         {**window.runs_parameters(input_.shape[3], input_.zero_point), "matrix": matrix.parameters},
     )
     layer = Layer(
         op=view.op,
-        kernel=f"tinyml_conv_2d_{matrix.scale.kind}",
+        kernel="tinyml_conv_2d_scalar",
         header="scalar/conv_2d_scalar.h",
         arguments=(parameters, Input(0), *matrix.arguments, Output(), Scratch()),
         macs=output.elements * products,
@@ -277,6 +244,6 @@ def _cost(view: OpView, pixels: int, depth: int, channels: int, *, gathering: fl
     tile = _tile(view)
     tiles = -(-pixels // tile)
     if has_low_registers(view):
-        return tiles * (channels * (tile * 2.6 * depth + 60) + 20 * depth) + pixels * (17 * channels + gathering)
+        return tiles * (channels * (tile * 2.35 * depth + 60) + 20 * depth) + pixels * (17 * channels + gathering)
     blocks, product = -(-channels // _BLOCK), 2.6 if has_many_registers(view) else 2.0
     return tiles * (blocks * (product * tile * _BLOCK * depth + 80) + 40) + pixels * (12 * channels + gathering)

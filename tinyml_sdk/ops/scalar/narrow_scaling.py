@@ -5,11 +5,15 @@ thresholds. Any formula that never falls either, and agrees on both sides of eve
 The kernels for Armv6-M (`kernels/scalar/tinyml_scalar.h`, TINYML_SCALAR_NARROW) limit a sum to where its
 outputs differ and scale it with two products of 32 bits, in half of the instructions of an exact product of 64. One
 offset seldom serves outputs of both signs, as TFLM rounds ties away from zero; layers with ReLU have but one.
+
+Six bytes of a channel say it all: its factor and exponent in a word, the sums that an output spans in a byte, from
+which the limits follow, and in another byte how far the offset is from what the exponent lets expect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +21,7 @@ import numpy.typing as npt
 from ..dsp.matrix import ScaledChannels, sum_bounds
 from ..weights import FilterConstants
 
-__all__ = ["narrow_channels"]
+__all__ = ["NarrowScale", "narrow_channels"]
 
 Int64 = npt.NDArray[np.int64]
 
@@ -25,15 +29,46 @@ _REACH = 1 << 19
 """Sums are limited to less than this, so that a product with the lower part of a factor fits 32 bits."""
 
 _LOWER_BITS, _FRACTION = 12, 22  # TINYML_SCALAR_LOWER_BITS, TINYML_SCALAR_NARROW_FRACTION
-_LARGEST_FACTOR = 2**31
 _NEVER = 2**40
 """Beyond any offset."""
 
+_EXPONENT_MASK = 0xF
+"""TINYML_SCALAR_EXPONENT_BITS of a word: below exponents of 6 they are bits of the factor, too."""
+
+_LEAST_EXPONENT, _GREATEST_EXPONENT = 3, 13
+"""Between which factors and limits fit 32 bits."""
+
+_CONSTANT_BITS = 8
+"""Of the sums of a channel with but one output, those below an output."""
+
+_SPAN_BITS = 8
+"""TINYML_SCALAR_SPAN_BITS: of 2^exponent to 2^(exponent + 1) sums that an output spans, kept behind the first."""
+
+
+@dataclass(frozen=True, eq=False)
+class NarrowScale:
+    """The constants of a layer's channels, as int64 of shape (channels,). One output is a unit of 2^22.
+
+    Attributes:
+        words: uint32, whose lowest bits are an exponent: TFLM's scale is multiplier / 2^(31 + exponent). Shifted right
+            by exponent - 2, they are the factor, the scale in units of 2^-34.
+        span: Sums of an output, in units of 2^-8: of the nine bits above 2^exponent the first is always set.
+        offset: Less the zero point, a half and 2^-(exponent + 1), which rounding twice makes of it: int8.
+    """
+
+    words: Int64
+    span: Int64
+    offset: Int64
+
+    @property
+    def bytes(self) -> npt.NDArray[np.int8]:
+        """(channels, 2): spans and offsets."""
+        span = (self.span >> (self.words & _EXPONENT_MASK)) & ((1 << _SPAN_BITS) - 1)
+        return np.stack([span.astype(np.uint8).view(np.int8), self.offset.astype(np.int8)], axis=1)
+
 
 def narrow_channels(constants: FilterConstants) -> ScaledChannels | None:
-    """The channels of a layer with the constants {low, high, factor, offset} of each, or None where one has none.
-
-    An output is (factor * sum / 2^12 + offset) >> 22 of the sum, limited to low and high.
+    """The channels of a layer with the constants of `NarrowScale`, or None where one has none.
 
     Args:
         constants: With the input's zero point in the bias.
@@ -47,10 +82,16 @@ def narrow_channels(constants: FilterConstants) -> ScaledChannels | None:
         return None
     scaling = _Scaling(multiplier, -shift, constants.requantization)
     least, most = sum_bounds(weights, bias)
-    table = _table(scaling, least, most)
-    if table is None:
+    outputs = scaling(np.stack([least, most], axis=1))
+    # A channel whose output never changes: no products, and a bias that is scaled to this output.
+    constant = outputs[:, 0] == outputs[:, 1]
+    weights = np.where(constant[:, None], 0, weights)
+    bias = np.where(constant, (outputs[:, 0] - scaling.zero_point) << _CONSTANT_BITS, bias)
+    scaling = scaling.with_simple(constant)
+    scale = _scale(scaling, np.where(constant, bias, least), np.where(constant, bias, most))
+    if scale is None:
         return None
-    return ScaledChannels("narrow", weights, bias, table.astype(np.int32), np.zeros(count, np.int8))
+    return ScaledChannels("narrow", weights, bias, scale.words.astype(np.uint32).view(np.int32)[:, None], scale.bytes)
 
 
 class _Scaling:
@@ -58,9 +99,16 @@ class _Scaling:
 
     def __init__(self, multiplier: Int64, exponent: Int64, requantization: Mapping[str, object]) -> None:
         self.multiplier, self.exponent = multiplier[:, None], exponent[:, None]
+        self.requantization = requantization
         self.zero_point, self.low, self.high = (
             int(str(requantization[key])) for key in ("output_zero_point", "activation_min", "activation_max")
         )
+
+    def with_simple(self, which: npt.NDArray[np.bool_]) -> _Scaling:
+        """The same, with a scale of 2^-8 for some channels."""
+        multiplier = np.where(which, 1 << 30, self.multiplier[:, 0])
+        exponent = np.where(which, _CONSTANT_BITS - 1, self.exponent[:, 0])
+        return _Scaling(multiplier, exponent, self.requantization)
 
     def __call__(self, sums: Int64) -> Int64:
         """Outputs of sums, (channels, any number): `MultiplyByQuantizedMultiplier` with both of its roundings."""
@@ -70,11 +118,11 @@ class _Scaling:
         outputs: Int64 = np.clip(scaled + self.zero_point, self.low, self.high)
         return outputs
 
-    def thresholds(self, count: int) -> Int64:
-        """The least sum in [-_REACH, _REACH) of each output above the least one; _REACH where there is none."""
+    def thresholds(self, low: Int64, high: Int64) -> Int64:
+        """The least sum above low of each output above the least one; high + 1 where there is none."""
         outputs = np.arange(self.low + 1, self.high + 1)[None]
-        below = np.full((count, outputs.shape[1]), -_REACH - 1, np.int64)
-        above = np.full_like(below, _REACH)
+        below = np.broadcast_to(low[:, None], (len(low), outputs.shape[1]))
+        above = np.broadcast_to(high[:, None] + 1, below.shape)
         while (above - below > 1).any():
             middle = (below + above) >> 1
             reached = self(middle) >= outputs
@@ -82,38 +130,39 @@ class _Scaling:
         return above
 
 
-def _table(scaling: _Scaling, least: Int64, most: Int64) -> Int64 | None:
-    count = len(least)
-    ends = np.stack([least, most], axis=1)
-    constant = scaling(ends)
-    is_constant = constant[:, 0] == constant[:, 1]
-    thresholds = scaling.thresholds(count)
-    outputs = np.arange(scaling.low + 1, scaling.high + 1)
-    # The sums between which outputs differ; beyond the reach no sum of the channel may be that decides.
-    low = np.maximum(thresholds.min(axis=1, initial=_REACH) - 1, -_REACH)
-    high = np.minimum(thresholds.max(axis=1, initial=-_REACH), _REACH - 1)
-    edges = scaling(np.stack([low, high], axis=1))
-    fits = ((least >= -_REACH) | (edges[:, 0] == scaling.low)) & ((most < _REACH) | (edges[:, 1] == scaling.high))
-    factor = np.rint(scaling.multiplier[:, 0] * 2.0 ** (_FRACTION + _LOWER_BITS - 31 - scaling.exponent[:, 0]))
-    factor = np.where(is_constant, 0, factor).astype(np.int64)
-    if not (fits | is_constant).all() or factor.max() >= _LARGEST_FACTOR:
+def _scale(scaling: _Scaling, least: Int64, most: Int64) -> NarrowScale | None:
+    """Constants that give TFLM's outputs for all sums from `least` to `most`, or None."""
+    multiplier, exponent = scaling.multiplier[:, 0], scaling.exponent[:, 0]
+    if exponent.min() < _LEAST_EXPONENT or exponent.max() > _GREATEST_EXPONENT:
+        return None
+    ideal = np.rint(multiplier * 2.0 ** (_FRACTION + _LOWER_BITS - 31 - exponent)).astype(np.int64)
+    words = np.minimum(ideal << (exponent - 2), 2**32 - 1) & ~_EXPONENT_MASK | exponent
+    factor = words >> (exponent - 2)
+    first = 1 << _SPAN_BITS
+    span = np.clip(np.rint(first * 2.0**31 / multiplier), first, 2 * first - 1).astype(np.int64) << exponent
+    bounds = np.array([scaling.low, scaling.high]) - scaling.zero_point
+    ends: Int64 = np.clip((bounds * span[:, None]) >> _SPAN_BITS, least[:, None], most[:, None])
+    low, high = ends[:, 0], ends[:, 1]
+    outputs = scaling(ends)
+    if low.min() < -_REACH or high.max() >= _REACH or (outputs != scaling(np.stack([least, most], axis=1))).any():
         return None
 
     def scaled(sums: Int64) -> Int64:
-        return (factor[:, None] * sums) >> _LOWER_BITS
+        products: Int64 = factor[:, None] * sums
+        return products >> _LOWER_BITS
 
+    # What the offset has to be for both ends, and on both sides of each threshold between them.
     unit = 1 << _FRACTION
-    reached, falls_short = thresholds < _REACH, thresholds > -_REACH
-    edge_sums = scaled(np.stack([low, high], axis=1))
-    at_least = np.where(reached, outputs * unit - scaled(np.minimum(thresholds, _REACH - 1)), -_NEVER)
-    at_least = np.maximum(at_least.max(axis=1, initial=-_NEVER), (edges * unit - edge_sums).max(axis=1))
-    at_most = np.where(falls_short, outputs * unit - 1 - scaled(thresholds - 1), _NEVER)
-    at_most = np.minimum(at_most.min(axis=1, initial=_NEVER), ((edges + 1) * unit - 1 - edge_sums).min(axis=1))
-    offset = (at_least + at_most) >> 1
-    offset = np.where(is_constant, constant[:, 0] * unit, offset)
-    low, high = (np.where(is_constant, 0, bound) for bound in (low, high))
-    has_room = np.abs(edge_sums + offset[:, None]).max(axis=1) < 2**31
-    has_room &= np.abs(edge_sums).max(axis=1) < 2**31 - 2**20
-    if not (is_constant | ((at_least <= at_most) & has_room & (np.abs(offset) < 2**31))).all():
+    at_least, at_most = outputs * unit - scaled(ends), (outputs + 1) * unit - 1 - scaled(ends)
+    thresholds = scaling.thresholds(low, high)
+    above = np.arange(scaling.low + 1, scaling.high + 1) * unit
+    is_there = (thresholds <= high[:, None]) & (above > outputs[:, :1] * unit)
+    from_above = np.where(is_there, above - scaled(thresholds), -_NEVER)
+    from_below = np.where(is_there, above - 1 - scaled(thresholds - 1), _NEVER)
+    at_least = np.maximum(at_least.max(axis=1), from_above.max(axis=1, initial=-_NEVER))
+    at_most = np.minimum(at_most.min(axis=1), from_below.min(axis=1, initial=_NEVER))
+    expected = (scaling.zero_point << _FRACTION) + (unit >> 1) + (unit >> (exponent + 1))
+    offset = np.clip(0, at_least - expected, at_most - expected)
+    if (at_least > at_most).any() or np.abs(offset).max() > 127:
         return None
-    return np.stack([low, high, factor, offset], axis=1)
+    return NarrowScale(words, span, offset)

@@ -15,19 +15,21 @@ from ..selection import Candidate, Refusal
 from ..weights import FilterConstants
 from .matrix import (
     SCALAR,
-    SEGMENT_START,
     ScalarScale,
     has_low_registers,
     has_many_registers,
     scalar_channels,
-    segment_lengths,
 )
 
-__all__ = ["scalar_row"]
+__all__ = ["scalar_row", "segment_lengths"]
 
 _KERNEL = "tinyml_fully_connected_row_scalar"
 _CHANNELS, _BLOCK = 8, 4  # TINYML_ROW_CHANNELS; channels at a time on Armv6-M
 _LONGEST = 255
+"""Products of a segment at most: their number is a byte."""
+
+_SEGMENT_START = 0x8000
+"""TINYML_ROW_START: what makes the lower of two sums in one register positive."""
 
 Int64 = npt.NDArray[np.int64]
 
@@ -47,11 +49,11 @@ def _two_in_one(view: OpView, constants: FilterConstants) -> Candidate | Refusal
     units, depth = scaled.weights.shape
     missing = -units % _CHANNELS
     weights: Int64 = np.pad(scaled.weights, ((0, missing), (0, 0))).reshape(-1, _CHANNELS, depth)
-    segments = [segment_lengths(block, longest=_LONGEST) for block in weights]
+    segments = [segment_lengths(block) for block in weights]
     bias = np.pad(scaled.bias, (0, missing)).reshape(-1, _CHANNELS)
     # The lower channel of each pair, those of the bytes A and B, starts every segment a little higher.
     lower = np.array([1, 1, 0, 0] * 2)
-    bias = bias - SEGMENT_START * lower * np.array([len(lengths) for lengths in segments])[:, None]
+    bias = bias - _SEGMENT_START * lower * np.array([len(lengths) for lengths in segments])[:, None]
     if np.abs(bias).max() >= 2**31:
         return Refusal(_KERNEL, "a bias leaves no room for what the segments start with")
     scale = ScalarScale.of(scaled)
@@ -86,6 +88,28 @@ def _two_in_one(view: OpView, constants: FilterConstants) -> Candidate | Refusal
     return Candidate(layer, product * (units + missing) * depth + 35.0 * count + 25.0 * (units + missing), SCALAR)
 
 
+def segment_lengths(block: Int64) -> list[int]:
+    """How many products each segment has: as many as fit, at most 255.
+
+    Args:
+        block: (channels, depth), the weights of channels that are computed together.
+
+    A channel's sum of a segment lies in [-2^15, 2^15) for all int8 inputs.
+    """
+    most = np.where(block > 0, 127 * block, -128 * block)
+    least = np.where(block > 0, -128 * block, 127 * block)
+    lengths: list[int] = []
+    high = low = np.zeros(len(block), np.int64)
+    for step in range(block.shape[1]):
+        high, low = high + most[:, step], low + least[:, step]
+        is_full = high.max() >= 2**15 or low.min() < -(2**15)
+        if not lengths or is_full or lengths[-1] == _LONGEST:
+            lengths.append(0)
+            high, low = most[:, step], least[:, step]
+        lengths[-1] += 1
+    return lengths
+
+
 def _armv6m(view: OpView, constants: FilterConstants) -> Candidate:
     """Four channels at a time, in assembler."""
     scaled = scalar_channels(view, constants)
@@ -105,7 +129,7 @@ def _armv6m(view: OpView, constants: FilterConstants) -> Candidate:
     )
     layer = Layer(
         op=view.op,
-        kernel="tinyml_fully_connected_row_armv6m" + ("_narrow" if scale.shift is None else ""),
+        kernel="tinyml_fully_connected_row_armv6m",
         header="scalar/fully_connected_row_armv6m.h",
         arguments=(
             parameters,
