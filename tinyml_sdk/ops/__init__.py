@@ -146,7 +146,7 @@ OPERATORS: dict[str, Operator] = {
 
 
 _WAYS_OUT = {
-    "TILE": "TensorFlow Lite Micro lacks it too; for UpSampling layers `tinyml quantize` writes RESIZE_NEAREST_NEIGHBOR",
+    "TILE": "TensorFlow Lite Micro lacks it; of UpSampling layers `tinyml quantize` makes RESIZE_NEAREST_NEIGHBOR",
 }
 """Hints for operators that converters write, and that TensorFlow Lite Micro lacks as well."""
 
