@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.chains import Chain, Stage
 
+from tinyml_sdk.boards.cores import CORES
 from tinyml_sdk.codegen import generate_model
 from tinyml_sdk.graph import parse_graph, read_graph
 from tinyml_sdk.ops import lower_graph
-from tinyml_sdk.plan import plan_memory
+from tinyml_sdk.plan import StreamedLayer, plan_memory, stream_layers
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "examples" / "digits" / "digits.tflite"
@@ -51,6 +53,22 @@ def test_nothing_of_this_machine_or_moment_gets_in(tmp_path):
 def test_compiles_without_a_warning(tmp_path, optimize):
     generate(tmp_path, optimize)
     run("cc", *WARNINGS, "-O2", "-c", "digits.c", "digits_weights.c", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("core", [None, "cortex-m4"])
+def test_streams_are_formatted_and_compile_without_a_warning(tmp_path, core):
+    stages = (Stage(channels=8), Stage(channels=8), Stage("ADD"), Stage("DEPTHWISE_CONV_2D", stride=(2, 2)))
+    graph = parse_graph(Chain((32, 32, 8), stages).model(), "stream.tflite")
+    layers = stream_layers(graph, lower_graph(graph, CORES.get(core)), CORES.get(core)).layers
+    assert any(isinstance(layer, StreamedLayer) for layer in layers)
+    for optimize in ("speed", "size"):
+        files = generate_model(graph, layers, plan_memory(graph, layers), optimize).files
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        shutil.copy(ROOT / ".clang-format", tmp_path)
+        run(Path(sys.executable).with_name("clang-format"), "--dry-run", "-Werror", "stream.c", cwd=tmp_path)
+        run("cc", *WARNINGS, "-O2", "-c", "stream.c", "stream_weights.c", cwd=tmp_path)
 
 
 def test_is_formatted(tmp_path):

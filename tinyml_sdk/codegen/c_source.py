@@ -73,12 +73,12 @@ def _initializer(value: int | float | str | tuple[int, ...]) -> str:
     return float_literal(value) if isinstance(value, float) else int_literal(value)
 
 
-def c_call(function: str, arguments: Sequence[str], indent: str) -> str:
-    """A call statement, wrapped behind its opening parenthesis."""
+def c_call(function: str, arguments: Sequence[str], indent: str, end: str = ");") -> str:
+    """A call statement, or with another `end` something like it, wrapped behind its opening parenthesis."""
     start = f"{indent}{function}("
     lines, line = [], start
     for position, argument in enumerate(arguments):
-        item = argument + (");" if position == len(arguments) - 1 else ",")
+        item = argument + (end if position == len(arguments) - 1 else ",")
         space = "" if line.endswith("(") or not line.strip() else " "
         if len(line) + len(space) + len(item) > COLUMNS:
             lines.append(line)

@@ -55,7 +55,7 @@ class RowFunction:
         first = self.members[0]
         changes = [(f"params.{'.'.join(field.path)}", _value(field)) for field in self.fields]
         changes += [(passed.name, f"rows->{passed.rows}") for passed in first.call.passed if passed.rows]
-        return {"name": self.name, "shared": first.shared, "changes": changes}
+        return {"head": _head(self.name), "shared": first.shared, "changes": changes}
 
 
 def row_functions(members: Sequence[RowMember]) -> tuple[RowFunction, ...]:
@@ -111,6 +111,12 @@ def stream_source(
     }
 
 
+def _head(function: str) -> str:
+    """The beginning of a function that makes some rows."""
+    arguments = ("const void *arguments", "const model_rows *rows", "int8_t *arena")
+    return c_call(f"static void {function}", arguments, "", ") {")
+
+
 def _layer(member: RowMember, function: str | None) -> dict[str, Any]:
     """Its arguments for a function that it shares, or its parameters and call."""
     layer, call = member.layer.layer, member.call
@@ -120,6 +126,7 @@ def _layer(member: RowMember, function: str | None) -> dict[str, Any]:
     return {
         "comment": f"{layer.op.index}: {layer.op.name}",
         "symbol": layer_symbol(layer),
+        "head": _head(f"{layer_symbol(layer)}_rows"),
         "shared": member.shared,
         "arguments": struct_rows({passed.name: passed.value for passed in call.passed}, "    ") if function else "",
         "params_type": parameters.c_type if parameters else None,
