@@ -31,12 +31,13 @@ class LayerCall:
 
     Args:
         scratch: Offset of its scratch memory in the arena.
-        streamed: Whether a stream calls it: then the rows that it reads and writes lie where `rows` says.
+        stream_inputs: The most inputs of a layer in any stream, if a stream calls this one: then what it reads and
+            writes is where `rows` says. Else 0.
     """
 
-    def __init__(self, graph: Graph, layer: Layer, plan: MemoryPlan, scratch: int, *, streamed: bool = False) -> None:
+    def __init__(self, graph: Graph, layer: Layer, plan: MemoryPlan, scratch: int, *, stream_inputs: int = 0) -> None:
         self.graph, self.layer, self.plan = graph, layer, plan
-        self.scratch, self.streamed = scratch, streamed
+        self.scratch, self.stream_inputs = scratch, stream_inputs
         self.passed = [PassedArgument(self, argument) for argument in layer.arguments]
 
     @property
@@ -87,8 +88,8 @@ class PassedArgument:
             return
         const = "const " if isinstance(argument, Input) else ""
         address = "arena + {}" if tensor.dtype is DType.INT8 else f"({const}{c_type} *)({const}void *)(arena + {{}})"
-        if call.streamed:
-            self.rows = "output" if isinstance(argument, Output) else f"inputs[{argument.index}]"
+        if call.stream_inputs:
+            self.rows = f"places[{call.stream_inputs if isinstance(argument, Output) else argument.index}]"
             self.value, self.literal = 0, address.format(f"rows->{self.rows}")
         else:
             offset = call.plan.tensor_offsets[tensor.index]

@@ -58,14 +58,15 @@ def layer_source(graph: Graph, layers: Sequence[Layer], plan: MemoryPlan, *, sha
     Args:
         share_all: Whether all layers of one kernel share a function, and not only those that lose nothing by it.
     """
-    calls = [_calls(graph, layer, step, plan) for step, layer in enumerate(layers)]
+    most_inputs = max((layer.most_inputs for layer in layers if isinstance(layer, StreamedLayer)), default=0)
+    calls = [_calls(graph, layer, step, plan, most_inputs) for step, layer in enumerate(layers)]
     groups: dict[tuple[object, ...], list[LayerCall]] = {}
     for call in (call for of_layer in calls for call in of_layer):
         if runs(call.layer, plan) and (share_all or call.layer.shared):
             groups.setdefault(call.signature, []).append(call)
     names: dict[tuple[object, ...], str] = {}
     for signature, members in groups.items():
-        if len(members) > 1 or members[0].streamed:
+        if len(members) > 1 or members[0].stream_inputs:
             base = members[0].layer.kernel.removeprefix("tinyml_")
             names[signature] = base if base not in names.values() else f"{base}_{len(names)}"
     streamed = [
@@ -75,7 +76,6 @@ def layer_source(graph: Graph, layers: Sequence[Layer], plan: MemoryPlan, *, sha
         for layer, of_layer in zip(layers, calls, strict=True)
     ]
     functions = row_functions([member for of_stream in streamed for member in of_stream])
-    most_inputs = max((layer.most_inputs for layer in layers if isinstance(layer, StreamedLayer)), default=0)
     sources = []
     for layer, of_layer, rows in zip(layers, calls, streamed, strict=True):
         source = _layer(graph, layer, plan)
@@ -101,12 +101,12 @@ def _most_rows(layers: Sequence[Layer]) -> int:
     return max((max(rows.input_rows, rows.output_rows) for rows in calls), default=0)
 
 
-def _calls(graph: Graph, layer: Layer, step: int, plan: MemoryPlan) -> list[LayerCall]:
+def _calls(graph: Graph, layer: Layer, step: int, plan: MemoryPlan, most_inputs: int) -> list[LayerCall]:
     """Of the layer, or, in a stream, of each of its layers."""
     scratch = plan.scratch_offsets.get(step, 0)
     if isinstance(layer, StreamedLayer):
         scratch += layer.schedule.buffer_bytes
-        return [LayerCall(graph, part, plan, scratch, streamed=True) for part in layer.parts]
+        return [LayerCall(graph, part, plan, scratch, stream_inputs=most_inputs) for part in layer.parts]
     return [LayerCall(graph, layer, plan, scratch)]
 
 

@@ -145,8 +145,7 @@ def _row_layer(stream: StreamedLayer, place: int, function: str | None, scratch:
         ((scratch + each.offset, each.step * each.row_bytes, each.kept_bytes) for each in buffers), (0, 0, 0)
     )
     called = f"{function}, &{symbol}" if function else f"{symbol}_rows, NULL"
-    moves = f"{{{_padded(advances[:-1], most_inputs)}}}, {advances[-1]}"
-    return f"{{{called}, {moves}, {buffer}, {step}, {kept}}}"
+    return f"{{{called}, {{{_places(advances, most_inputs)}}}, {buffer}, {step}, {kept}}}"
 
 
 def _phase(phase: Phase, scratch: int, plan: MemoryPlan, most_inputs: int) -> list[str]:
@@ -156,9 +155,9 @@ def _phase(phase: Phase, scratch: int, plan: MemoryPlan, most_inputs: int) -> li
         if call is None:
             rows.append("{.output_rows = 0}")
             continue
-        inputs = _padded([_offset(place, scratch, plan) for place in call.inputs], most_inputs)
+        places = [_offset(place, scratch, plan) for place in (*call.inputs, call.output)]
         numbers = f"{call.rows.input_rows}, {call.rows.output_rows}, {call.rows.padding_top}"
-        rows.append(f"{{{{{inputs}}}, {_offset(call.output, scratch, plan)}, {numbers}}}")
+        rows.append(f"{{{{{_places(places, most_inputs)}}}, {numbers}}}")
     return rows
 
 
@@ -179,8 +178,9 @@ def _with_rows(
     }
 
 
-def _padded(values: Sequence[int], count: int) -> str:
-    return ", ".join(str(value) for value in (*values, *[0] * (count - len(values))))
+def _places(values: Sequence[int], most_inputs: int) -> str:
+    """Numbers of a layer's inputs and its output, the output's at the end of so many inputs'."""
+    return ", ".join(map(str, (*values[:-1], *[0] * (most_inputs + 1 - len(values)), values[-1])))
 
 
 def _offset(place: Place, scratch: int, plan: MemoryPlan) -> int:
