@@ -198,9 +198,6 @@ class _Search:
             self.arenas[key] = plan_memory(self.graph, self.apply(ranges)).arena_bytes
         return self.arenas[key]
 
-    def _fits(self, ranges: Sequence[_Range], arena: int) -> bool:
-        return self._peak(ranges) <= arena and self.arena(ranges) <= arena
-
     def roomier(self, ranges: list[_Range]) -> list[_Range]:
         """About the same arena with fewer streams, or with more rows at a time where that takes fewer instructions."""
         if not ranges:
@@ -212,14 +209,14 @@ class _Search:
                 ranges = others
                 continue
             options = (self._with(others, replace(span, rows=rows)) for rows in ROWS_AT_ONCE[:0:-1])
-            ranges = next((option for option in options if self._is_better(option, ranges, arena)), ranges)
+            better = (option for option in options if self._is_better(option, ranges, arena))
+            ranges = next((option for option in better if self.arena(option) <= arena), ranges)
         return ranges
 
-    def _is_better(self, option: Sequence[_Range], ranges: Sequence[_Range], arena: int) -> bool:
-        """Whether ranges take fewer instructions than others, and no more than the arena."""
-        if self._peak(option) > arena or not all(map(self.build, option)):
-            return False
-        return self._effort(option) < self._effort(ranges) and self._fits(option, arena)
+    def _is_better(self, option: Sequence[_Range], ranges: Sequence[_Range], room: int) -> bool:
+        """Whether ranges take fewer instructions than others, and may find room in so many bytes."""
+        fits = self._peak(option) <= room and all(map(self.build, option))
+        return fits and self._effort(option) < self._effort(ranges)
 
     # -- instructions -------------------------------------------------------------------------------------------------
 
@@ -230,7 +227,7 @@ class _Search:
             dearest = max(ranges, key=lambda span: self._effort([span]))
             others = [span for span in ranges if span != dearest]
             more = [self._with(others, replace(dearest, rows=rows)) for rows in ROWS_AT_ONCE if rows > dearest.rows]
-            room = _clearly_below(self.arena(others))
+            room = _clearly_below(self._peak(others))
             ranges = next((option for option in more if self._is_better(option, ranges, room)), others)
         return ranges if ranges and self.arena(ranges) < self.arena([]) else []
 
