@@ -201,6 +201,8 @@ def scalar_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidat
         shared=True,
     )
     gathering = (1.5 if depth % 4 == 0 else 7.0) * depth
+    if not has_low_registers(view):
+        gathering += 25 + 3 * units  # of a row, beside what a convolution's pixel takes
     return Candidate(layer, _cost(view, rows, matrix.depth, units, gathering=gathering), SCALAR)
 
 
@@ -247,4 +249,4 @@ def _cost(view: OpView, pixels: int, depth: int, channels: int, *, gathering: fl
     if has_low_registers(view):
         return tiles * (channels * (tile * 2.35 * depth + 60) + 20 * depth) + pixels * (17 * channels + gathering)
     blocks, product = -(-channels // _BLOCK), 2.6 if has_many_registers(view) else 2.0
-    return tiles * (blocks * (product * tile * _BLOCK * depth + 80) + 40) + pixels * (15 * channels + gathering + 25)
+    return tiles * (blocks * (product * tile * _BLOCK * depth + 80) + 40) + pixels * (12 * channels + gathering)
