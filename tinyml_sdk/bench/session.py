@@ -71,7 +71,7 @@ def measure(
     """
     target.load(elf)
     progress("waiting for the firmware", 0, 1)
-    client = Client(target.open(), retry_after=target.retry_after)
+    client = Client(target.open(), retry_after=target.retry_after, deadline=target.deadline)
     info = client.info()
     check_identity(info, graph, board)
     outputs: list[list[Array]] = []
@@ -121,10 +121,11 @@ def first_divergent_layer(
     """
     graph, offsets = inspection.graph, inspection.plan.tensor_offsets
     # A variable's tensor holds in the reference what was read of it, and here what is written.
-    computed = [index for op in graph.ops for index in op.outputs if index not in graph.variables]
+    outputs = [index for layer in inspection.layers for index in layer.op.outputs]
+    computed = [index for index in outputs if index not in graph.variables]
     expected = dict(zip(computed, reference.intermediates(inputs, computed), strict=True))
     target.load(elf)
-    client = Client(target.open(), retry_after=target.retry_after)
+    client = Client(target.open(), retry_after=target.retry_after, deadline=target.deadline)
 
     def search() -> int | None:
         write_inputs(client, inputs)

@@ -37,7 +37,7 @@ _INTEGER_RANGE = {
     DType.INT16: (-(2**15), 2**15 - 1),
     DType.INT32: (-(2**31), 2**31 - 1),
 }
-_INT4_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+_INT4_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 def read_graph(path: str | Path) -> Graph:
@@ -341,15 +341,25 @@ class _GraphReader:
                 raise self.fail("subgraphs[0].outputs", f"tensor {index} is not computed by any op")
 
     def _check_packed(self, graph: Graph, op: Op, where: str) -> None:
-        """int4 is for constant weights, of the operators for which TFLM unpacks them (its fully connected refuses)."""
+        """int4 is for constant weights, where TFLM unpacks them.
+
+        Its fully connected does so with one scale only (fully_connected_common.cc).
+        """
         for place, index in enumerate((*op.inputs, *op.outputs)):
             if index == ABSENT or not graph.tensors[index].packed:
                 continue
-            if place != 1 or op.name not in _INT4_WEIGHTS or not graph.tensors[index].is_constant:
+            weights = graph.tensors[index]
+            if place != 1 or op.name not in _INT4_WEIGHTS or not weights.is_constant:
                 raise self.fail(
                     where,
                     f"tensor {index} is int4",
-                    f"only weights of {' and '.join(_INT4_WEIGHTS)} may be, as in TFLM; convert the rest as int8",
+                    f"only weights of {', '.join(_INT4_WEIGHTS)} may be, as in TFLM; convert the rest as int8",
+                )
+            if op.name == "FULLY_CONNECTED" and weights.quantization is not None and weights.quantization.per_channel:
+                raise self.fail(
+                    where,
+                    f"tensor {index} is int4 with {len(weights.quantization.scale)} scales",
+                    "TFLM takes int4 weights of FULLY_CONNECTED with one scale only: quantize them per tensor",
                 )
 
 

@@ -106,9 +106,9 @@ typedef struct {
                                     "ldmia r1!, {r4, r5}\n"                                        \
                                     "smlad r7, r4, r2, r7\n"                                       \
                                     "smlad r11, r4, r3, r11\n"                                     \
+                                    "sxtb16 r4, r4\n"                                              \
                                     "smlad r9, r5, r2, r9\n"                                       \
                                     "smlad lr, r5, r3, lr\n"                                       \
-                                    "sxtb16 r4, r4\n"                                              \
                                     "sxtb16 r5, r5\n"                                              \
                                     "smlad r6, r4, r2, r6\n"                                       \
                                     "smlad r10, r4, r3, r10\n"                                     \
@@ -222,8 +222,8 @@ TINYML_NAKED void tinyml_dsp_dot_1x8(const int8_t *input TINYML_UNUSED,
   __asm__ volatile(".macro tinyml_four_channels x, a0, b0, a1, b1\n"
                    "ldmia r1!, {r4, r5}\n"
                    "smlad \\b0, r4, \\x, \\b0\n"
-                   "smlad \\b1, r5, \\x, \\b1\n"
                    "sxtb16 r4, r4\n"
+                   "smlad \\b1, r5, \\x, \\b1\n"
                    "sxtb16 r5, r5\n"
                    "smlad \\a0, r4, \\x, \\a0\n"
                    "smlad \\a1, r5, \\x, \\a1\n"
