@@ -82,7 +82,8 @@ def _portable(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
     )
     # Four channels at a time, then what is left of them one by one.
     together, alone = units // 4 * 4, units % 4
-    row = together * (2.6 * depth + 20) + alone * (3.4 * depth + 14)
+    finishing = 20 if rows == 1 or together <= 4 else 38
+    row = together * (2.6 * depth + finishing) + alone * (3.4 * depth + 14)
     return Candidate(layer, cost=portable_effort(view) * (rows * row + 30), code_bytes=250)
 
 

@@ -200,7 +200,10 @@ def scalar_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidat
         scratch_bytes=matrix.tile_bytes,
         shared=True,
     )
-    return Candidate(layer, _cost(view, rows, matrix.depth, units, gathering=1.5 * depth), SCALAR)
+    gathering = (1.5 if depth % 4 == 0 else 7.0) * depth
+    if not has_low_registers(view):
+        gathering += 25 + 3 * units  # of a row, beside what a convolution's pixel takes
+    return Candidate(layer, _cost(view, rows, matrix.depth, units, gathering=gathering), SCALAR)
 
 
 def scalar_convolution(view: OpView, window: Window, constants: FilterConstants) -> Candidate | Refusal:
