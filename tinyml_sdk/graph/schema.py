@@ -139,6 +139,7 @@ OPTION_TABLES: dict[str, OptionTable] = {
             OptionField("dilation_h_factor", 6, "i", 1),
         ),
     ),
+    "DEPTH_TO_SPACE": OptionTable(94, (OptionField("block_size", 0, "i"),)),
     "DEQUANTIZE": OptionTable(38),
     "FULLY_CONNECTED": OptionTable(
         8,
@@ -178,6 +179,7 @@ OPTION_TABLES: dict[str, OptionTable] = {
             OptionField("offset", 5, "?"),
         ),
     ),
+    "SPACE_TO_DEPTH": OptionTable(19, (OptionField("block_size", 0, "i"),)),
     "SPLIT": OptionTable(35),
     "SPLIT_V": OptionTable(79),
     "SUB": _activation_only(28),

@@ -32,6 +32,7 @@ from .batch_matmul import BatchMatMul
 from .concatenation import Concatenation
 from .constant_channels import remove_constant_channels
 from .conv_2d import Conv2D
+from .depth_to_space import DepthToSpace
 from .depthwise_conv_2d import DepthwiseConv2D
 from .dequantize import Dequantize
 from .expand_dims import ExpandDims
@@ -60,6 +61,7 @@ from .resize_nearest_neighbor import ResizeNearestNeighbor
 from .selection import not_worth_their_code, price_of_byte
 from .slice import Slice
 from .softmax import Softmax
+from .space_to_depth import SpaceToDepth
 from .sparse.layers import CODE_BYTES
 from .split import Split
 from .split_v import SplitV
@@ -104,6 +106,7 @@ OPERATORS: dict[str, Operator] = {
         BatchMatMul(),
         Concatenation(),
         Conv2D(),
+        DepthToSpace(),
         DepthwiseConv2D(),
         Dequantize(),
         ExpandDims(),
@@ -130,6 +133,7 @@ OPERATORS: dict[str, Operator] = {
         ResizeNearestNeighbor(),
         Slice(),
         Softmax(),
+        SpaceToDepth(),
         Split(),
         SplitV(),
         Squeeze(),
