@@ -46,6 +46,7 @@ from .max_pool_2d import MaxPool2D
 from .maximum import Maximum
 from .mean import Mean
 from .minimum import Minimum
+from .mirror_pad import MirrorPad
 from .mul import Mul
 from .pack import Pack
 from .pad import Pad
@@ -126,6 +127,7 @@ OPERATORS: dict[str, Operator] = {
         Maximum(),
         Mean(),
         Minimum(),
+        MirrorPad(),
         Mul(),
         Pack(),
         Pad(),

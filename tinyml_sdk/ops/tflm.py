@@ -22,7 +22,7 @@ _BESIDE_OURS = """
     EMBEDDING_LOOKUP EmbeddingLookup, EQUAL Equal, EXP Exp, FILL Fill, FLOOR Floor, FLOOR_DIV FloorDiv,
     FLOOR_MOD FloorMod, GATHER Gather, GATHER_ND GatherNd, GREATER Greater, GREATER_EQUAL GreaterEqual,
     L2_POOL_2D L2Pool2D, LESS Less, LESS_EQUAL LessEqual, LOG Log, LOGICAL_AND LogicalAnd, LOGICAL_NOT LogicalNot,
-    LOGICAL_OR LogicalOr, LOG_SOFTMAX LogSoftmax, MIRROR_PAD MirrorPad, NEG Neg, NOT_EQUAL NotEqual, PADV2 PadV2,
+    LOGICAL_OR LogicalOr, LOG_SOFTMAX LogSoftmax, NEG Neg, NOT_EQUAL NotEqual, PADV2 PadV2,
     REDUCE_ALL ReduceAll, REVERSE_V2 ReverseV2, ROUND Round, RSQRT Rsqrt, SELECT_V2 SelectV2, SHAPE Shape, SIN Sin,
     SPACE_TO_BATCH_ND SpaceToBatchNd, SQRT Sqrt, SQUARE Square, SQUARED_DIFFERENCE SquaredDifference, SVDF Svdf,
     ZEROS_LIKE ZerosLike
