@@ -47,7 +47,7 @@ def test_images(name: str, shape: Image, output: Image, block: int) -> None:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(st.lists(st.tuples(st.tuples(*[st.integers(1, 5)] * 4), st.integers(1, 4)), min_size=6, max_size=6))
 def test_anything(cases: list[tuple[Image, int]]) -> None:
     builder = ModelBuilder()

@@ -42,7 +42,7 @@ def test_images(mode: str) -> None:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(shapes(max_rank=4, max_size=5, min_rank=1), st.sampled_from(["REFLECT", "SYMMETRIC"]), st.data())
 def test_anything(shape: tuple[int, ...], mode: str, data: st.DataObject) -> None:
     most = [size - (mode == "REFLECT") for size in shape]
