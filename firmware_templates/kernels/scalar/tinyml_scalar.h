@@ -92,7 +92,7 @@ enum {
 #define TINYML_SCALAR_EXPONENT_BITS 4
 #define TINYML_SCALAR_SPAN_BITS 8
 
-/* A channel's constants. tinyml_armv6m_outputs reads them in this order. */
+/* A channel's constants. tinyml_scalar_finish_narrow reads them in this order. */
 typedef struct {
   int32_t multiplier; /* TINYML_SCALAR_NARROW: the upper part of the factor */
   int32_t offset;
@@ -178,6 +178,45 @@ TINYML_INLINE int8_t tinyml_scalar_requantize(int32_t form, const tinyml_requant
     scaled -= 2 * (rounding & (sum >> 31));
   }
   return (int8_t)tinyml_clamp(scaled >> TINYML_SCALAR_FRACTION, -128, 127);
+}
+
+/* The outputs of some sums of a channel. step: from output to output. */
+TINYML_INLINE void tinyml_scalar_finish(int32_t form, const tinyml_requantization *p,
+                                        const tinyml_scalar_scale *scale, const int32_t *sums,
+                                        int32_t count, int8_t *output, int32_t step) {
+  for (int32_t i = 0; i < count; ++i) {
+    *output = tinyml_scalar_requantize(form, p, scale, sums[i]);
+    output += step;
+  }
+}
+
+/* -- for all forms, where code shall be small -------------------------------------------------- */
+
+#define TINYML_SCALAR_ANY (-1) /* the form is not a literal but the layer's */
+
+/* One of the functions below. Named by the layer, so that no other is linked. */
+typedef void tinyml_scalar_finisher(const tinyml_requantization *p,
+                                    const tinyml_scalar_scale *scale, const int32_t *sums,
+                                    int32_t count, int8_t *output, int32_t step);
+
+#define TINYML_SCALAR_FINISH(name, form)                                                           \
+  TINYML_SCALAR_SHARED void tinyml_scalar_finish_##name(                                           \
+      const tinyml_requantization *p, const tinyml_scalar_scale *scale, const int32_t *sums,       \
+      int32_t count, int8_t *output, int32_t step) {                                               \
+    tinyml_scalar_finish(form, p, scale, sums, count, output, step);                               \
+  }
+
+TINYML_SCALAR_FINISH(clamped, TINYML_SCALAR_CLAMPED)
+TINYML_SCALAR_FINISH(signed, TINYML_SCALAR_SIGNED)
+TINYML_SCALAR_FINISH(general, TINYML_SCALAR_GENERAL)
+/* tinyml_scalar_finish_narrow is in tinyml_scalar_armv6m.h. */
+
+TINYML_SCALAR_SHARED tinyml_scalar_scale tinyml_scalar_load_any(int32_t form,
+                                                                const tinyml_requantization *p,
+                                                                const int32_t *scale,
+                                                                const int8_t *shift,
+                                                                int32_t index) {
+  return tinyml_scalar_load(form, p, scale, shift, index);
 }
 
 #endif
