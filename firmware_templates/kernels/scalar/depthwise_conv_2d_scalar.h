@@ -87,18 +87,6 @@ struct tinyml_depthwise_conv_2d_scalar_params {
     TINYML_SCALAR_COLUMN(8)                                                                        \
   } while (0)
 
-TINYML_INLINE void tinyml_scalar_depthwise_finish(int32_t form,
-                                                  const tinyml_depthwise_conv_2d_scalar_params *p,
-                                                  const tinyml_scalar_scale *scale,
-                                                  const int32_t *sums, int32_t count,
-                                                  int8_t *output) {
-  if (form == TINYML_SCALAR_ANY) {
-    p->finish(&p->output, scale, sums, count, output, p->channels);
-  } else {
-    tinyml_scalar_finish(form, &p->output, scale, sums, count, output, p->channels);
-  }
-}
-
 TINYML_INLINE void tinyml_scalar_depthwise_row(int32_t form, int32_t stride,
                                                const tinyml_depthwise_conv_2d_scalar_params *p,
                                                const int8_t *const lines[3],
@@ -112,8 +100,15 @@ TINYML_INLINE void tinyml_scalar_depthwise_row(int32_t form, int32_t stride,
     TINYML_SCALAR_FOUR_OUTPUTS(0);
     TINYML_SCALAR_FOUR_OUTPUTS(1);
     TINYML_SCALAR_FOUR_OUTPUTS(2);
-    const int32_t sums[4] = {a, b, c, d};
-    tinyml_scalar_depthwise_finish(form, p, &scale, sums, 4, output);
+    if (form == TINYML_SCALAR_ANY) {
+      const int32_t sums[4] = {a, b, c, d};
+      p->finish(&p->output, &scale, sums, 4, output, channels);
+    } else {
+      output[0] = tinyml_scalar_requantize(form, &p->output, &scale, a);
+      output[channels] = tinyml_scalar_requantize(form, &p->output, &scale, b);
+      output[2 * channels] = tinyml_scalar_requantize(form, &p->output, &scale, c);
+      output[3 * channels] = tinyml_scalar_requantize(form, &p->output, &scale, d);
+    }
     output += 4 * channels;
   }
   for (; left > 0; --left, column += step) {
@@ -124,7 +119,11 @@ TINYML_INLINE void tinyml_scalar_depthwise_row(int32_t form, int32_t stride,
       sum += line[TINYML_SCALAR_LANES] * w[3 * row + 1];
       sum += line[2 * TINYML_SCALAR_LANES] * w[3 * row + 2];
     }
-    tinyml_scalar_depthwise_finish(form, p, &scale, &sum, 1, output);
+    if (form == TINYML_SCALAR_ANY) {
+      p->finish(&p->output, &scale, &sum, 1, output, channels);
+    } else {
+      output[0] = tinyml_scalar_requantize(form, &p->output, &scale, sum);
+    }
     output += channels;
   }
 }

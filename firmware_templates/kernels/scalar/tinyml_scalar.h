@@ -219,4 +219,11 @@ TINYML_SCALAR_SHARED tinyml_scalar_scale tinyml_scalar_load_any(int32_t form,
   return tinyml_scalar_load(form, p, scale, shift, index);
 }
 
+/* Where the form is a literal for speed, but not for size. */
+#ifdef TINYML_OPTIMIZE_SIZE
+#define tinyml_scalar_load_step tinyml_scalar_load_any
+#else
+#define tinyml_scalar_load_step tinyml_scalar_load
+#endif
+
 #endif
