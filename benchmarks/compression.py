@@ -1,6 +1,6 @@
 """What each compression technique costs and saves: the tables of docs/compression.md.
 
-    python benchmarks/compression.py [--only digits gesture] [--seeds 0 1 2] [--json FILE]
+    python benchmarks/compression.py [--only digits gesture] [--seeds 0 1 2] [--techniques WORD] [--optimize size]
 
 For each seed the example's network is trained anew, every recipe below starts from it, and what comes out runs in the
 emulator as `tinyml bench` has it. Needs all extras; takes about half an hour on two cores, and goes on where it was
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from tinyml_sdk import benchmark, compress_model
+from tinyml_sdk.ops import Optimize
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "out" / "compression"
@@ -39,6 +40,8 @@ TEACHER = {"distil": {"temperature": 3.0, "alpha": 0.3}}
 LOW_RANK = {"stage": "low_rank", "energy": 0.9}
 AWARE = {"stage": "quantize_aware", "fine_tune": {"learning_rate": 1e-3}}
 
+INT4 = {"stage": "quantize", "weights": "int4"}
+
 TECHNIQUES: dict[str, Stages] = {
     "int8 only": [{"stage": "quantize"}],
     "weights, 80 % zero": [{"stage": "prune_weights", "sparsity": 0.8}],
@@ -50,6 +53,8 @@ TECHNIQUES: dict[str, Stages] = {
     "16 clusters": [{"stage": "cluster", "clusters": 16}, {"stage": "quantize", "granularity": "per-tensor"}],
     "distilled, same size": [{"stage": "distil", **TEACHER["distil"]}],
     "int8 in training": [AWARE],
+    "int4 weights": [INT4],
+    "int4 weights in training": [AWARE, INT4],
     "filters → distilled → int8 in training": [filters(**TEACHER), AWARE],
     "filters → low rank → distilled → int8 in training": [filters(), LOW_RANK | {"fine_tune": TEACHER}, AWARE],
     "filters → weights 50 % → clusters → int8 in training": [
@@ -60,7 +65,7 @@ TECHNIQUES: dict[str, Stages] = {
         {"stage": "quantize", "granularity": "per-tensor"},
     ],
 }
-"""By name the stages of a recipe: ten techniques alone, then three combinations."""
+"""By name the stages of a recipe: techniques alone, then three combinations."""
 
 TRAINING = {
     "digits": {"epochs": 30, "batch_size": 32, "learning_rate": 3e-3},
@@ -106,8 +111,8 @@ def example(name: str) -> ModuleType:
     return module
 
 
-def measure(name: str, seeds: Sequence[int]) -> Iterator[tuple[str, int, Row]]:
-    """Every recipe on every seed."""
+def measure(name: str, seeds: Sequence[int], word: str, optimize: Optimize) -> Iterator[tuple[str, int, Row]]:
+    """Every recipe whose name has a word in it, on every seed."""
     import tensorflow as tf
 
     from tinyml_sdk.compress.saving import save_model
@@ -125,13 +130,15 @@ def measure(name: str, seeds: Sequence[int]) -> Iterator[tuple[str, int, Row]]:
             note(f"{name}, seed {seed}: training")
             save_model(script.train(split, seed), base)
         for technique, stages in TECHNIQUES.items():
+            if word not in technique:
+                continue
             folder = OUT / name / str(seed) / "".join(c if c.isalnum() else "_" for c in technique)
             report = folder / "model.json"
             if not report.is_file():
                 note(f"{name}, seed {seed}: {technique}")
                 _compress(read_keras(base, base.name), training, test, stages, name, seed, folder)
             facts = json.loads(report.read_text(encoding="utf-8"))
-            yield technique, seed, Row(**facts, **_paid(folder / f"{name}.tflite"))
+            yield technique, seed, Row(**facts, **_paid(folder / f"{name}.tflite", optimize))
 
 
 def _arrays(split: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
@@ -159,9 +166,9 @@ def _compress(model: Any, training: Any, test: Any, stages: Stages, name: str, s
     (folder / "model.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
-def _paid(model: Path) -> dict[str, int]:
+def _paid(model: Path, optimize: Optimize) -> dict[str, int]:
     """What the board pays, measured each time: kernels change."""
-    result = benchmark(model, board=BOARD)
+    result = benchmark(model, board=BOARD, optimize=optimize)
     if not result.check.bit_exact:
         raise SystemExit(f"{model} is not bit exact")
     return {
@@ -194,15 +201,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", nargs="+", choices=tuple(TRAINING), default=tuple(TRAINING))
     parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
+    parser.add_argument("--techniques", metavar="WORD", default="", help="only those with this in their name")
+    parser.add_argument("--optimize", choices=("speed", "size"), default="speed")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     everything: dict[str, dict[str, list[Row]]] = {}
     for name in arguments.only:
         rows: dict[str, list[Row]] = {}
-        for technique, _, row in measure(name, arguments.seeds):
+        for technique, _, row in measure(name, arguments.seeds, arguments.techniques, arguments.optimize):
             rows.setdefault(technique, []).append(row)
         everything[name] = rows
-        before = [100 * row.before for row in rows["int8 only"]]
+        before = [100 * row.before for row in next(iter(rows.values()))]
         print(f"\n{name}: float {mean(before):.1f} % ({min(before):.1f} … {max(before):.1f})\n")
         print("\n".join(table(rows)))
     if arguments.json is not None:

@@ -26,6 +26,7 @@ LAYERS = (  # from the bottom; parts of one row do not know each other
     ("compress", "port_doctor"),
     ("report",),
     ("cli",),
+    ("__main__",),
     ("pytest_plugin",),
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

@@ -44,7 +44,7 @@ def test_wheel_registers_the_command_and_the_pytest_plugin(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith("/entry_points.txt")]
         lines = archive.read(name).decode().splitlines()
-    assert {"tinyml = tinyml_sdk.cli:main", "tinyml = tinyml_sdk.pytest_plugin"} <= set(lines)
+    assert {"tinyml = tinyml_sdk.__main__:start", "tinyml = tinyml_sdk.pytest_plugin"} <= set(lines)
 
 
 def test_bench_from_an_empty_environment(wheel, tmp_path):

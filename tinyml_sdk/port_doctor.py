@@ -174,7 +174,7 @@ def _check_firmware(
         yield Finding(
             "model",
             "broken",
-            f"the firmware is stale: it holds another {info.model_name}, sha256 {info.model_sha256.hex()[:12]}…, "
+            f"the firmware is stale: it holds {info.model_name} with sha256 {info.model_sha256.hex()[:12]}…, "
             f"the file has {digest.hex()[:12]}…",
             _NEEDED_FOR,
             "build and flash again: `tinyml flash MODEL --board BOARD --port PORT`",

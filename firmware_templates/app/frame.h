@@ -10,12 +10,14 @@
 #ifndef FRAME_H
 #define FRAME_H
 
+#include "app_config.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define FRAME_HEADER_BYTES 2u
-#define FRAME_BODY_MAX 256u
+#define FRAME_BODY_MAX APP_FRAME_BODY_BYTES
 #define FRAME_CRC_BYTES 4u
 #define FRAME_MAX (FRAME_HEADER_BYTES + FRAME_BODY_MAX + FRAME_CRC_BYTES)
 

@@ -22,17 +22,21 @@ enum {
   ERROR = 0xFF
 };
 
-#define INVOKE_MAX 16u
 #define LAYERS_MAX (FRAME_BODY_MAX / 8u)
+#define INVOKE_MAX (LAYERS_MAX < 16u ? LAYERS_MAX : 16u)
 #define NAME_MAX 40u
+#define NAME_BYTES(name) (sizeof(name) - 1u < NAME_MAX ? sizeof(name) : NAME_MAX + 1u)
 
 /* A handler fills the reply's body and returns its size, or the negative of a protocol_error. */
 #define FAILURE(error) (-(int)(error))
 
-/* The info reply must fit a frame: a negative array size here means too many inputs and outputs. */
-typedef char info_fits_a_frame
-    [56u + 4u * (APP_INPUT_COUNT + APP_OUTPUT_COUNT) + 2u * (1u + NAME_MAX) <= FRAME_BODY_MAX ? 1
-                                                                                              : -1];
+#define INFO_BYTES                                                                                 \
+  (56u + 4u * (APP_INPUT_COUNT + APP_OUTPUT_COUNT) + NAME_BYTES(APP_BOARD_NAME) +                  \
+   NAME_BYTES(APP_MODEL_NAME))
+
+/* Arrays of a negative size are errors: info fits a frame, and tells its length in words. */
+typedef char info_fits_a_frame[INFO_BYTES <= FRAME_BODY_MAX ? 1 : -1];
+typedef char a_byte_tells_a_frame[FRAME_BODY_MAX % 4u == 0 && FRAME_BODY_MAX <= 4u * 255u ? 1 : -1];
 
 static const uint32_t input_bytes[] = APP_INPUT_BYTES;
 static const uint32_t output_bytes[] = APP_OUTPUT_BYTES;
@@ -89,8 +93,8 @@ static int info(uint8_t *body) {
   static const struct {
     uint8_t counts[8];
     uint8_t sha256[32];
-  } facts = {{PROTOCOL_VERSION, 0, 0, APP_INPUT_COUNT, APP_OUTPUT_COUNT, 0, APP_LAYER_COUNT & 0xFFu,
-              APP_LAYER_COUNT >> 8},
+  } facts = {{PROTOCOL_VERSION, 0, 0, APP_INPUT_COUNT, APP_OUTPUT_COUNT, FRAME_BODY_MAX / 4u,
+              APP_LAYER_COUNT & 0xFFu, APP_LAYER_COUNT >> 8},
              APP_MODEL_SHA256};
   static const char board[] = APP_BOARD_NAME;
   static const char model[] = APP_MODEL_NAME;

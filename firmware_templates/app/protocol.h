@@ -5,10 +5,10 @@
  *   type  request          body                            reply
  *   0x01  info                                             see below
  *   0x02  write_input      index u8, offset u32, bytes
- *   0x03  invoke           count u16 (1 to 16)             ticks u64 of each inference
- *   0x04  read_output      index u8, offset u32, size u16  bytes
- *   0x05  run_layers       first u16, count u16 (1 to 32)  ticks u64 of each layer
- *   0x06  read_arena       offset u32, size u16            bytes
+ *   0x03  invoke           count u16 (1 to 16 *)           ticks u64 of each inference
+ *   0x04  read_output      index u8, offset u32, size u16  bytes *
+ *   0x05  run_layers       first u16, count u16 (*)        ticks u64 of each layer
+ *   0x06  read_arena       offset u32, size u16            bytes *
  *   0x07  memory                                           stack high water, stack, arena: u32 each
  *   0x08  reset                                            empty; then the board starts again
  *   0x09  session          empty, or token u32             the token set last, 0 since the start
@@ -17,10 +17,13 @@
  *   0xFE  fault, the program has crashed: struct port_fault, u32 each. Sent once with sequence
  * number 0, then as the answer to every request but reset
  *
+ * (*) As much as fits a body: small models have short frames, to save RAM.
+ *
  * info: protocol version u8, state u8 (0 ready, 1 the model did not initialise), counter kind u8,
- * inputs u8, outputs u8, 0 u8, layers u16, SHA-256 of the .tflite file (32 bytes), counter Hz u32,
- * clock Hz u32, arena bytes u32, stack bytes u32, size u32 of each input then each output, then
- * board name and model name, each as length u8 and its bytes (longer names are cut to 40).
+ * inputs u8, outputs u8, words of the longest body u8, layers u16, SHA-256 of the .tflite file (32
+ * bytes), counter Hz u32, clock Hz u32, arena bytes u32, stack bytes u32, size u32 of each input
+ * then each output, then board name and model name, each as length u8 and its bytes (longer names
+ * are cut to 40).
  *
  * The host repeats a request until it is answered. The last reply is kept, and sent again when the
  * same request (its CRC covers the sequence number) comes again, so nothing is done twice.
@@ -40,7 +43,7 @@
 extern "C" {
 #endif
 
-#define PROTOCOL_VERSION 2u
+#define PROTOCOL_VERSION 3u
 
 enum protocol_error {
   PROTOCOL_UNKNOWN_REQUEST = 1,

@@ -10,7 +10,7 @@ SMALL_CODE_BEGIN
 static int8_t input[APP_MLPERF_INPUT_BYTES];
 
 static float dequantize(int8_t stored) {
-  return (float)(stored - (APP_MLPERF_OUTPUT_ZERO_POINT)) * APP_MLPERF_OUTPUT_SCALE;
+  return (float)(stored - APP_MLPERF_OUTPUT_ZERO_POINT) * APP_MLPERF_OUTPUT_SCALE;
 }
 
 #if defined(APP_MLPERF_LOADS_FLOATS)
@@ -44,7 +44,7 @@ static int8_t quantize(float real) {
     return INT8_MAX;
   }
   const int32_t stored = (int32_t)(scaled + (scaled < 0.0f ? -0.5f : 0.5f)) + //
-                         (APP_MLPERF_INPUT_ZERO_POINT);
+                         APP_MLPERF_INPUT_ZERO_POINT;
   return (int8_t)(stored < INT8_MIN ? INT8_MIN : stored > INT8_MAX ? INT8_MAX : stored);
 }
 

@@ -1,4 +1,4 @@
-/* MEAN, int8, portable C: sums over any dimensions, four outputs at a time.
+/* MEAN and SUM, int8, portable C: sums over any dimensions, four outputs at a time.
  * Arithmetic: QuantizedMeanOrSum in tensorflow/lite/kernels/internal/reference/reduce.h; the
  * division by the number of elements is part of the multiplier.
  *
@@ -8,15 +8,10 @@
 #ifndef TINYML_MEAN_H
 #define TINYML_MEAN_H
 
-#include "tinyml_arithmetic.h"
+#include "tinyml_reduction.h"
 
-/* Dimensions, outermost first and 1 where there are fewer; neighbours that are both kept or both
- * reduced are merged by the host. Steps are distances of neighbours in the input. */
 typedef struct {
-  int32_t kept[3];
-  int32_t kept_step[3];
-  int32_t reduced[3];
-  int32_t reduced_step[3];
+  tinyml_reduction walk;
   int32_t zero_sum; /* of as many zero points as there are reduced elements */
   int32_t multiplier;
   int32_t shift;
@@ -26,16 +21,17 @@ typedef struct {
 /* Writes the means of `lanes` (4 or 1) neighbours along the innermost dimension that is kept. */
 TINYML_INLINE void tinyml_mean_lanes(const tinyml_mean_params *p, const int8_t *input,
                                      int32_t lanes, int8_t *output) {
-  const int32_t lane = p->kept_step[2];
+  const tinyml_reduction *w = &p->walk;
+  const int32_t lane = w->kept_step[2];
   int32_t sum[4] = {0, 0, 0, 0};
-  for (int32_t a = 0; a < p->reduced[0]; ++a) {
-    for (int32_t b = 0; b < p->reduced[1]; ++b) {
-      int32_t index = a * p->reduced_step[0] + b * p->reduced_step[1];
-      for (int32_t c = 0; c < p->reduced[2]; ++c) {
+  for (int32_t a = 0; a < w->reduced[0]; ++a) {
+    for (int32_t b = 0; b < w->reduced[1]; ++b) {
+      int32_t index = a * w->reduced_step[0] + b * w->reduced_step[1];
+      for (int32_t c = 0; c < w->reduced[2]; ++c) {
         for (int32_t i = 0; i < lanes; ++i) {
           sum[i] += input[index + i * lane];
         }
-        index += p->reduced_step[2];
+        index += w->reduced_step[2];
       }
     }
   }
@@ -46,17 +42,18 @@ TINYML_INLINE void tinyml_mean_lanes(const tinyml_mean_params *p, const int8_t *
 }
 
 TINYML_KERNEL void tinyml_mean(const tinyml_mean_params *p, const int8_t *input, int8_t *output) {
-  const int32_t end_of_blocks = p->kept[2] / 4 * 4;
-  for (int32_t a = 0; a < p->kept[0]; ++a) {
-    for (int32_t b = 0; b < p->kept[1]; ++b) {
-      const int8_t *first = input + a * p->kept_step[0] + b * p->kept_step[1];
+  const tinyml_reduction *w = &p->walk;
+  const int32_t end_of_blocks = w->kept[2] / 4 * 4;
+  for (int32_t a = 0; a < w->kept[0]; ++a) {
+    for (int32_t b = 0; b < w->kept[1]; ++b) {
+      const int8_t *first = input + a * w->kept_step[0] + b * w->kept_step[1];
       for (int32_t c = 0; c < end_of_blocks; c += 4) {
-        tinyml_mean_lanes(p, first + c * p->kept_step[2], 4, output + c);
+        tinyml_mean_lanes(p, first + c * w->kept_step[2], 4, output + c);
       }
-      for (int32_t c = end_of_blocks; c < p->kept[2]; ++c) {
-        tinyml_mean_lanes(p, first + c * p->kept_step[2], 1, output + c);
+      for (int32_t c = end_of_blocks; c < w->kept[2]; ++c) {
+        tinyml_mean_lanes(p, first + c * w->kept_step[2], 1, output + c);
       }
-      output += p->kept[2];
+      output += w->kept[2];
     }
   }
 }

@@ -9,6 +9,8 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.corpus import MLPERF_TINY, corpus_model, without_corpus
 from support.results import DIGITS, made_up_result
 from support.tools import require_tool
@@ -176,6 +178,19 @@ CORTEX_M33 = {  # jnk0le's measurements
 )
 def test_pairs_and_latencies(core, code, expected):
     assert cycles(core, block(code)) == expected
+
+
+PIECES = sorted({code for table in (KINDS, OPERANDS, CORTEX_M7, CORTEX_M33) for text in table for code in text.split()})
+PIECES.remove("08bf")  # two IT in a row are no code
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(sorted(CORE_TIMINGS)), st.lists(st.sampled_from(PIECES), min_size=1, max_size=24))
+def test_the_worst_case_is_never_better_and_two_instructions_a_cycle_are_the_most(core, pieces):
+    code = bytes.fromhex("".join(pieces))
+    low, high = cycles(core, ExecutedBlock(0x100, code, 1, 0))
+    assert low <= high
+    assert sum(1 for _ in decode(code, 0x100)) <= 2 * low + 1
 
 
 BRANCHES = {  # jnk0le, cortex_m33.md: cycles when the last branch is not taken, and when it is

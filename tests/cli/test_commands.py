@@ -78,7 +78,7 @@ def test_inspect_of_what_does_not_fit_prints_all_and_exits_1(
     assert load_board(small).ram.size == 2048
     assert main(["inspect", DIGITS, "--board", str(small)]) == 1
     out, err = capsys.readouterr()
-    assert "does not fit: 1,672 bytes missing" in out
+    assert "does not fit: 1,416 bytes missing" in out
     assert err.startswith("error: microbit: the model does not fit: RAM needs")
 
 
@@ -198,6 +198,16 @@ def test_boards_lists(arguments: list[str], capsys: pytest.CaptureFixture[str]) 
     assert main(arguments) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
     assert {"mps2-an385", "mps2-an386", "mps2-an500", "netduinoplus2", "microbit"} <= set(names)
+
+
+def test_a_board_of_ones_own_begins_with_one_of_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["boards", "show", "semihosting-m4", "--yaml"]) == 0
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(capsys.readouterr().out.replace("semihosting-m4", "mine", 1), encoding="utf-8")
+    assert main(["boards", "show", "mine.yaml"]) == 0
+    assert capsys.readouterr().out.startswith("mine  ")
 
 
 def test_boards_show_of_an_unknown_one(capsys: pytest.CaptureFixture[str]) -> None:

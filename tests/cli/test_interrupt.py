@@ -30,6 +30,10 @@ def press_ctrl_c() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def in_a_callback() -> None:
     """As an emulator calls Python: what is raised there is lost."""
     ctypes.CFUNCTYPE(None)(press_ctrl_c)()
@@ -41,12 +45,19 @@ def in_a_callback_with_consequences() -> None:
     raise TargetError("the firmware does not answer", hint="reset it")
 
 
-@pytest.mark.parametrize("command", [press_ctrl_c, in_a_callback, in_a_callback_with_consequences])
+@pytest.mark.parametrize("command", [press_ctrl_c, terminate, in_a_callback, in_a_callback_with_consequences])
 def test_ctrl_c_is_one_line_and_130(command: Callable[[], None], capfd: pytest.CaptureFixture[str]) -> None:
     assert run_guarded(command, debug=lambda: False) == 130
     assert capfd.readouterr() == ("", "interrupted\n")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     raise_if_interrupted()
+
+
+def test_a_job_in_the_background_can_be_terminated() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert run_guarded(terminate, debug=lambda: False) == 130
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
 GUARDED = """

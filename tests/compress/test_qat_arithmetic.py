@@ -70,6 +70,28 @@ def test_weights(rows: int, channels: int, data: st.DataObject) -> None:
     assert np.array_equal(np.rint(again / safe), np.rint(stored))
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 4), st.data())
+def test_int4_weights(rows: int, channels: int, data: st.DataObject) -> None:
+    """The integers that quantization finds in what training left are those of training, and again after rounding."""
+    from tinyml_sdk.quantize.fake_quantization import fake_quantize_weights
+    from tinyml_sdk.quantize.int4_weights import int4_weights
+
+    count = rows * channels
+    flat = data.draw(st.lists(reals(-8, 8), min_size=count, max_size=count))
+    weights = np.array(flat, np.float32).reshape(rows, channels)
+    simulated = np.asarray(fake_quantize_weights(weights, (0,), True))
+    assert np.all(simulated[weights == 0] == 0)
+    found = int4_weights(simulated, 1, bias=None, input_scale=1.0, dead=np.ones(channels))
+    assert np.abs(simulated - found.real).max() <= 1e-5 * np.abs(simulated).max(initial=1e-6)
+    again = np.asarray(fake_quantize_weights(simulated, (0,), True))
+    assert np.allclose(again, simulated, rtol=1e-5, atol=0)
+    coarse = np.abs(weights.astype(np.float64)).max(axis=0) / 7
+    safe = np.where(coarse > 0, coarse, 1)
+    error = np.sum((weights - simulated.astype(np.float64)) ** 2, axis=0)
+    assert np.all(error <= np.sum((weights - np.rint(weights / safe) * safe) ** 2, axis=0) * 1.001 + 1e-9)
+
+
 def test_gradients_pass_through_rounding_and_stop_where_values_are_clipped() -> None:
     import tensorflow as tf
 
@@ -123,6 +145,7 @@ def test_which_elements_share_a_scale(kind: str, variable: str, rank: int, granu
     from tinyml_sdk.compress.qat.training_layers import kernel_axes
 
     assert kernel_axes(kind, variable, rank, granularity) == axes
+    assert kernel_axes(kind, variable, rank, granularity, int4=True) == ((0, 1) if kind == "Dense" else axes)
 
 
 def test_moving_ranges() -> None:

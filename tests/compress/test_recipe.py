@@ -58,6 +58,23 @@ def test_the_distil_stage_is_training_with_a_teacher() -> None:
     [
         ("ratio: 0.5", "ratio: 1.5", "5: stages.0.ratio", "1.5 would remove everything", "docs/compression.md"),
         ("ratio: 0.5", "ratio: 0", "5: stages.0.ratio", "should be greater than 0, not 0", ""),
+        ("method: mse", "keep_int8: [a]", "9: stages.2.keep_int8", "it goes with weights: int4", ""),
+        ("method: mse", "min_snr: 9.0", "9: stages.2.min_snr", "it goes with weights: int4", ""),
+        (
+            "method: mse",
+            "weights: int4\n    min_snr: 9.0",
+            "10: stages.2.min_snr",
+            "quantize_aware must know the layers before",
+            "",
+        ),
+        (
+            "method: mse",
+            "weights: int4\n    activations: int16",
+            "10: stages.2.activations",
+            "int4 weights go with int8 activations only",
+            "",
+        ),
+        ("method: mse", "weights: int2", "9: stages.2.weights", "should be 'int8' or 'int4'", ""),
         ("ratio: 0.5", "ratio: .nan", "5", ".nan is not a decimal number", ""),
         ("ratio: 0.5", "ration: 0.5", "5: stages.0.ration", "unknown key", "did you mean ratio?"),
         ("    ratio: 0.5\n", "", "4: stages.0.ratio", "one of ratio, max_macs, max_weight_bytes is needed", ""),

@@ -52,8 +52,11 @@ def test_tflm_on_a_board(board: str) -> None:
 
 @pytest.mark.parametrize("board", QEMU)
 def test_tflm_in_qemu_costs_what_it_costs_in_the_builtin_emulator(board: str) -> None:
-    qemu, builtin = bench(DIGITS, board, "qemu"), bench(DIGITS, board)
+    qemu = bench(DIGITS, board, "qemu")
     assert_sound(qemu)
+    if board not in BUILTIN:
+        return
+    builtin = bench(DIGITS, board)
     assert qemu.ram == builtin.ram
     assert qemu.flash == builtin.flash
     assert abs(qemu.per_inference.median - builtin.per_inference.median) <= qemu.counter_resolution

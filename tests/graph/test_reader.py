@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import flatbuffers
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 
 from tinyml_sdk.errors import InputError, ModelError, TinymlError
 from tinyml_sdk.graph import DType, parse_graph, read_graph
-from tinyml_sdk.graph.reader import MAX_FILE_BYTES, identifier_from
+from tinyml_sdk.graph.names import RESERVED, identifier_from
+from tinyml_sdk.graph.reader import MAX_FILE_BYTES
 from tinyml_sdk.ops import lower_graph
+from tinyml_sdk.resources import templates_dir
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "digits.tflite"
 schema = pytest.importorskip("tflite_micro.tensorflow.lite.micro.python.schema_py_generated")
@@ -58,10 +61,28 @@ def test_graph_is_immutable():
 
 @pytest.mark.parametrize(
     ("source", "name"),
-    [("Kws v2.tflite", "kws_v2"), ("4bit.tflite", "model_4bit"), ("é.tflite", "model"), ("dir/a-b.c.tflite", "a_b_c")],
+    [
+        ("Kws v2.tflite", "kws_v2"),
+        ("4bit.tflite", "model_4bit"),
+        ("é.tflite", "model"),
+        ("dir/a-b.c.tflite", "a_b_c"),
+        ("Stdint.tflite", "model_stdint"),
+    ],
 )
 def test_model_name_is_a_c_identifier(source, name):
     assert identifier_from(source) == name
+
+
+def test_no_model_hides_a_file_of_the_firmware_around_it():
+    taken = {path.stem for folder in ("app", "app_mlperf", "ports") for path in (templates_dir() / folder).rglob("*.h")}
+    assert taken <= RESERVED
+
+
+@pytest.mark.parametrize("name", [b"b\xe4d.tflite", b"two\nlines.tflite"])
+def test_a_name_that_is_no_text_of_one_line_is_made_one(tmp_path, name):
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(DIGITS.read_bytes())
+    assert read_graph(path).source == name.translate(bytes.maketrans(b"\xe4\n", b"??")).decode()
 
 
 def test_missing_file_and_folder(tmp_path):

@@ -64,6 +64,7 @@ def test_the_whole_conversation(app):
         arena_bytes=ARENA_BYTES,
         stack_bytes=0,
         layer_count=2,
+        frame_bytes=256,
         input_bytes=(600, 3),
         output_bytes=(600, 3),
         board="a board with a name that is longer than ",
@@ -87,6 +88,19 @@ def test_the_whole_conversation(app):
     assert client.invoke(40) == [0] * 40
     assert client.read_arena(INVOKE_COUNTER, 1) == bytes((43,))
     assert client.memory() == DeviceMemory(0, 0, ARENA_BYTES)
+
+
+def test_short_frames_carry_the_same():
+    """Those of a model whose arena is small."""
+    with SubprocessStream([build_app("TINY_FRAMES")]) as line:
+        client = Client(line)
+        assert (client.info().frame_bytes, client.info().write_bytes) == (120, 112)
+        data = random.Random(0).randbytes(600)
+        client.write_input(0, data)
+        assert client.read_arena(0, 600) == data
+        assert client.invoke(40) == [0] * 40
+        assert client.read_output(0) == bytes(byte + 40 & 255 for byte in data)
+        assert client.profile() == [0, 0]
 
 
 class ResetLine:
@@ -274,21 +288,22 @@ def test_a_crashed_device_can_be_reset(tmp_path):
             client.reset()
 
 
-INFO = bytes((2, 0, 1, 1, 1, 0, 2, 0)) + bytes(32) + struct.pack("<6I", 25, 25, 64, 99, 4, 8) + b"\1b\1m"
+INFO = bytes((3, 0, 1, 1, 1, 64, 2, 0)) + bytes(32) + struct.pack("<6I", 25, 25, 64, 99, 4, 8) + b"\1b\1m"
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (INFO.replace(b"\2", b"\1", 1), "speaks protocol version 1, this is version 2"),
+        (INFO.replace(b"\3", b"\1", 1), "speaks protocol version 1, this is version 3"),
         (b"", "makes no sense"),
         (INFO[:-1], "makes no sense"),
         (INFO + b"x", "makes no sense"),
         (INFO[:20], "makes no sense"),
         (INFO[:2] + b"\x09" + INFO[3:], "makes no sense"),
         (INFO[:3] + b"\xff\xff" + INFO[5:], "makes no sense"),
+        (INFO[:5] + b"\x10" + INFO[6:], "makes no sense"),
     ],
-    ids=["version", "empty", "short", "long", "half", "counter", "counts"],
+    ids=["version", "empty", "short", "long", "half", "counter", "counts", "frame"],
 )
 def test_answers_that_make_no_sense(tmp_path, body, message):
     with answered_with(tmp_path, Frame(0, MessageType.INFO | 0x80, body)) as line:

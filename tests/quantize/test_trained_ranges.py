@@ -90,10 +90,10 @@ def test_an_empty_range_has_no_scale_to_keep() -> None:
     ],
 )
 def test_weights_are_quantized_as_they_were_trained(trained: Granularity, asked: Granularity, hint: str) -> None:
-    check_as_trained(trained, Job("m", "m", trained))
-    check_as_trained(None, Job("m", "m", asked, activations="int16"))
+    check_as_trained(trained, (), Job("m", "m", trained))
+    check_as_trained(None, None, Job("m", "m", asked, activations="int16"))
     with pytest.raises(InputError, match=f"was trained for {trained} weights, not {asked}") as caught:
-        check_as_trained(trained, Job("m", "m", asked))
+        check_as_trained(trained, (), Job("m", "m", asked))
     assert hint in caught.value.hint
     with pytest.raises(InputError, match="for int8 activations, not int16"):
-        check_as_trained(trained, Job("m", "m", trained, activations="int16"))
+        check_as_trained(trained, (), Job("m", "m", trained, activations="int16"))

@@ -63,6 +63,14 @@ def test_inspection_shows_every_layer_with_its_figures(inspection: Inspection) -
     assert total.split() == ["total", f"{inspection.macs:,}", f"{inspection.weight_bytes:,}"]
 
 
+def test_names_of_kernels_give_way_to_shapes(inspection: Inspection) -> None:
+    """MobileNet's are as long as `1x48x48x16 int8`, beside kernels of 27 letters."""
+    tensors = tuple(replace(tensor, shape=(1, 48, 48, 16)) for tensor in inspection.graph.tensors)
+    wide = replace(inspection, graph=replace(inspection.graph, tensors=tensors))
+    lines = text_of(inspection_report(wide)).splitlines()
+    assert sum("1x48x48x16 int8" in line for line in lines) == len(inspection.layers) + 2
+
+
 def test_inspection_shows_the_plan_and_the_fit(inspection: Inspection) -> None:
     text = text_of(inspection_report(inspection))
     plan = inspection.plan

@@ -35,8 +35,8 @@ def breaks_one_byte_closer(model: bytes, place: int = 0, core: Core | None = Non
     )
 
 
-def works_at_distances(model: bytes, distances: Sequence[int], core: Core | None = None) -> bool:
-    """Whether a model of one op gives the same outputs with its first input so many bytes above the output.
+def works_at_distances(model: bytes, distances: Sequence[int], core: Core | None = None, place: int = 0) -> bool:
+    """Whether a model of one op gives the same outputs with input `place` so many bytes above the output.
 
     The planner may choose any distance from `lead` on, not just the least.
     """
@@ -45,7 +45,7 @@ def works_at_distances(model: bytes, distances: Sequence[int], core: Core | None
     op = layers[0].op
     variants = [Variant("apart", plan_with(graph, layers, {}))]
     for distance in distances:
-        plan = plan_with(graph, layers, {op.outputs[0]: 0, op.inputs[0]: distance})
+        plan = plan_with(graph, layers, {op.outputs[0]: 0, op.inputs[place]: distance})
         variants.append(Variant(f"distance{distance}", plan))
     results = run_variants(graph, layers, variants, varied_inputs(graph))
     expected = [[output.tobytes() for output in outputs] for outputs in results["apart"]]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.tflite_model import ModelBuilder
 from support.tools import require_tool
@@ -80,6 +81,26 @@ def test_a_type_that_is_not_int8_takes_the_kernels_for_all_types() -> None:
     assert [(item.method, item.function, item.default) for item in registrations] == [
         ("AddQuantize", "Register_QUANTIZE", True)
     ]
+
+
+def test_int4_weights_take_their_kernels() -> None:
+    """CMSIS-NN's registration for int8 alone would read two weights as one."""
+
+    def functions(*packed: bool) -> list[str]:
+        builder = ModelBuilder()
+        x = builder.input((1, 4), 0.1, 0)
+        for is_packed in packed:
+            add = builder.packed_constant if is_packed else builder.constant
+            weights = add(np.ones((4, 4), np.int8), 0.1)
+            y = builder.tensor((1, 4), 0.1)
+            builder.op("FULLY_CONNECTED", [x, weights], [y])
+            x = y
+        builder.mark_output(x)
+        return [item.function for item in find_registrations(parse_graph(builder.build(), "dense.tflite"))]
+
+    assert functions(False) == ["Register_FULLY_CONNECTED_INT8"]
+    assert functions(True, True) == ["Register_FULLY_CONNECTED_INT4"]
+    assert functions(True, False) == ["Register_FULLY_CONNECTED"]
 
 
 def test_an_operator_that_tflm_lacks_is_told_before_anything_is_written(tmp_path: Path) -> None:

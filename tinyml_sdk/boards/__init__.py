@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .cores import CORES, Core
-from .loader import board_folders, list_boards, load_board
+from .loader import board_file, board_folders, list_boards, load_board
 
 if TYPE_CHECKING:
     from .model import Board
 
-__all__ = ["CORES", "Board", "Core", "board_folders", "list_boards", "load_board"]
+__all__ = ["CORES", "Board", "Core", "board_file", "board_folders", "list_boards", "load_board"]
 
 
 def __getattr__(name: str) -> Any:

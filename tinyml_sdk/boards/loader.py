@@ -14,10 +14,10 @@ from ..yaml_files.checked import FileKind, read_checked
 if TYPE_CHECKING:
     from .model import Board
 
-__all__ = ["board_folders", "list_boards", "load_board"]
+__all__ = ["board_file", "board_folders", "list_boards", "load_board"]
 
 _KIND = FileKind(
-    "board file", BoardError, "compare with a board that ships with tinyml: `tinyml boards show mps2-an386`"
+    "board file", BoardError, "compare with a board that ships with tinyml: `tinyml boards show mps2-an386 --yaml`"
 )
 
 
@@ -42,15 +42,32 @@ def load_board(name_or_path: str | Path) -> Board:
     Raises:
         BoardError: there is no such board, or its file does not describe one.
     """
-    text = str(name_or_path)
-    if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")):
-        return _read(Path(name_or_path))
-    files = _files()
-    if text not in files:
-        close = difflib.get_close_matches(text, files, n=1, cutoff=0.5)
+    file = board_file(name_or_path)
+    return _read(file) if _is_path(name_or_path) else _read_named(file)
+
+
+def board_file(name_or_path: str | Path) -> Path:
+    """The file that describes a board, named as for `load_board`; whether there is one at a path is not checked.
+
+    Raises:
+        BoardError: there is no board of that name.
+    """
+    if _is_path(name_or_path):
+        return Path(name_or_path)
+    name, files = str(name_or_path), _files()
+    if name not in files:
+        close = difflib.get_close_matches(name, files, n=1, cutoff=0.5)
         suggestion = f"did you mean {close[0]}? " if close else ""
-        raise BoardError(f"there is no board {text!r}", hint=f"{suggestion}known boards: {', '.join(files)}")
-    return _read_named(files[text])
+        raise BoardError(
+            f"there is no board {name!r}",
+            hint=f"{suggestion}known boards: {', '.join(files)}; or give the path of a board file of your own, .yaml",
+        )
+    return files[name]
+
+
+def _is_path(name_or_path: str | Path) -> bool:
+    text = str(name_or_path)
+    return isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml"))
 
 
 def list_boards() -> tuple[Board, ...]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .output import note, show
+from .output import emit, note, show
 
 __all__ = ["boards_app"]
 
@@ -49,9 +49,14 @@ def detect() -> None:
 @boards_app.command("show")
 def show_(
     board: Annotated[str, typer.Argument(metavar="BOARD", help="Name or file of a board.", show_default=False)],
+    yaml: Annotated[bool, typer.Option("--yaml", help="Print its board file, to begin one of your own with.")] = False,
 ) -> None:
     """Show one board: memory, clock, console, and what runs it."""
-    from ..boards import load_board
+    from ..boards import board_file, load_board
     from ..report.boards import board_report
 
-    show(board_report(load_board(board)))
+    read = load_board(board)
+    if yaml:
+        emit(board_file(board).read_text(encoding="utf-8"))
+    else:
+        show(board_report(read))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import TinymlError
-from .options import JsonOption, MetricOption
+from .options import JsonOption, MetricOption, one_of
 from .output import STDOUT, check_destination, note, show, write_text
 from .progress import StageProgress
 from .supervision import do_in_child
@@ -62,6 +62,15 @@ def compress(
     quantize_aware: Annotated[
         bool, typer.Option("--quantize-aware", help="Train with int8 rounding.", rich_help_panel=_SHORTCUTS)
     ] = False,
+    weights: Annotated[
+        str,
+        typer.Option(
+            metavar="int8|int4",
+            callback=one_of("int8", "int4"),
+            help="Of the int8 model, and of training for it.",
+            rich_help_panel=_SHORTCUTS,
+        ),
+    ] = "int8",
     distil: Annotated[
         str | None,
         typer.Option(
@@ -90,7 +99,7 @@ def compress(
     from ..compress.checkpoints import Checkpoints
     from ..report.compression import compression_report
 
-    shortcuts = _stages(prune_filters, low_rank, prune_weights, cluster, quantize_aware=quantize_aware)
+    shortcuts = _stages(prune_filters, low_rank, prune_weights, cluster, quantize_aware=quantize_aware, weights=weights)
     steps = _recipe(recipe, shortcuts, distil, epochs)
     changed = {"seed": seed, "metric": None if metric == "accuracy" else metric}
     steps = steps.model_copy(update={key: value for key, value in changed.items() if value is not None})
@@ -166,6 +175,7 @@ def _stages(
     cluster: int | None,
     *,
     quantize_aware: bool,
+    weights: str,
 ) -> list[dict[str, Any]]:
     """The options that name a stage, as a recipe lists them."""
     found: list[dict[str, Any]] = []
@@ -179,6 +189,8 @@ def _stages(
         found.append({"stage": "cluster", "clusters": cluster})
     if quantize_aware:
         found.append({"stage": "quantize_aware"})
+    if weights != "int8":
+        found.append({"stage": "quantize", "weights": weights})
     return found
 
 

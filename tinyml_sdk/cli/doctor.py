@@ -42,7 +42,7 @@ def doctor(
     if lacking:
         raise MissingToolError(
             f"`tinyml bench` cannot run without {', '.join(finding.name for finding in lacking)}",
-            hint=lacking[0].remedy,
+            hint="; ".join(finding.remedy for finding in lacking),
         )
 
 

@@ -86,7 +86,7 @@ def _describe_received(data: bytes) -> str:
 
 
 def _describe_usage(error: Any) -> str:
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").removeprefix("Invalid value: ")
     path = error.ctx.command_path if error.ctx is not None else "tinyml"
     return f"error: {path}: {message[:1].lower()}{_one_line(message[1:])}\nhint: `{path} --help` lists what it takes"
 

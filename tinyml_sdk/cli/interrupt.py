@@ -1,4 +1,4 @@
-"""Ctrl-C, also where Python would lose it.
+"""Ctrl-C and SIGTERM, also where Python would lose them.
 
 A handler runs wherever Python happens to be: also in a finalizer or in a callback from C, and what is raised there
 Python prints and forgets. So the request is kept, and raised again at the next step of progress. The callbacks of the
@@ -17,16 +17,18 @@ from types import FrameType
 __all__ = ["interrupted", "interruptible", "raise_if_interrupted"]
 
 _requested = threading.Event()
+_DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Remember Ctrl-C while the block runs, and let KeyboardInterrupt end it, whatever else Ctrl-C broke.
 
-    Where somebody handles or ignores Ctrl-C already, nothing changes.
+    SIGTERM does the same, so that whatever ends a command, emulators end with it and its files are tidied away. Where
+    somebody handles or ignores a signal already, it stays as it is: a shell's job in the background ignores SIGINT.
     """
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    defaults = {number: handler for number, handler in _DEFAULTS.items() if signal.getsignal(number) == handler}
+    if threading.current_thread() is not threading.main_thread() or not defaults:
         yield
         return
     previous_hook = sys.unraisablehook
@@ -36,7 +38,8 @@ def interruptible() -> Iterator[None]:
             previous_hook(unraisable)
 
     _requested.clear()
-    signal.signal(signal.SIGINT, _request)
+    for number in defaults:
+        signal.signal(number, _request)
     sys.unraisablehook = forget_quietly
     try:
         yield
@@ -46,7 +49,8 @@ def interruptible() -> Iterator[None]:
             raise KeyboardInterrupt from error
         raise
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in defaults.items():
+            signal.signal(number, handler)
         sys.unraisablehook = previous_hook
         _requested.clear()
 

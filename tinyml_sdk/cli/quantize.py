@@ -1,4 +1,4 @@
-"""`tinyml quantize`: a Keras model as an int8 .tflite file."""
+"""`tinyml quantize`: a Keras model as an int8 .tflite file, with int4 weights if asked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .output import STDOUT, check_destination, note, show, write_text
 from .progress import StageProgress
 
 if TYPE_CHECKING:
-    from ..quantize import Activations, Granularity, Method
+    from ..quantize import Activations, Granularity, Method, Weights
 
 __all__ = ["quantize"]
 
@@ -56,6 +56,28 @@ def quantize(
             help="int16: finer, for TensorFlow Lite Micro only; tinyml's own kernels are int8.",
         ),
     ] = "int8",
+    weights: Annotated[
+        str,
+        typer.Option(
+            metavar="int8|int4",
+            callback=one_of("int8", "int4"),
+            help="int4: half the flash with --optimize size, for some accuracy.",
+        ),
+    ] = "int8",
+    keep_int8: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep-int8",
+            metavar="LAYER",
+            help="With --weights int4: not this layer; first and last for the ends. May be repeated.",
+        ),
+    ] = None,
+    min_snr: Annotated[
+        float | None,
+        typer.Option(
+            "--min-snr", metavar="DB", help="With --weights int4: not layers that it would make noisier than this."
+        ),
+    ] = None,
     validation: Annotated[
         Path | None,
         typer.Option(
@@ -65,9 +87,9 @@ def quantize(
     metric: MetricOption = "accuracy",
     json: JsonOption = None,
 ) -> None:
-    """Convert a Keras model to full int8.
+    """Convert a Keras model to int8, with int4 weights if asked.
 
-    Every tensor of the result is checked to be int8. Needs TensorFlow: pip install "tinyml-sdk[keras]".
+    Every tensor of the result is checked to be as asked for. Needs TensorFlow: pip install "tinyml-sdk[keras]".
     """
     from ..quantize import quantize_model
     from ..report.quantization import quantization_report
@@ -88,6 +110,9 @@ def quantize(
             method=cast("Method", method),
             percentile=percentile,
             activations=cast("Activations", activations),
+            weights=cast("Weights", weights),
+            keep_int8=keep_int8 or (),
+            min_snr=min_snr,
             validation=validation,
             metric=metric,
             progress=progress,

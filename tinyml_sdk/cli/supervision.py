@@ -72,16 +72,16 @@ def do_in_child(arguments: Sequence[str], *, where: str, hint: str) -> int:
 
 @contextmanager
 def _passing_on(interrupt: Callable[[], object]) -> Iterator[None]:
-    """Within the block Ctrl-C does this instead of raising KeyboardInterrupt."""
-    previous = signal.getsignal(signal.SIGINT)
-    if previous is signal.SIG_IGN:
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda *_: interrupt())
+    """Within the block Ctrl-C and SIGTERM do this instead of raising KeyboardInterrupt, unless they are ignored."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
+    for number in heard:
+        signal.signal(number, lambda *_: interrupt())
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in heard.items():
+            signal.signal(number, handler)
 
 
 def _last_words(text: str) -> str:

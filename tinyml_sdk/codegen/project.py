@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from ..boards import Board
 from ..boards.model import ProjectKind
 from ..errors import BoardError
 from ..graph import Graph, Tensor
+from .frames import frame_body_bytes
 from .layouts import LAYOUTS, Application, Contents, Layout, host_program
 from .mlperf import mlperf_task
 from .model_source import ModelSource, Optimize, Runtime
@@ -81,8 +83,14 @@ def check_project(board: Board, kind: ProjectKind) -> None:
         raise BoardError(
             f"there is no {kind} project for this board",
             where=board.name,
-            hint=f"choose --project {' or '.join(board.projects)}; PlatformIO's is built by --toolchain platformio",
+            hint=_other_kinds(board.projects),
         )
+
+
+def _other_kinds(kinds: Sequence[ProjectKind]) -> str:
+    names = ", ".join(kinds[:-1]) + " or " + kinds[-1] if len(kinds) > 1 else kinds[0]
+    hint = f"choose --project {names}"
+    return f"{hint}; `tinyml build` makes PlatformIO's with --toolchain platformio" if "platformio" in kinds else hint
 
 
 def generate_host_program(graph: Graph, source: ModelSource, app: Application = "benchmark") -> GeneratedProject:
@@ -126,6 +134,7 @@ def _context(
         "name": graph.name,
         "upper": graph.name.upper(),
         "source": graph.source,
+        "source_argument": shlex.quote(graph.source),
         "sha256": graph.sha256,
         "sha256_rows": [", ".join(digest[start : start + 15]) for start in range(0, len(digest), 15)],
         "board": board,
@@ -139,6 +148,9 @@ def _context(
         "arena_bytes": source.arena_bytes,
         "arena_alignment": source.arena_alignment,
         "weight_bytes": source.weight_bytes,
+        "frame_body_bytes": frame_body_bytes(
+            graph, board.name if board else "host", len(graph.ops), source.arena_bytes
+        ),
         "input_bytes": _sizes(graph.input_tensors),
         "output_bytes": _sizes(graph.output_tensors),
     }

@@ -24,7 +24,7 @@ from .quiet import import_tensorflow
 from .recipe import Recipe, load_recipe, parse_recipe
 from .result import CompressionResult, Cost, StageReport
 from .saving import save_model
-from .stages import StageOutcome, State, Workshop, apply_stage
+from .stages import StageOutcome, State, Workshop, apply_stage, names_left
 from .training import Progress, choose_loss
 
 __all__ = ["compress", "compress_model"]
@@ -124,6 +124,7 @@ class _Measurement:
     """Judges models: their samples, and their int8 versions."""
 
     def __init__(self, model: Any, source: str, recipe: Recipe, worker: Worker, progress: Progress) -> None:
+        self._original = model
         self._source = source
         self._worker = worker
         self._recipe = recipe
@@ -171,6 +172,9 @@ class _Measurement:
                     method=how.method,
                     percentile=how.percentile,
                     activations=how.activations,
+                    weights=how.weights,
+                    keep_int8=names_left(how.keep_int8, model, self._original),
+                    min_snr=how.min_snr,
                     validation=self._validation.by_name(names),
                     metric=self._recipe.metric,
                     progress=progress,

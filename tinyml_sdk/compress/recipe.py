@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from ..errors import InputError
-from ..quantize.job import Granularity, Method
+from ..quantize.job import Granularity, Method, Weights
 from ..yaml_files.checked import FileKind, read_checked
 
 __all__ = [
@@ -261,6 +261,9 @@ class Quantize(_Strict):
         percentile: For that method.
         samples: Training samples that calibrate the ranges.
         activations: `int16` for int16 activations with int8 weights.
+        weights: `int4` for weights of four bits where layers can have them.
+        keep_int8: Layers that keep int8 weights all the same, by name; `first` and `last` stand for the ends.
+        min_snr: So do layers that int4 weights alone would make noisier than so many decibels.
     """
 
     stage: Literal["quantize"] = "quantize"
@@ -269,6 +272,18 @@ class Quantize(_Strict):
     percentile: Annotated[float, Field(gt=50, le=100)] = 99.99
     samples: Annotated[int, Field(ge=10)] = 200
     activations: Literal["int8", "int16"] = "int8"
+    weights: Weights = "int8"
+    keep_int8: tuple[LayerName, ...] = ()
+    min_snr: float | None = None
+
+    @model_validator(mode="after")
+    def _int4(self) -> Quantize:
+        if self.weights == "int4" and self.activations != "int8":
+            raise _conflict("activations", "int4 weights go with int8 activations only")
+        for key in ("keep_int8", "min_snr"):
+            if self.weights == "int8" and getattr(self, key) not in ((), None):
+                raise _conflict(key, "it goes with weights: int4")
+        return self
 
 
 Stage: TypeAlias = Annotated[
@@ -310,6 +325,9 @@ class Recipe(_Strict):
         if "quantize_aware" in kinds and self.quantize.activations != "int8":
             last = len(self.stages) - 1
             raise _conflict(("stages", last, "activations"), "quantize_aware trains for int8: int16 would undo it")
+        if "quantize_aware" in kinds and self.quantize.min_snr is not None:
+            said = "quantize_aware must know the layers before: name those in keep_int8 that `tinyml quantize` finds"
+            raise _conflict(("stages", len(self.stages) - 1, "min_snr"), said)
         return self
 
     @property

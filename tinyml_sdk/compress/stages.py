@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,7 +21,7 @@ from .weight_layers import cloned, layer_kernels, selected_kernels
 from .weights.clustering import cluster_weights
 from .weights.pruning import gradual_pruning, layer_sparsities, prune_weights
 
-__all__ = ["StageOutcome", "State", "Workshop", "apply_stage"]
+__all__ = ["StageOutcome", "State", "Workshop", "apply_stage", "names_left"]
 
 CALIBRATION_SAMPLES = 256
 
@@ -116,6 +116,12 @@ def apply_stage(stage: Any, state: State, workshop: Workshop) -> StageOutcome:
     return _STAGES[type(stage)](stage, state, workshop)
 
 
+def names_left(names: Sequence[str], model: Any, original: Any) -> tuple[str, ...]:
+    """Names of layers without those that stages have taken out of the original model."""
+    gone = {layer.name for layer in original.layers} - {layer.name for layer in model.layers}
+    return tuple(name for name in names if name not in gone)
+
+
 def _prune_weights(stage: recipes.PruneWeights, state: State, workshop: Workshop) -> StageOutcome:
     how = workshop.recipe.training_of(stage)
     aim: dict[str, Any] = {"pattern": stage.pattern, "scope": stage.scope, "overrides": stage.overrides}
@@ -202,7 +208,14 @@ def _fine_tune(stage: Any, state: State, workshop: Workshop) -> StageOutcome:
 
 def _quantize_aware(stage: recipes.QuantizeAware, state: State, workshop: Workshop) -> StageOutcome:
     calibration = workshop.training.first(CALIBRATION_SAMPLES).columns
-    model = prepare(state.model, granularity=workshop.recipe.quantize.granularity, calibration=calibration)
+    quantize = workshop.recipe.quantize
+    model = prepare(
+        state.model,
+        granularity=quantize.granularity,
+        calibration=calibration,
+        weights=quantize.weights,
+        keep_int8=names_left(quantize.keep_int8, state.model, workshop.original),
+    )
     how = workshop.recipe.training_of(stage)
     report = None if how is None else workshop.train(model, state, how, stage.stage)
     return StageOutcome(state.of_model(bake(model)), {}, report)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ..errors import InputError, ModelError
 from . import schema
 from .flatbuffer import FlatBufferError, Table, root_table
 from .model import ABSENT, DType, Graph, Op, OptionValue, Quantization, Tensor
+from .names import identifier_from, printable
 from .resources import without_resources
 
 __all__ = ["parse_graph", "read_graph"]
@@ -25,7 +25,7 @@ MAX_RANK = 6
 MAX_TENSOR_BYTES = 1 << 30
 
 _DAMAGED = "the file is damaged or not a .tflite model; convert it again, or compare its size with the original"
-_CONVERT = "convert it to a full-int8 .tflite file first, with TFLite's converter"
+_CONVERT = "make one of a Keras model: `tinyml quantize MODEL.keras --calibration INPUTS.npz -o MODEL.tflite`"
 _OTHER_FORMATS = {
     b"PK\x03\x04": "a zip archive (Keras' .keras is one)",
     b"\x89HDF": "an HDF5 file (Keras' .h5 is one)",
@@ -37,7 +37,7 @@ _INTEGER_RANGE = {
     DType.INT16: (-(2**15), 2**15 - 1),
     DType.INT32: (-(2**31), 2**31 - 1),
 }
-_INT4_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+_INT4_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 def read_graph(path: str | Path) -> Graph:
@@ -67,6 +67,7 @@ def read_graph(path: str | Path) -> Graph:
 
 def parse_graph(data: bytes, source: str = "model.tflite") -> Graph:
     """Like `read_graph`, from bytes; `source` names them in errors and gives the model its name."""
+    source = printable(source)
     for start, kind in _OTHER_FORMATS.items():
         if data.startswith(start):
             raise ModelError(f"this is {kind}, not a .tflite model", where=source, hint=_CONVERT)
@@ -74,12 +75,6 @@ def parse_graph(data: bytes, source: str = "model.tflite") -> Graph:
         return _GraphReader(data, source).read()
     except FlatBufferError as error:
         raise ModelError(error.message, where=f"{source}: {error.path}", hint=_DAMAGED) from error
-
-
-def identifier_from(source: str) -> str:
-    """A C identifier made of a file name: `Kws v2.tflite` → `kws_v2`."""
-    stem = re.sub(r"[^a-z0-9]+", "_", Path(source).stem.lower()).strip("_") or "model"
-    return stem if stem[0].isalpha() else f"model_{stem}"
 
 
 class _GraphReader:
@@ -346,15 +341,25 @@ class _GraphReader:
                 raise self.fail("subgraphs[0].outputs", f"tensor {index} is not computed by any op")
 
     def _check_packed(self, graph: Graph, op: Op, where: str) -> None:
-        """int4 is for constant weights, of the operators for which TFLM unpacks them (its fully connected refuses)."""
+        """int4 is for constant weights, where TFLM unpacks them.
+
+        Its fully connected does so with one scale only (fully_connected_common.cc).
+        """
         for place, index in enumerate((*op.inputs, *op.outputs)):
             if index == ABSENT or not graph.tensors[index].packed:
                 continue
-            if place != 1 or op.name not in _INT4_WEIGHTS or not graph.tensors[index].is_constant:
+            weights = graph.tensors[index]
+            if place != 1 or op.name not in _INT4_WEIGHTS or not weights.is_constant:
                 raise self.fail(
                     where,
                     f"tensor {index} is int4",
-                    f"only weights of {' and '.join(_INT4_WEIGHTS)} may be, as in TFLM; convert the rest as int8",
+                    f"only weights of {', '.join(_INT4_WEIGHTS)} may be, as in TFLM; convert the rest as int8",
+                )
+            if op.name == "FULLY_CONNECTED" and weights.quantization is not None and weights.quantization.per_channel:
+                raise self.fail(
+                    where,
+                    f"tensor {index} is int4 with {len(weights.quantization.scale)} scales",
+                    "TFLM takes int4 weights of FULLY_CONNECTED with one scale only: quantize them per tensor",
                 )
 
 

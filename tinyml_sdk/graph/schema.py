@@ -100,6 +100,7 @@ _POOL = OptionTable(
         OptionField("fused_activation_function", 5, ACTIVATIONS),
     ),
 )
+_REDUCER = OptionTable(27, (OptionField("keep_dims", 0, "?"),))
 
 
 def _activation_only(union_type: int) -> OptionTable:
@@ -146,13 +147,21 @@ OPTION_TABLES: dict[str, OptionTable] = {
             OptionField("keep_num_dims", 2, "?"),
         ),
     ),
+    "LEAKY_RELU": OptionTable(75, (OptionField("alpha", 0, "f"),)),
     "MAX_POOL_2D": _POOL,
-    "MEAN": OptionTable(27, (OptionField("keep_dims", 0, "?"),)),
+    "MEAN": _REDUCER,
     "MUL": _activation_only(21),
+    "PACK": OptionTable(59, (OptionField("values_count", 0, "i"), OptionField("axis", 1, "i"))),
     "PAD": OptionTable(22),
     "QUANTIZE": OptionTable(89),
+    "REDUCE_MAX": _REDUCER,
+    "REDUCE_MIN": _REDUCER,
     "RESHAPE": OptionTable(17, (OptionField("new_shape", 0, "v"),)),
     "SOFTMAX": OptionTable(9, (OptionField("beta", 0, "f"),)),
+    "RESIZE_NEAREST_NEIGHBOR": OptionTable(
+        74, (OptionField("align_corners", 0, "?"), OptionField("half_pixel_centers", 1, "?"))
+    ),
+    "SQUEEZE": OptionTable(30, (OptionField("squeeze_dims", 0, "v"),)),
     "STRIDED_SLICE": OptionTable(
         32,
         (
@@ -167,6 +176,16 @@ OPTION_TABLES: dict[str, OptionTable] = {
     "SPLIT": OptionTable(35),
     "SPLIT_V": OptionTable(79),
     "SUB": _activation_only(28),
+    "TRANSPOSE_CONV": OptionTable(
+        49,
+        (
+            OptionField("padding", 0, PADDINGS),
+            OptionField("stride_w", 1, "i"),
+            OptionField("stride_h", 2, "i"),
+            OptionField("fused_activation_function", 3, ACTIVATIONS),
+        ),
+    ),
+    "SUM": _REDUCER,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": OptionTable(
         71,
         (
@@ -178,5 +197,6 @@ OPTION_TABLES: dict[str, OptionTable] = {
             OptionField("diagonal_recurrent_tensors", 5, "?"),
         ),
     ),
+    "UNPACK": OptionTable(64, (OptionField("num", 0, "i"), OptionField("axis", 1, "i"))),
     "VAR_HANDLE": OptionTable(111, (OptionField("container", 0, "s"), OptionField("shared_name", 1, "s"))),
 }

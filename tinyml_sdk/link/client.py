@@ -9,10 +9,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ..errors import DeviceResetError, DeviceTimeoutError
-from .frame import MAX_BODY, Frame, FrameDecoder, encode_frame
+from .frame import Frame, FrameDecoder, encode_frame
 from .messages import (
-    MAX_INVOKES,
-    MAX_LAYERS,
     REPLY,
     DeviceInfo,
     DeviceMemory,
@@ -25,9 +23,6 @@ from .messages import (
 from .stream import ByteStream
 
 __all__ = ["Client"]
-
-WRITE_CHUNK = 248
-"""Bytes of input in one request: the most that leaves whole words in a body with its index and offset."""
 
 MAX_RESETS = 3
 """How often `undisturbed` begins again."""
@@ -85,10 +80,8 @@ class Client:
         sizes = self.info().input_bytes
         if not 0 <= index < len(sizes) or len(data) != sizes[index]:
             raise ValueError(f"input {index} with {len(data)} bytes; the model's inputs have {list(sizes)} bytes")
-        for offset in range(0, len(data), WRITE_CHUNK):
-            self._request(
-                MessageType.WRITE_INPUT, struct.pack("<BI", index, offset) + data[offset : offset + WRITE_CHUNK]
-            )
+        for offset, size in _chunks(0, len(data), self.info().write_bytes):
+            self._request(MessageType.WRITE_INPUT, struct.pack("<BI", index, offset) + data[offset : offset + size])
 
     def invoke(self, count: int = 1) -> list[int]:
         """Run inferences. Those behind the first run on what it left in the arena: their time is right, no more.
@@ -101,7 +94,7 @@ class Client:
         """
         ticks: list[int] = []
         while len(ticks) < count:
-            batch = min(count - len(ticks), MAX_INVOKES)
+            batch = min(count - len(ticks), self.info().most_invokes)
             ticks += parse_ticks(self._request(MessageType.INVOKE, struct.pack("<H", batch), works=True), batch)
         return ticks
 
@@ -116,7 +109,7 @@ class Client:
             raise ValueError(f"output {index}; the model has {len(sizes)}")
         return b"".join(
             self._read(MessageType.READ_OUTPUT, struct.pack("<BIH", index, offset, size), size)
-            for offset, size in _chunks(0, sizes[index])
+            for offset, size in _chunks(0, sizes[index], self.info().frame_bytes)
         )
 
     def profile(self) -> list[int]:
@@ -140,8 +133,7 @@ class Client:
         if not 0 <= first <= last <= layers:
             raise ValueError(f"layers {first} to {last}; the model has {layers}")
         ticks: list[int] = []
-        for start in range(first, last, MAX_LAYERS):
-            count = min(last - start, MAX_LAYERS)
+        for start, count in _chunks(first, last - first, self.info().most_layers):
             body = self._request(MessageType.RUN_LAYERS, struct.pack("<HH", start, count), works=True)
             ticks += parse_ticks(body, count)
         return ticks
@@ -157,7 +149,7 @@ class Client:
             raise ValueError(f"{size} bytes at {offset}; the arena has {arena}")
         return b"".join(
             self._read(MessageType.READ_ARENA, struct.pack("<IH", start, count), count)
-            for start, count in _chunks(offset, size)
+            for start, count in _chunks(offset, size, self.info().frame_bytes)
         )
 
     def memory(self) -> DeviceMemory:
@@ -260,7 +252,7 @@ def _answers(frame: Frame, request: Frame) -> bool:
     return frame.type == kind | REPLY
 
 
-def _chunks(offset: int, size: int) -> list[tuple[int, int]]:
-    """A span as (offset, size) of pieces that fit a reply."""
-    end = offset + size
-    return [(start, min(MAX_BODY, end - start)) for start in range(offset, end, MAX_BODY)]
+def _chunks(first: int, count: int, most: int) -> list[tuple[int, int]]:
+    """A span as (first, count) of pieces that fit a frame."""
+    end = first + count
+    return [(start, min(most, end - start)) for start in range(first, end, most)]

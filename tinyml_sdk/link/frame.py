@@ -1,7 +1,7 @@
 """Frames on a line that may lose, change or add bytes. The device's side is firmware_templates/app/frame.c.
 
 ```
-0x00, COBS(sequence u8, type u8, body of at most 256 bytes, CRC-32 of all before, little-endian), 0x00
+0x00, COBS(sequence u8, type u8, body of at most 1,020 bytes, CRC-32 of all before, little-endian), 0x00
 ```
 
 COBS (Cheshire and Baker, "Consistent Overhead Byte Stuffing", IEEE/ACM Transactions on Networking, 1999) leaves no
@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 __all__ = ["MAX_BODY", "Frame", "FrameDecoder", "cobs_decode", "cobs_encode", "encode_frame"]
 
-MAX_BODY = 256
-"""Bytes of body in one frame."""
+MAX_BODY = 1_020
+"""Bytes of body in one frame. What a device takes is less: `DeviceInfo.frame_bytes`."""
 
 _HEADER_BYTES = 2
 _CRC_BYTES = 4

@@ -10,7 +10,6 @@ from ..errors import ProtocolError, TargetError
 
 __all__ = [
     "MAX_INVOKES",
-    "MAX_LAYERS",
     "PROTOCOL_VERSION",
     "REPLY",
     "CounterKind",
@@ -24,15 +23,16 @@ __all__ = [
     "senseless_error",
 ]
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 REPLY = 0x80
 """Set in the type of a request, it makes the type of its reply."""
 
 MAX_INVOKES = 16
-"""Inferences that one request may ask for."""
+"""Inferences that one request may ask for, where their ticks fit a frame."""
 
-MAX_LAYERS = 32
-"""Layers that one request may run."""
+_LEAST_BODY_BYTES = 64  # info alone has 64 bytes and more
+_TICKS_BYTES = 8
+_WRITE_HEAD_BYTES = 5
 
 
 class MessageType(IntEnum):
@@ -87,6 +87,7 @@ class DeviceInfo:
         clock_hz: Cycles of the core in a second on the real chip; 0 on the host.
         arena_bytes: Size of the model's arena.
         stack_bytes: All that the stack may use; 0 where it is not known.
+        frame_bytes: The longest body of a frame, which small models have shorter to save RAM.
         input_bytes: Size of each input.
         output_bytes: Size of each output.
         board: Name of the board the firmware was built for, its first 40 bytes.
@@ -101,11 +102,27 @@ class DeviceInfo:
     arena_bytes: int
     stack_bytes: int
     layer_count: int
+    frame_bytes: int
     input_bytes: tuple[int, ...]
     output_bytes: tuple[int, ...]
     board: str
     model_name: str
     model_sha256: bytes
+
+    @property
+    def write_bytes(self) -> int:
+        """Bytes of an input in one request: the most that leaves whole words in a body with its index and offset."""
+        return (self.frame_bytes - _WRITE_HEAD_BYTES) // 4 * 4
+
+    @property
+    def most_layers(self) -> int:
+        """Layers that one request may run."""
+        return self.frame_bytes // _TICKS_BYTES
+
+    @property
+    def most_invokes(self) -> int:
+        """Inferences that one request may ask for."""
+        return min(MAX_INVOKES, self.most_layers)
 
     @classmethod
     def parse(cls, body: bytes) -> DeviceInfo:
@@ -132,7 +149,8 @@ class DeviceInfo:
         sizes = struct.unpack_from(f"<{inputs + outputs}I", body, head.size)
         board, rest = _take_name(body[head.size + 4 * len(sizes) :])
         model, rest = _take_name(rest)
-        if rest or state > 1:
+        frame_bytes = 4 * body[5]
+        if rest or state > 1 or frame_bytes < max(_LEAST_BODY_BYTES, len(body)):
             raise ValueError("not an info reply")
         return cls(
             ready=state == 0,
@@ -142,6 +160,7 @@ class DeviceInfo:
             arena_bytes=arena,
             stack_bytes=stack,
             layer_count=layers,
+            frame_bytes=frame_bytes,
             input_bytes=sizes[:inputs],
             output_bytes=sizes[inputs:],
             board=board,

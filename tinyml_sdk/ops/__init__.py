@@ -30,26 +30,41 @@ from .constant_channels import remove_constant_channels
 from .conv_2d import Conv2D
 from .depthwise_conv_2d import DepthwiseConv2D
 from .dequantize import Dequantize
+from .expand_dims import ExpandDims
 from .fully_connected import FullyConnected
 from .fusion import fuse_ops
+from .hard_swish import HardSwish
+from .leaky_relu import LeakyRelu
 from .logistic import Logistic
 from .max_pool_2d import MaxPool2D
+from .maximum import Maximum
 from .mean import Mean
+from .minimum import Minimum
 from .mul import Mul
+from .pack import Pack
 from .pad import Pad
+from .prelu import Prelu
 from .quantize import Quantize
+from .reduce_max import ReduceMax
+from .reduce_min import ReduceMin
 from .relu import Relu
 from .relu6 import Relu6
 from .reshape import Reshape
+from .resize_nearest_neighbor import ResizeNearestNeighbor
 from .selection import not_worth_their_code, price_of_byte
 from .softmax import Softmax
 from .sparse.layers import CODE_BYTES
 from .split import Split
 from .split_v import SplitV
+from .squeeze import Squeeze
 from .strided_slice import StridedSlice
 from .sub import Sub
+from .sum import Sum
 from .tanh import Tanh
+from .transpose import Transpose
+from .transpose_conv import TransposeConv
 from .unidirectional_sequence_lstm import UnidirectionalSequenceLstm
+from .unpack import Unpack
 
 __all__ = [
     "OPERATORS",
@@ -80,26 +95,46 @@ OPERATORS: dict[str, Operator] = {
         Conv2D(),
         DepthwiseConv2D(),
         Dequantize(),
+        ExpandDims(),
         FullyConnected(),
+        HardSwish(),
+        LeakyRelu(),
         Logistic(),
         MaxPool2D(),
+        Maximum(),
         Mean(),
+        Minimum(),
         Mul(),
+        Pack(),
         Pad(),
+        Prelu(),
         Quantize(),
+        ReduceMax(),
+        ReduceMin(),
         Relu(),
         Relu6(),
         Reshape(),
+        ResizeNearestNeighbor(),
         Softmax(),
         Split(),
         SplitV(),
+        Squeeze(),
         StridedSlice(),
         Sub(),
+        Sum(),
         Tanh(),
+        Transpose(),
+        TransposeConv(),
         UnidirectionalSequenceLstm(),
+        Unpack(),
     )
 }
 
+
+_WAYS_OUT = {
+    "TILE": "Keras 3's UpSampling layers become TILE: `tinyml quantize` makes RESIZE_NEAREST_NEIGHBOR of them",
+}
+"""Hints for operators that converters write, and that TensorFlow Lite Micro lacks as well."""
 
 _SHARING_PASSES = 4
 """Choices follow one another: what one layer takes, others can share."""
@@ -142,7 +177,7 @@ def _lower(view: OpView) -> Layer:
         raise ModelError(
             "this operator is not supported",
             where=f"{view.graph.source}: op {view.op.index} ({view.op.name})",
-            hint=f"supported are {', '.join(sorted(OPERATORS))}",
+            hint=_WAYS_OUT.get(view.op.name, f"supported are {', '.join(sorted(OPERATORS))}"),
         )
     return operator.checked_lower(view)
 

@@ -5,8 +5,8 @@ Semantics: tensorflow/lite/micro/kernels/add_common.cc and reference_integer_ops
 
 from __future__ import annotations
 
+from .addition import sum_layer
 from .base import Layer, Operator, OpView
-from .sum import sum_layer
 
 __all__ = ["Add"]
 

@@ -243,6 +243,16 @@ class OpView:
         if tensor.shape != shape:
             raise self.fail("output 0: shape", f"is {list(tensor.shape)}, but the op computes {list(shape)}")
 
+    def expect_same_quantization(self, what: str, tensor: Tensor, output: Tensor) -> None:
+        """Check that stored values of a tensor mean what the output's do: TFLM does not rescale them for every op."""
+        if (tensor.scale, tensor.zero_point) != (output.scale, output.zero_point):
+            raise self.fail(
+                f"{what}: quantization",
+                f"scale {tensor.scale:g} and zero point {tensor.zero_point} differ from the output's "
+                f"{output.scale:g} and {output.zero_point}",
+                f"int8 {self.op.name} does not rescale: convert with TFLite's converter, which makes them the same",
+            )
+
     def integer(self, name: str, low: int, high: int) -> int:
         """An integer option within bounds."""
         value = self.op.options[name]

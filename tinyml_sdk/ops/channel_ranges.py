@@ -17,6 +17,7 @@ from ..errors import ModelError
 from ..graph import DType, Graph, Op, Tensor
 from .base import OpView
 from .fixed_point import rescale
+from .transpose import read_permutation
 from .weights import filter_constants, product_scales, read_filter
 from .window import sliding_window
 
@@ -76,7 +77,11 @@ def read_step(graph: Graph, op: Op) -> Step | None:
         "DEPTHWISE_CONV_2D": _depthwise,
         "AVERAGE_POOL_2D": _pooling,
         "MAX_POOL_2D": _pooling,
+        "EXPAND_DIMS": _reshape,
         "RESHAPE": _reshape,
+        "SQUEEZE": _reshape,
+        "RESIZE_NEAREST_NEIGHBOR": Channelwise,
+        "TRANSPOSE": _transpose,
     }.get(op.name)
     try:
         return read(OpView(graph, op)) if read else None
@@ -132,6 +137,11 @@ def _pooling(view: OpView) -> Channelwise | None:
 
 def _reshape(view: OpView) -> Channelwise | None:
     return Channelwise(view) if view.activation(0).shape[-1:] == view.output().shape[-1:] != () else None
+
+
+def _transpose(view: OpView) -> Channelwise | None:
+    input_ = view.activation(0)
+    return Channelwise(view) if read_permutation(view, input_)[-1] == len(input_.shape) - 1 else None
 
 
 def _values(tensor: Tensor) -> Int64:

@@ -25,7 +25,7 @@ __all__ = ["fuse_ops"]
 _CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
 """Of the weights, for each operator that has a window over padding."""
 
-_CLAMPING = ("ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+_CLAMPING = ("ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
 _ACTIVATIONS: dict[str, Operator] = {operator.name: operator for operator in (Relu(), Relu6())}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from .base import Input, Layer, Operator, OpView, Output, Parameters
 from .overlap import IN_PLACE
 
-__all__ = ["Reshape"]
+__all__ = ["Reshape", "copy_layer"]
 
 
 class Reshape(Operator):
@@ -25,19 +25,23 @@ class Reshape(Operator):
     def lower(self, view: OpView) -> Layer:
         """Nothing to do where the planner puts the output in the input's place, else a copy."""
         view.expect_counts((1, 2))
-        input_ = view.activation(0)
-        output = view.output()
-        if input_.elements != output.elements:
-            raise view.fail(
-                "output 0: shape",
-                f"{list(output.shape)} has {output.elements} elements, but the input {list(input_.shape)} has "
-                f"{input_.elements}",
-            )
-        return Layer(
-            op=view.op,
-            kernel="tinyml_reshape",
-            header="reshape.h",
-            arguments=(Parameters("tinyml_reshape_params", {"bytes": output.bytes}), Input(0), Output()),
-            lead=(IN_PLACE, None),
-            is_copy=True,
+        return copy_layer(view)
+
+
+def copy_layer(view: OpView) -> Layer:
+    """The layer whose output 0 has the bytes of input 0, under any shape of as many elements. Raises ModelError."""
+    input_, output = view.activation(0), view.output()
+    if input_.elements != output.elements:
+        raise view.fail(
+            "output 0: shape",
+            f"{list(output.shape)} has {output.elements} elements, but the input {list(input_.shape)} has "
+            f"{input_.elements}",
         )
+    return Layer(
+        op=view.op,
+        kernel="tinyml_reshape",
+        header="reshape.h",
+        arguments=(Parameters("tinyml_reshape_params", {"bytes": output.bytes}), Input(0), Output()),
+        lead=(IN_PLACE, None),
+        is_copy=True,
+    )

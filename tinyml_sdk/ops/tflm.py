@@ -46,6 +46,9 @@ _INT8_ONLY = frozenset(
 )
 """Operators with a `Register_NAME_INT8`, which leaves the kernels for all other types out of the firmware."""
 
+_INT4_ONLY = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
+"""Operators with a `Register_NAME_INT4` besides; CMSIS-NN's int8 registration would read packed weights as bytes."""
+
 _FIXED = frozenset({"DYNAMIC_UPDATE_SLICE", "RESIZE_NEAREST_NEIGHBOR"})
 """Operators whose resolver method takes no registration."""
 
@@ -74,17 +77,17 @@ def find_registrations(graph: Graph, *, int8_only: bool = True) -> tuple[Registr
 
     Args:
         graph: The model as it is in the file.
-        int8_only: Whether to take the registrations for int8 alone where they suffice.
+        int8_only: Whether to take the registrations for int8, or for int4 weights, alone where they suffice.
 
     Raises:
         ModelError: TFLM does not have an operator, or the interpreter's glue cannot serve it.
     """
-    found: dict[str, bool] = {}
+    found: dict[str, set[str]] = {}
     for op in graph.ops:
         if op.name not in _RESOLVER_METHODS:
             raise _missing(graph, op)
-        found[op.name] = found.get(op.name, int8_only) and _is_int8(graph, op)
-    return tuple(_registration(name, int8) for name, int8 in found.items())
+        found.setdefault(op.name, set()).add(_kernels(graph, op) if int8_only else "")
+    return tuple(_registration(name, kernels) for name, kernels in found.items())
 
 
 def tflm_layers(graph: Graph) -> tuple[Layer, ...]:
@@ -92,10 +95,18 @@ def tflm_layers(graph: Graph) -> tuple[Layer, ...]:
     return tuple(_layer(graph, op) for op in graph.ops)
 
 
-def _registration(name: str, int8: bool) -> Registration:
-    int8_only = int8 and name in _INT8_ONLY
-    function = f"Register_{name}_INT8" if int8_only else f"Register_{name}"
-    return Registration(name, _RESOLVER_METHODS[name], function, not int8_only, name not in _FIXED)
+def _registration(name: str, kernels: set[str]) -> Registration:
+    suffix = next(iter(kernels)) if len(kernels) == 1 else ""
+    return Registration(name, _RESOLVER_METHODS[name], f"Register_{name}{suffix}", not suffix, name not in _FIXED)
+
+
+def _kernels(graph: Graph, op: Op) -> str:
+    """What the registration that has an op's kernels and no others is called by: "" where it has all of them."""
+    if not _is_int8(graph, op):
+        return ""
+    if any(graph.tensors[index].packed for index in op.inputs[1:2] if index != ABSENT):
+        return "_INT4" if op.name in _INT4_ONLY else ""
+    return "_INT8" if op.name in _INT8_ONLY else ""
 
 
 def _is_int8(graph: Graph, op: Op) -> bool:

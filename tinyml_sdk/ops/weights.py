@@ -45,13 +45,13 @@ def read_filter(view: OpView, rank: int, channel_axis: int) -> Tensor:
     return tensor
 
 
-def read_bias(view: OpView, channels: int) -> npt.NDArray[np.int64]:
-    """The op's third input, int32, as int64 of shape (channels,); zeros where it is left out."""
-    if view.optional_input(2) is None:
+def read_bias(view: OpView, channels: int, bias_input: int = 2) -> npt.NDArray[np.int64]:
+    """An int32 input, the op's third unless said, as int64 of shape (channels,); zeros where it is left out."""
+    if view.optional_input(bias_input) is None:
         return np.zeros(channels, np.int64)
-    bias = view.constant(2, DType.INT32)
+    bias = view.constant(bias_input, DType.INT32)
     if bias.shape != (channels,):
-        raise view.fail("input 2: shape", f"is {list(bias.shape)}, not [{channels}]")
+        raise view.fail(f"input {bias_input}: shape", f"is {list(bias.shape)}, not [{channels}]")
     return bias.astype(np.int64)
 
 
@@ -73,6 +73,7 @@ def filter_constants(
     *,
     scales: tuple[float, ...],
     fold_zero_point: int = 0,
+    bias_input: int = 2,
 ) -> FilterConstants:
     """The constants of a layer whose weights are given as int8 of shape (output channels, products of a channel).
 
@@ -81,6 +82,7 @@ def filter_constants(
         weights: In the order in which the kernel reads them, channel by channel.
         scales: The accumulator's real value of 1 (see `product_scales`): one, or one for each channel.
         fold_zero_point: The input's zero point where the kernel multiplies raw inputs: goes into the bias.
+        bias_input: Which of the op's inputs the bias is.
 
     Raises:
         ModelError: an accumulator could leave 32 bits, which no trained model does.
@@ -88,12 +90,12 @@ def filter_constants(
     output = view.output()
     channels = weights.shape[0]
     wide = weights.astype(np.int64)
-    bias = read_bias(view, channels)
+    bias = read_bias(view, channels, bias_input)
     folded = bias - fold_zero_point * wide.sum(axis=1)
     # |input - zero point| <= 255, with either form of the sum and at every step of it.
     reach = np.maximum(np.abs(bias), np.abs(folded)) + 255 * np.abs(wide).sum(axis=1)
     if int(reach.max()) >= _INT32_LIMIT:
-        raise view.fail("input 2", f"the accumulator of channel {int(reach.argmax())} can overflow 32 bits")
+        raise view.fail(f"input {bias_input}", f"the accumulator of channel {int(reach.argmax())} can overflow 32 bits")
     multipliers, shifts = zip(*(quantize_multiplier(scale / output.scale) for scale in scales), strict=True)
     if max(shifts) > 30:
         raise view.fail("quantization", "the scales of input, weights and output differ by more than 2^30")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fit", "check_fit", "measure_fit"]
 
-APPLICATION_RAM_BYTES = 1_536
+APPLICATION_RAM_BYTES = 1_280
 """What the benchmark application needs beside the arena at the least: frame buffers, static data and its stack."""
 
 APPLICATION_CODE_BYTES = 4_096

@@ -1,11 +1,12 @@
 """The Keras layer that carries what quantization-aware training learnt of an activation: its range.
 
-It is the only module of this package that imports Keras when it is imported; others do so where they need it. Import it
+Like `upsampling.py` it imports Keras when it is imported; the other modules do so where they need it. Import it
 before `keras.models.load_model` reads a model that holds such layers, as that makes the class known to Keras.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -28,13 +29,22 @@ class ActivationRange(keras.layers.Layer):  # type: ignore[misc]  # Keras has no
         low: Least value, at most 0; float32.
         high: Greatest value, at least 0; float32.
         granularity: How the weights of the model were rounded. They must be quantized in the same way.
+        int4_layers: The layers whose weights were rounded to four bits.
     """
 
-    def __init__(self, low: float, high: float, granularity: Granularity = "per-channel", **keywords: Any) -> None:
+    def __init__(
+        self,
+        low: float,
+        high: float,
+        granularity: Granularity = "per-channel",
+        int4_layers: Sequence[str] = (),
+        **keywords: Any,
+    ) -> None:
         super().__init__(trainable=False, **{key: value for key, value in keywords.items() if key != "trainable"})
         self.low = float(low)
         self.high = float(high)
         self.granularity: Granularity = granularity
+        self.int4_layers = tuple(int4_layers)
         self.is_open = False  # passes its input on as it is: for conversion
 
     def call(self, inputs: Any, averaged: bool = False) -> Any:
@@ -50,4 +60,7 @@ class ActivationRange(keras.layers.Layer):  # type: ignore[misc]  # Keras has no
 
     def get_config(self) -> dict[str, Any]:
         """For saving: the arguments."""
-        return {**super().get_config(), "low": self.low, "high": self.high, "granularity": self.granularity}
+        own: dict[str, Any] = {"low": self.low, "high": self.high, "granularity": self.granularity}
+        if self.int4_layers:
+            own["int4_layers"] = list(self.int4_layers)
+        return {**super().get_config(), **own}

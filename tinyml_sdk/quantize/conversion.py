@@ -19,16 +19,18 @@ import numpy.typing as npt
 from ..errors import InputError, ModelError
 from ..graph import parse_graph
 from .checking import LayerNames
+from .float_runner import FloatRunner, Samples, spread
+from .int4_layers import make_int4
 from .job import Granularity, Job
 from .loading import FloatModel
 from .ranges import Histogram, mse_range, percentile_range
 from .recurrent import LstmTensors, cell_range, find_lstms
+from .result import LayerWeights
 from .trained import assign_ranges, check_as_trained
 
 __all__ = ["Conversion", "convert"]
 
 Array = npt.NDArray[Any]
-Samples = list[Array]  # one array (N, *shape without batch) for each input
 Ranges = dict[str, tuple[float, float]]
 Progress = Callable[[str, int, int], None]
 
@@ -46,6 +48,7 @@ class Conversion:
         trained: Those of them that quantization-aware training found: tensor names by `ActivationRange` layer.
         tensors: The float model's activations by tensor name, float32 (samples, *shape), for the noise samples.
         inputs, outputs: Names of the float graph's inputs and outputs, in order.
+        layer_weights: What became of each layer's weights where int4 was asked for.
     """
 
     content: bytes
@@ -55,6 +58,7 @@ class Conversion:
     tensors: dict[str, Array]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    layer_weights: tuple[LayerWeights, ...] = ()
 
 
 def convert(model: FloatModel, samples: Samples, job: Job, progress: Progress) -> Conversion:
@@ -68,12 +72,12 @@ def convert(model: FloatModel, samples: Samples, job: Job, progress: Progress) -
 
     Raises:
         ModelError: the converter refused the model.
-        InputError: activations that are not finite.
+        InputError: activations that are not finite, or no layer that could have int4 weights as asked for.
     """
-    check_as_trained(model.granularity, job)
+    check_as_trained(model.granularity, model.int4_layers, job)
     calibrated = bytearray(_calibrated(model, samples, job, progress))
     notes = _notes(calibrated)
-    runner = _FloatRunner(bytes(calibrated), samples)
+    runner = FloatRunner(bytes(calibrated), samples)
     lstms = find_lstms(parse_graph(bytes(calibrated), job.name)) if model.lstms else []
     hidden = {name for lstm in lstms for name in lstm.hidden}
     observed = {name: (float(low[0]), float(high[0])) for name, (low, high) in notes.items() if name not in hidden}
@@ -91,7 +95,13 @@ def convert(model: FloatModel, samples: Samples, job: Job, progress: Progress) -
     chosen = {name: (float(notes[name][0][0]), float(notes[name][1][0])) for name in chosen}
     progress("quantizing", 0, 1)
     content = _quantized(bytes(calibrated), job) if job.activations == "int8" else _int16(calibrated, samples, job)
-    return Conversion(content, observed, chosen, trained, tensors, runner.inputs, runner.outputs)
+    layer_weights: tuple[LayerWeights, ...] = ()
+    if job.weights == "int4":
+        names = LayerNames(model.scopes | dict(zip(runner.outputs, model.outputs, strict=False)))
+        positions = spread(len(samples[0]), job.noise_samples)
+        few = [array[positions] for array in samples]
+        content, layer_weights = make_int4(content, bytes(calibrated), few, names, job, model.int4_layers, progress)
+    return Conversion(content, observed, chosen, trained, tensors, runner.inputs, runner.outputs, layer_weights)
 
 
 def _trained(
@@ -230,7 +240,7 @@ def _check_finite(ranges: Mapping[str, tuple[float, float]], name: str) -> None:
 
 
 def _measured_anew(
-    runner: _FloatRunner, ranges: Ranges, lstms: Sequence[LstmTensors], progress: Progress
+    runner: FloatRunner, ranges: Ranges, lstms: Sequence[LstmTensors], progress: Progress
 ) -> tuple[Ranges, Ranges]:
     """Least and greatest values with the states reset before each sample: of the tensors in `ranges`, and of cells."""
     weights = {
@@ -269,7 +279,7 @@ def _joined(ranges: Mapping[str, Sequence[tuple[float, float]]]) -> Ranges:
     return {name: (min(low for low, _ in all_), max(high for _, high in all_)) for name, all_ in ranges.items()}
 
 
-def _chosen(runner: _FloatRunner, observed: Mapping[str, tuple[float, float]], job: Job, progress: Progress) -> Ranges:
+def _chosen(runner: FloatRunner, observed: Mapping[str, tuple[float, float]], job: Job, progress: Progress) -> Ranges:
     """The range of each activation by the job's method."""
     if job.method == "mse":
         return {name: mse_range(histogram) for name, histogram in _measured(runner, observed, progress).items()}
@@ -287,7 +297,7 @@ def _chosen(runner: _FloatRunner, observed: Mapping[str, tuple[float, float]], j
 
 
 def _measured(
-    runner: _FloatRunner, ranges: Mapping[str, tuple[float, float]], progress: Progress
+    runner: FloatRunner, ranges: Mapping[str, tuple[float, float]], progress: Progress
 ) -> dict[str, Histogram]:
     """Histograms of the tensors in `ranges`, each between the two ends, over all samples."""
     histograms = {name: Histogram.between(low, high) for name, (low, high) in ranges.items()}
@@ -296,48 +306,3 @@ def _measured(
         for name, values in runner.run(index, histograms):
             histograms[name].add(values)
     return histograms
-
-
-class _FloatRunner:
-    """The calibrated model in TensorFlow Lite's float interpreter, every activation readable."""
-
-    def __init__(self, content: bytes, samples: Samples) -> None:
-        import tensorflow as tf
-
-        # Delegates fuse layers, and then their tensors are never written.
-        self._interpreter = tf.lite.Interpreter(
-            model_content=content,
-            experimental_preserve_all_tensors=True,
-            experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        )
-        self._interpreter.allocate_tensors()
-        self._index = {detail["name"]: detail["index"] for detail in self._interpreter.get_tensor_details()}
-        self._slots = [detail["index"] for detail in self._interpreter.get_input_details()]
-        self.inputs = tuple(detail["name"] for detail in self._interpreter.get_input_details())
-        self.outputs = tuple(detail["name"] for detail in self._interpreter.get_output_details())
-        self._samples = samples
-        self.count = len(samples[0])
-
-    def run(self, index: int, names: Mapping[str, object]) -> Iterator[tuple[str, Array]]:
-        """The named tensors for one sample; each array is a copy, with its batch of one."""
-        for slot, array in zip(self._slots, self._samples, strict=True):
-            self._interpreter.set_tensor(slot, array[index : index + 1])
-        self._interpreter.reset_all_variables()  # samples do not continue one another
-        self._interpreter.invoke()
-        for name in names:
-            yield name, self._interpreter.get_tensor(self._index[name])
-
-    def constant(self, name: str) -> Array:
-        """A copy of a constant."""
-        values: Array = self._interpreter.get_tensor(self._index[name])
-        return values
-
-    def keep(self, names: Mapping[str, object], most: int) -> dict[str, Array]:
-        """The named tensors for up to `most` samples spread over the calibration data, (samples, *shape)."""
-        rows = [dict(self.run(index, names)) for index in spread(self.count, most)]
-        return {name: np.stack([row[name] for row in rows]) for name in names}
-
-
-def spread(count: int, most: int) -> list[int]:
-    """Up to `most` positions spread evenly over `count`. The parent uses the same."""
-    return [int(position) for position in np.linspace(0, count - 1, min(most, count)).round()]

@@ -8,20 +8,21 @@ from pathlib import Path
 
 from ..firmware import inspect_model
 from ..graph import ABSENT, Graph
-from .job import Activations
+from .job import Activations, Weights
 
 __all__ = ["Cost", "cost_of"]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Multiply-accumulates of one inference, and bytes of constants in flash."""
+    """Multiply-accumulates of one inference, and bytes of constants in flash; of int4 weights also those for size."""
 
     macs: int
     weight_bytes: int
+    weight_bytes_for_size: int | None = None
 
 
-def cost_of(graph: Graph, content: bytes, folder: Path, activations: Activations) -> Cost:
+def cost_of(graph: Graph, content: bytes, folder: Path, activations: Activations, weights: Weights = "int8") -> Cost:
     """As `tinyml inspect` counts for int8. For int16, of which there are no kernels of ours, from the file alone.
 
     Args:
@@ -29,6 +30,7 @@ def cost_of(graph: Graph, content: bytes, folder: Path, activations: Activations
         content: Its file.
         folder: Where the file may be put for a moment.
         activations: Its dtype.
+        weights: Those of `int4` are also counted as they are with `--optimize size`.
 
     Raises:
         ModelError: an int8 model with an operator that is not supported.
@@ -37,7 +39,8 @@ def cost_of(graph: Graph, content: bytes, folder: Path, activations: Activations
         path = folder / graph.source
         path.write_bytes(content)
         inspection = inspect_model(path)
-        return Cost(inspection.macs, inspection.weight_bytes)
+        packed = inspect_model(path, optimize="size").weight_bytes if weights == "int4" else None
+        return Cost(inspection.macs, inspection.weight_bytes, packed)
     read = {index for op in graph.ops for index in op.inputs if index != ABSENT and graph.tensors[index].is_constant}
     return Cost(_macs(graph), sum(graph.tensors[index].bytes for index in read))
 

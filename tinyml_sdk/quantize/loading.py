@@ -62,6 +62,7 @@ class FloatModel:
         converter: Makes a fresh `tf.lite.TFLiteConverter` for a batch of one.
         trained: The ranges from quantization-aware training: given samples, for each input (N, …).
         granularity: How the weights were rounded in that training; None for a model that had none.
+        int4_layers: Those whose weights were rounded to four bits; None likewise.
     """
 
     inputs: tuple[InputSpec, ...]
@@ -73,6 +74,7 @@ class FloatModel:
     converter: Callable[[], Any]
     trained: Callable[[list[Array]], list[TrainedRange]] = lambda samples: []
     granularity: Granularity | None = None
+    int4_layers: frozenset[str] | None = None
 
 
 def load_model(path: Path, name: str) -> FloatModel:
@@ -183,9 +185,10 @@ def _from_keras(model: Any, name: str) -> FloatModel:
 
     ranges = range_layers(model, name)
     granularity = ranges[0].granularity if ranges else None
+    int4_layers = frozenset(map(_traceable, ranges[0].int4_layers)) if ranges else None
     outputs = tuple(_maker(tensor) for tensor in model.outputs)
     parameters = int(model.count_params())
-    return FloatModel(inputs, parameters, outputs, scopes, lstms, predict, converter, trained, granularity)
+    return FloatModel(inputs, parameters, outputs, scopes, lstms, predict, converter, trained, granularity, int4_layers)
 
 
 def _maker(tensor: Any) -> str:
@@ -228,15 +231,24 @@ def _all_layers(model: Any) -> Iterator[Any]:
 def _with_batch_of_one(model: Any, inputs: tuple[InputSpec, ...]) -> Any:
     import keras
 
+    from .upsampling import resizing
+
+    def copied(layer: Any) -> Any:
+        return resizing(without_ranges(layer))
+
     fixed = [keras.Input(batch_shape=spec.shape, name=spec.name) for spec in inputs]
-    clone = keras.models.clone_model(model, input_tensors=_packed(model, fixed), clone_function=without_ranges)
+    clone = keras.models.clone_model(model, input_tensors=_packed(model, fixed), clone_function=copied)
     clone.set_weights(model.get_weights())
     for named in (clone, *_all_layers(clone)):
-        # Keras allows any name, and TensorFlow refuses to trace those with spaces.
-        named.name = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", named.name)
+        named.name = _traceable(named.name)
     if not clone.name[:1].isalnum():
         clone.name = f"m{clone.name}"
     return clone
+
+
+def _traceable(name: str) -> str:
+    """Keras allows any name, and TensorFlow refuses to trace those with spaces."""
+    return re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", name)
 
 
 def _packed(model: Any, values: Sequence[Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from ..graph import ABSENT, DType, Graph, parse_graph
 from .checking import LayerNames, RangeCheck, check_integer_only, check_ranges, check_trained_ranges
 from .cost import Cost, cost_of
 from .data import MIN_SAMPLES, Data, Dataset, check_there, load_dataset, save_dataset
+from .int4_checking import check_int4_weights
 from .job import (
     ACTIVATIONS,
     CALIBRATION,
@@ -33,15 +35,17 @@ from .job import (
     METHODS,
     QUANTIZED,
     VALIDATION,
+    WEIGHTS,
     Activations,
     Granularity,
     Job,
     Method,
+    Weights,
 )
 from .metrics import Metric, check_labels, metric_function
 from .noise import layer_noise
 from .process import Conversation, Worker, require_tensorflow
-from .result import Accuracy, LayerNoise, QuantizationResult
+from .result import Accuracy, LayerNoise, LayerWeights, QuantizationResult
 
 __all__ = ["quantize_model", "weight_entropy", "write_model"]
 
@@ -58,6 +62,9 @@ def quantize_model(
     method: Method = "minmax",
     percentile: float = 99.99,
     activations: Activations = "int8",
+    weights: Weights = "int8",
+    keep_int8: Sequence[str] = (),
+    min_snr: float | None = None,
     validation: Data | None = None,
     metric: Metric = "accuracy",
     deadline: float = 1800.0,
@@ -79,6 +86,10 @@ def quantize_model(
         percentile: For that method; above 50, at most 100.
         activations: `int16` computes in int16 with int8 weights, by TensorFlow Lite Micro only: `generate` and
             `benchmark` refuse such a file. Its ranges are those of `minmax`.
+        weights: `int4` gives convolutions, depthwise ones and dense layers weights of four bits, in the scales with the
+            least squared error; dense layers one scale each, as TensorFlow Lite Micro has no other for them.
+        keep_int8: Layers that keep weights of eight bits all the same, by name; `first` and `last` stand for the ends.
+        min_snr: So do layers whose outputs would fall below it, in decibels, for their int4 weights alone.
         validation: Samples with `labels`, to judge both models by.
         metric: Of `metrics.METRICS`, or a function of labels and outputs.
         deadline: Seconds the conversion may take, and again each run of the int8 interpreter.
@@ -92,6 +103,7 @@ def quantize_model(
         ToolError: the converter crashed or missed the deadline, or a chosen range got lost.
     """
     _check_options(granularity, method, percentile, activations)
+    _check_weights(weights, activations, keep_int8, min_snr)
     metric_function(metric)
     report = progress or (lambda stage, done, total: None)
     for data, what in ((calibration, "calibration"), (validation, "validation")):
@@ -102,7 +114,17 @@ def quantize_model(
     with tempfile.TemporaryDirectory(prefix="tinyml-quantize-") as name, own_worker as process:
         folder = Path(name)
         path = _model_path(model, folder)
-        job = Job(str(path.resolve()), path.name, granularity, method, percentile, activations)
+        job = Job(
+            model=str(path.resolve()),
+            name=path.name,
+            granularity=granularity,
+            method=method,
+            percentile=percentile,
+            activations=activations,
+            weights=weights,
+            keep_int8=tuple(keep_int8),
+            min_snr=min_snr,
+        )
         with Conversation(process, folder, job, deadline, report) as conversation:
             done = _convert(conversation, folder, calibration, validation)
         result = _result(done, job, metric, folder, deadline, report)
@@ -127,6 +149,28 @@ def _check_options(granularity: str, method: str, percentile: float, activations
             where="quantize",
             hint="use minmax: int16 has the steps to cover all that is seen",
         )
+
+
+def _check_weights(weights: str, activations: str, keep_int8: Sequence[str], min_snr: float | None) -> None:
+    if weights not in WEIGHTS:
+        raise InputError(
+            f"{weights!r} is no dtype of weights", where="quantize", hint=f"choose one of {', '.join(WEIGHTS)}"
+        )
+    if isinstance(keep_int8, str):
+        raise InputError("keep_int8 is a string", where="quantize", hint="give a list of layers' names")
+    if weights == "int8":
+        if keep_int8 or min_snr is not None:
+            option = "layers to keep int8" if keep_int8 else "a least signal-to-noise"
+            raise InputError(f"{option}, where all are int8", where="quantize", hint="these go with int4 weights")
+        return
+    if activations != "int8":
+        raise InputError(
+            f"int4 weights with {activations} activations",
+            where="quantize",
+            hint="use int8 activations: TensorFlow Lite Micro has int4 weights with no others",
+        )
+    if min_snr is not None and not math.isfinite(min_snr):
+        raise InputError(f"a least signal-to-noise of {min_snr}", where="quantize", hint="give decibels, such as 15")
 
 
 def _model_path(model: str | Path | Any, folder: Path) -> Path:
@@ -174,6 +218,11 @@ class _Converted:
     content: bytes
     calibration: Dataset
     validation: Dataset | None
+
+    @property
+    def layer_weights(self) -> tuple[LayerWeights, ...]:
+        """What became of each layer's weights where int4 was asked for."""
+        return tuple(LayerWeights(**layer) for layer in self.facts["layer_weights"])
 
     def names(self, graph: Graph) -> LayerNames:
         """The Keras model's. The converter calls outputs `Identity`, so these are told apart by position."""
@@ -243,6 +292,9 @@ def _result(
         layers=layers,
         activations=job.activations,
         not_run=not_run,
+        weights=job.weights,
+        weight_bytes_for_size=cost.weight_bytes_for_size,
+        layer_weights=done.layer_weights,
     )
 
 
@@ -250,7 +302,8 @@ def _checked(done: _Converted, job: Job, folder: Path) -> tuple[Graph, Cost, Ran
     """As asked throughout, every operator supported, the chosen ranges in place."""
     graph = parse_graph(done.content, f"{Path(job.name).stem}.tflite")
     check_integer_only(graph, done.names(graph), job.activations)
-    cost = cost_of(graph, done.content, folder, job.activations)
+    check_int4_weights(graph, done.layer_weights)
+    cost = cost_of(graph, done.content, folder, job.activations, job.weights)
     observed, chosen = (
         {key: tuple(value) for key, value in done.facts[which].items()} for which in ("observed", "chosen")
     )
@@ -264,7 +317,7 @@ def _checked(done: _Converted, job: Job, folder: Path) -> tuple[Graph, Cost, Ran
 def _noise(
     done: _Converted, job: Job, folder: Path, graph: Graph, reference: TflmReference, progress: Progress
 ) -> tuple[LayerNoise, ...]:
-    from .conversion import spread
+    from .float_runner import spread
 
     with np.load(folder / FLOAT_TENSORS, allow_pickle=False) as archive:
         tensors = {name: archive[f"t{index}"] for index, name in enumerate(done.facts["tensors"])}

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .checking import RangeCheck
-from .job import Activations, Granularity, Method
+from .job import Activations, Granularity, Method, Weights
 
-__all__ = ["SCHEMA", "Accuracy", "LayerNoise", "QuantizationResult"]
+__all__ = ["SCHEMA", "Accuracy", "LayerNoise", "LayerWeights", "QuantizationResult"]
 
 SCHEMA = 1
 
@@ -31,6 +31,28 @@ class LayerNoise:
     name: str
     snr_db: float
     drop_db: float | None
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """What became of one layer's weights where int4 was asked for.
+
+    Attributes:
+        name: The Keras layer, or the tensor's name where the file does not tell.
+        op: Its operator.
+        bits: 4 or 8.
+        count: How many weights it has.
+        snr_db: What four bits alone do to it: signal-to-noise of its output in a model that is float but for these
+            weights. None where that was not measured.
+        kept: Why it stayed int8; empty where it did not.
+    """
+
+    name: str
+    op: str
+    bits: int
+    count: int
+    snr_db: float | None
+    kept: str
 
 
 @dataclass(frozen=True)
@@ -71,6 +93,10 @@ class QuantizationResult:
         layers: In the order in which they run; empty where the converted model was not run.
         activations: `int8` or `int16`.
         not_run: Why the converted model was not run, where the interpreter is there and refused it.
+        weights: `int8`, or `int4` where a layer has them.
+        weight_bytes_for_size: The same as `weight_bytes` of code that is generated with `--optimize size`, which keeps
+            int4 weights packed; None for int8 weights.
+        layer_weights: In the order in which they are read; empty for int8 weights.
     """
 
     content: bytes = field(repr=False)
@@ -91,6 +117,9 @@ class QuantizationResult:
     layers: tuple[LayerNoise, ...]
     activations: Activations = "int8"
     not_run: str | None = None
+    weights: Weights = "int8"
+    weight_bytes_for_size: int | None = None
+    layer_weights: tuple[LayerWeights, ...] = ()
 
     def worst_layers(self, count: int = 3) -> tuple[LayerNoise, ...]:
         """Those with the least signal-to-noise, worst first."""
@@ -108,7 +137,8 @@ class QuantizationResult:
                 "int8": self.accuracy.int8,
             }
         worst = [layer.index for layer in self.worst_layers()]
-        return {"schema": SCHEMA, **facts, "layers": list(facts["layers"]), "worst_layers": worst}
+        lists = {key: list(facts[key]) for key in ("layers", "layer_weights")}
+        return {"schema": SCHEMA, **facts, **lists, "worst_layers": worst}
 
     def to_json(self) -> str:
         """`to_dict` as text, with a line's end."""

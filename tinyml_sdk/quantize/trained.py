@@ -7,7 +7,7 @@ names get lost where layers are fused. A tensor's exact copies (RESHAPE around a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,10 +95,21 @@ def trained_ranges(model: Any, plain: Any, inputs: Sequence[Sequence[Array]], na
     return found
 
 
-def check_as_trained(trained: Granularity | None, job: Job) -> None:
+def check_as_trained(trained: Granularity | None, int4_layers: Collection[str] | None, job: Job) -> None:
     """Raises InputError where a model would be quantized otherwise than it was trained for."""
     if trained is None:
         return
+    weights = "int4" if int4_layers else "int8"
+    if weights != job.weights:
+        raise InputError(
+            f"was trained for {weights} weights, not {job.weights}", where=job.name, hint=f"give --weights {weights}"
+        )
+    if job.min_snr is not None:
+        raise InputError(
+            "was trained for int4 weights of some layers, which no --min-snr can choose again",
+            where=job.name,
+            hint="leave --min-snr out",
+        )
     if job.activations != "int8":
         raise InputError(
             f"was trained for int8 activations, not {job.activations}",

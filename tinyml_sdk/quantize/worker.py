@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import TinymlError
-from .conversion import Conversion, Samples, convert
+from .conversion import Conversion, convert
+from .float_runner import Samples
 from .job import CALIBRATION, FACTS, FLOAT_OUTPUTS, FLOAT_TENSORS, JOB, QUANTIZED, VALIDATION, Job
 from .loading import FloatModel, load_model
 
@@ -98,6 +100,7 @@ def _write(folder: Path, conversion: Conversion, model: FloatModel) -> None:
         "inputs": conversion.inputs,
         "outputs": conversion.outputs,
         "scopes": model.scopes,
+        "layer_weights": [asdict(layer) for layer in conversion.layer_weights],
     }
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
     arrays: dict[str, Any] = {f"t{index}": array for index, array in enumerate(conversion.tensors.values())}

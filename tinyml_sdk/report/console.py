@@ -62,14 +62,15 @@ def add_column(
     justify: Literal["left", "right"] = "left",
     *,
     width: int | None = None,
+    least: int | None = None,
     gives_way: bool = False,
 ) -> None:
     """Add a column whose cells never wrap.
 
-    Where a table is too wide, columns that give way are cut first, so that names are shortened before figures. Their
-    cells must be made by `name_cell`.
+    Where a table is too wide, columns that give way are cut first, down to `least` columns, so that names are shortened
+    before figures. Their cells must be made by `name_cell`.
     """
-    table.add_column(title, justify=justify, no_wrap=not gives_way, overflow="ellipsis", width=width)
+    table.add_column(title, justify=justify, no_wrap=not gives_way, overflow="ellipsis", width=width, min_width=least)
 
 
 def name_cell(*parts: str | tuple[str, str]) -> Text:

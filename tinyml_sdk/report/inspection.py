@@ -132,9 +132,11 @@ def _quantization(quantization: Quantization | None) -> str:
 def _layer_table(inspection: Inspection) -> Table:
     """Two lines a layer: the operator above its kernel, the output above its name, activations above weights."""
     table = plain_table()
+    layers = layer_facts(inspection)
     add_column(table, "#", "right")
-    add_column(table, "operator")
-    add_column(table, "output", gives_way=True)
+    add_column(table, "operator", least=max(len(facts.op) for facts in layers), gives_way=True)
+    longest = max(len(_shape(facts.shape, facts.dtype)) for facts in layers)
+    add_column(table, "output", least=longest, gives_way=True)
     add_column(table, "scale @ zero")
     add_column(table, "MACs", "right")
     add_column(table, "weights", "right")
@@ -143,10 +145,10 @@ def _layer_table(inspection: Inspection) -> Table:
     table.columns[5].footer = Text(figure(inspection.weight_bytes))
     table.show_footer = True
     table.footer_style = "bold"
-    for facts in layer_facts(inspection):
+    for facts in layers:
         table.add_row(
             str(facts.index),
-            Text.assemble(facts.op, "\n", (_kernel(facts), "dim")),
+            name_cell(facts.op, "\n", (_kernel(facts), "dim")),
             name_cell(_shape(facts.shape, facts.dtype), "\n", (shorten(facts.name, NAME_WIDTH), "dim")),
             Text.assemble(_activation_scale(facts), "\n", (_weights_quantization(facts), "dim")),
             figure(facts.macs) if facts.macs else "-",

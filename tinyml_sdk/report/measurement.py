@@ -89,6 +89,8 @@ def _costs(result: BenchResult) -> Table:
     row("flash", figure(flash.total), "bytes", "of the whole benchmark firmware", "bold")
     row("  code", figure(flash.code))
     row("  weights", figure(flash.weights))
+    if initial := flash.total - flash.code - flash.weights:
+        row("  data", figure(initial), "", "initial values of variables")
     row("RAM", figure(ram.total), "bytes", "", "bold")
     row("  arena", figure(ram.arena), "", "inputs and outputs included")
     row("  static", figure(ram.static))

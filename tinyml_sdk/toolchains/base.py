@@ -143,7 +143,7 @@ class Toolchain(ABC):
         return BuildError(
             message,
             where=where,
-            hint="read the compiler's last lines below; `tinyml doctor` checks the toolchain itself",
+            hint="read the compiler's last lines; `tinyml doctor` checks the toolchain itself",
             command=done.command_line,
             output=last_lines(done.stderr),
         )

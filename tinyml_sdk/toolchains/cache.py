@@ -25,8 +25,9 @@ def cache_dir(name: str) -> Path:
         folder = root / "tinyml-sdk" / name
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
+        reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise InputError(
-            f"cannot make the cache folder: {error}",
+            f"cannot make the cache folder: {reason}",
             hint="set XDG_CACHE_HOME to a folder that can be written",
         ) from error
     return folder

@@ -152,5 +152,6 @@ def _flags(board: Board, job: BuildJob) -> tuple[str, ...]:
 def _version() -> str:
     done = run_program([sys.executable, "-m", "platformio", "--version"], deadline=30.0, environment=_quiet())
     if done.returncode != 0:
-        raise MissingToolError(f"PlatformIO does not start: {done.stderr.strip() or 'no message'}", hint=_REMEDY)
+        said = done.stderr.strip().splitlines() or ["no message"]
+        raise MissingToolError(f"PlatformIO does not start: {said[-1].strip()}", hint=_REMEDY)
     return done.stdout.rpartition(" ")[2].strip()

@@ -13,6 +13,11 @@
 #define APP_INPUT_BYTES {600u, 3u}
 #define APP_OUTPUT_COUNT TINY_OUTPUT_COUNT
 #define APP_OUTPUT_BYTES {600u, 3u}
+#ifdef TINY_FRAMES
+#define APP_FRAME_BODY_BYTES 120u
+#else
+#define APP_FRAME_BODY_BYTES 256u
+#endif
 #define APP_BOARD_NAME "a board with a name that is longer than forty bytes"
 
 #endif

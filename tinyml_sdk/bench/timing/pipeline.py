@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..instructions import Instruction
-from .base import BlockCycles, Cycles, Timing
+from .base import NOTHING, BlockCycles, Cycles, Timing
 
 __all__ = ["PipelineTiming"]
 
@@ -40,14 +40,14 @@ class PipelineTiming(Timing):
 
     def cycles(self, block: Sequence[Instruction]) -> BlockCycles:
         """Of a block of at least one instruction."""
-        taken = self.taken(block) if block[-1].jumps else (0, 0)
+        taken = self.taken(block) if block[-1].jumps else NOTHING
         low, high = (self._twice(block, taken[end], end) for end in (LOW, HIGH))
         both = tuple(zip(low, high, strict=True))
         return BlockCycles(
             entered=both[: len(block)],
             repeated=both[len(block) :],
             taken=taken,
-            missed=self.missed(block[-1]) if block[-1].jumps else (0, 0),
+            missed=self.missed(block[-1]) if block[-1].jumps else NOTHING,
         )
 
     def _twice(self, block: Sequence[Instruction], taken: float, end: int) -> list[float]:

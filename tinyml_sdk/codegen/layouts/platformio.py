@@ -88,7 +88,7 @@ def _no_library(contents: Contents) -> BoardError:
     """Emulated boards are built with zig, offline; and TFLM's library comes from PlatformIO's registry."""
     assert contents.board is not None
     return BoardError(
-        "runtime tflm has no PlatformIO project for a board that exists in emulators only",
+        "runtime tflm has no PlatformIO project for a board that PlatformIO builds with zig",
         where=contents.board.name,
         hint="choose --project baremetal or cmake, with --tflm-root",
     )

@@ -15,7 +15,7 @@ __all__ = ["bake"]
 
 
 def bake(training: Any) -> Any:
-    """Keras's own layers again, kernels rounded to their int8 grid, activations' ranges as `ActivationRange` layers.
+    """Keras's own layers again, kernels on their int8 or int4 grid, activations' ranges as `ActivationRange` layers.
 
     Zero weights stay zero. Equal weights stay equal where they share a scale: all of a layer's with granularity
     `per-tensor`, those of one channel otherwise.
@@ -32,13 +32,13 @@ def bake(training: Any) -> Any:
     from ...quantize.activation_range import ActivationRange
     from .training_layers import FixedRange, MovingRange, QuantizedWeights
 
-    granularity = _granularity(training)
+    granularity, int4_layers = _rounding(training)
     copies = Copies()
     ranges: dict[str, Any] = {}
     kernels: list[tuple[Any, Any]] = []  # a new layer, and the trained one with its weights
 
     def as_range(name: str, ends: tuple[float, float]) -> Any:
-        return ranges.setdefault(name, ActivationRange(*ends, granularity, name=name))
+        return ranges.setdefault(name, ActivationRange(*ends, granularity, int4_layers, name=name))
 
     def apply(call: Call, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         layer = call.layer
@@ -65,17 +65,18 @@ def bake(training: Any) -> Any:
     return baked
 
 
-def _granularity(training: Any) -> Granularity:
+def _rounding(training: Any) -> tuple[Granularity, list[str]]:
+    """How kernels are rounded: the granularity, and the layers, as they will be called, that have four bits."""
     from .training_layers import QuantizedWeights
 
-    for layer in training.layers:
-        if isinstance(layer, QuantizedWeights):
-            return layer.granularity
-    raise InputError(
-        "has no layer in quantization-aware training",
-        where=str(training.name),
-        hint="give bake() the model from prepare(); it needs a convolution or a dense layer",
-    )
+    layers = [layer for layer in training.layers if isinstance(layer, QuantizedWeights)]
+    if not layers:
+        raise InputError(
+            "has no layer in quantization-aware training",
+            where=str(training.name),
+            hint="give bake() the model from prepare(); it needs a convolution or a dense layer",
+        )
+    return layers[0].granularity, [plain.name for layer in layers if layer.int4 for plain, *_ in _plain_layers(layer)]
 
 
 def _plain_layers(layer: Any) -> list[tuple[Any, list[Any], Any]]:
@@ -83,7 +84,7 @@ def _plain_layers(layer: Any) -> list[tuple[Any, list[Any], Any]]:
     import keras
 
     original = layer.original()
-    config = {key: value for key, value in layer.get_config().items() if key != "granularity"}
+    config = {key: value for key, value in layer.get_config().items() if key not in ("granularity", "int4")}
     bias = [layer.bias] if layer.use_bias else []
     if layer.kernels == ("kernel",):
         return [(original.from_config(config), [layer.rounded("kernel"), *bias], None)]

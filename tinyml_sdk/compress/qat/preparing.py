@@ -1,4 +1,4 @@
-"""From a trained Keras model to one that goes on training with int8's rounding in it."""
+"""From a trained Keras model to one that goes on training with the rounding of int8, or of int4 weights, in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 
 from ...errors import InputError
-from ...quantize.job import GRANULARITIES, Granularity
+from ...quantize.job import FIRST, GRANULARITIES, LAST, WEIGHTS, Granularity, Weights
 from ..filters.flow import kind_of
 from ..replay import Call
 from .baking import bake
@@ -29,6 +29,8 @@ def prepare(
     granularity: Granularity = "per-channel",
     momentum: float = 0.99,
     calibration: Sequence[Array] | None = None,
+    weights: Weights = "int8",
+    keep_int8: Sequence[str] = (),
 ) -> Any:
     """A model for quantization-aware training, to be compiled and fitted as any other, and then given to `bake`.
 
@@ -42,12 +44,14 @@ def prepare(
         momentum: Of the moving mean of activations' least and greatest values, from 0 to below 1.
         calibration: Samples to begin with ranges that fit, float32 (N, *shape without the batch) for each input of
             the model; without any the first batch of training sets the ranges.
+        weights: `int4` rounds kernels to four bits, those of dense layers with one scale each.
+        keep_int8: Layers whose kernels are rounded to int8 all the same, by name, or `first` and `last`.
 
     Returns:
         A functional model of the same inputs and outputs. Layers keep their names and kernels their variables.
 
     Raises:
-        InputError: a layer that cannot be trained for int8, by name; a subclassed model.
+        InputError: a layer that cannot be trained for int8, by name; a subclassed model; no layer to keep of that name.
     """
     if granularity not in GRANULARITIES:
         raise InputError(
@@ -56,7 +60,8 @@ def prepare(
     if not 0 <= momentum < 1:
         raise InputError(f"a momentum of {momentum:g}", where="prepare", hint="give one from 0 to below 1")
     plain = _with_separate_activations(fold_batch_norm(model))
-    training = _with_rounding(plain, place(plain), granularity, momentum)
+    int4 = _int4_layers(plain, weights, keep_int8)
+    training = _with_rounding(plain, place(plain), granularity, momentum, int4)
     if calibration is not None:
         _calibrate(training, calibration)
     return training
@@ -79,11 +84,40 @@ def quantize_aware(
     *,
     calibration: Sequence[Array] | None = None,
     granularity: Granularity = "per-channel",
+    weights: Weights = "int8",
+    keep_int8: Sequence[str] = (),
 ) -> Any:
     """`prepare`, `train` (which compiles and fits the model it is given) and `bake` in one."""
-    training = prepare(model, granularity=granularity, calibration=calibration)
+    training = prepare(model, granularity=granularity, calibration=calibration, weights=weights, keep_int8=keep_int8)
     train(training)
     return bake(training)
+
+
+def _int4_layers(model: Any, weights: Weights, keep_int8: Sequence[str]) -> frozenset[str]:
+    """Names of the layers of a model whose kernels get four bits.
+
+    Raises:
+        InputError: no such dtype of weights, no such layer to keep, or none is left.
+    """
+    if weights not in WEIGHTS:
+        hint = f"choose one of {', '.join(WEIGHTS)}"
+        raise InputError(f"{weights!r} is no dtype of weights", where="prepare", hint=hint)
+    if weights == "int8":
+        return frozenset()
+    names = [call.layer.name for call in calls_of(model) if kind_of(call.layer) in WITH_KERNEL]
+    words = {FIRST: names[:1], LAST: names[-1:]} | {name: [name] for name in names}
+    for name in keep_int8:
+        if name not in words:
+            raise InputError(
+                f"there is no layer {name!r} with weights to keep int8",
+                where=str(model.name),
+                hint=f"there are {', '.join(names)}; {FIRST} and {LAST} stand for the ends",
+            )
+    kept = {layer for name in keep_int8 for layer in words[name]}
+    if names and kept >= set(names):
+        hint = "keep fewer layers int8, or train for int8 weights"
+        raise InputError("no layer is left for int4 weights", where=str(model.name), hint=hint)
+    return frozenset(names) - kept
 
 
 def _with_separate_activations(model: Any) -> Any:
@@ -111,7 +145,9 @@ def _own_activation(call: Call) -> Any:
     return call.layer.activation if kind_of(call.layer) in WITH_KERNEL else None
 
 
-def _with_rounding(model: Any, placement: Placement, granularity: Granularity, momentum: float) -> Any:
+def _with_rounding(
+    model: Any, placement: Placement, granularity: Granularity, momentum: float, int4: frozenset[str]
+) -> Any:
     from .training_layers import TRAINED, FixedRange, MovingRange
 
     copies = Copies()
@@ -129,7 +165,8 @@ def _with_rounding(model: Any, placement: Placement, granularity: Granularity, m
                 where=f"{model.name}: layer {call.layer.name!r}",
                 hint="give each use a layer of its own",
             )
-        layers[call.layer.name] = TRAINED[kind].from_config({**call.layer.get_config(), "granularity": granularity})
+        rounding = {"granularity": granularity, "int4": call.layer.name in int4}
+        layers[call.layer.name] = TRAINED[kind].from_config({**call.layer.get_config(), **rounding})
         return layers[call.layer.name]
 
     def apply(call: Call, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:

@@ -22,7 +22,9 @@ __all__ = ["TRAINED", "FixedRange", "MovingRange", "QuantizedWeights", "kernel_a
 _register = keras.saving.register_keras_serializable("tinyml")
 
 
-def kernel_axes(kind: str, variable: str, rank: int, granularity: Granularity) -> tuple[int, ...]:
+def kernel_axes(
+    kind: str, variable: str, rank: int, granularity: Granularity, *, int4: bool = False
+) -> tuple[int, ...]:
     """The axes of a kernel along which elements share a scale.
 
     TensorFlow Lite's channels are a convolution's and a dense layer's outputs, which Keras has last; and a depthwise
@@ -33,22 +35,27 @@ def kernel_axes(kind: str, variable: str, rank: int, granularity: Granularity) -
         variable: `kernel`, `depthwise_kernel` or `pointwise_kernel`.
         rank: Number of dimensions of the kernel.
         granularity: As for `quantize_model`.
+        int4: Whether it will have four bits: dense layers then have one scale.
     """
-    if granularity == "per-tensor" or (granularity == "per-tensor-dense" and kind == "Dense"):
+    if granularity == "per-tensor" or (kind == "Dense" and (int4 or granularity == "per-tensor-dense")):
         return tuple(range(rank))
     depthwise = variable == "depthwise_kernel" or kind.startswith("Depthwise")
     return tuple(range(rank - 2 if depthwise else rank - 1))
 
 
 class QuantizedWeights(layers.Layer):  # type: ignore[misc]  # Keras has no types
-    """Mixed into a Keras layer: it computes with the kernels that int8 will hold, and trains those it has."""
+    """Mixed into a Keras layer: it computes with the kernels that int8 (or int4) will hold, and trains those it has."""
 
     granularity: Granularity
+    int4: bool
     kernels: tuple[str, ...] = ("kernel",)
 
-    def __init__(self, *arguments: Any, granularity: Granularity = "per-channel", **keywords: Any) -> None:
+    def __init__(
+        self, *arguments: Any, granularity: Granularity = "per-channel", int4: bool = False, **keywords: Any
+    ) -> None:
         super().__init__(*arguments, **keywords)
         self.granularity = granularity
+        self.int4 = int4
 
     @classmethod
     def original(cls) -> Any:
@@ -66,10 +73,10 @@ class QuantizedWeights(layers.Layer):  # type: ignore[misc]  # Keras has no type
         return {name: getattr(self, name) for name in self.kernels}
 
     def rounded(self, name: str) -> Any:
-        """A kernel as int8 will hold it, in its own scale."""
+        """A kernel as int8 (or int4) will hold it, in its own scale."""
         kernel = getattr(self, name)
-        axes = kernel_axes(self.original().__name__, name, len(kernel.shape), self.granularity)
-        return fake_quantize_weights(ops.convert_to_tensor(kernel), axes)
+        axes = kernel_axes(self.original().__name__, name, len(kernel.shape), self.granularity, int4=self.int4)
+        return fake_quantize_weights(ops.convert_to_tensor(kernel), axes, self.int4)
 
     def adopt(self, layer: Any) -> None:
         """Take the weights of the original layer."""
@@ -77,8 +84,8 @@ class QuantizedWeights(layers.Layer):  # type: ignore[misc]  # Keras has no type
             getattr(self, variable.name).assign(variable)
 
     def get_config(self) -> dict[str, Any]:
-        """For saving: the original's, and the granularity."""
-        return {**super().get_config(), "granularity": self.granularity}
+        """For saving: the original's, and how kernels are rounded."""
+        return {**super().get_config(), "granularity": self.granularity, "int4": self.int4}
 
 
 @_register

@@ -24,8 +24,8 @@ from ..window import Window
 __all__ = ["dsp_depthwise", "dsp_depthwise_taps"]
 
 _FRACTION = 10  # TINYML_DSP_DEPTHWISE_FRACTION
-_LARGEST_LEFT = 8
-"""Weights scaled by more may not fit 16 bits."""
+_LARGEST_WEIGHT = 2**15 - 1
+"""Once scaled, in 16 bits. int8 weights have room for a shift of 8, int4 ones for all there are."""
 
 _PROOF_LIMIT = 1 << 20
 """Sums of a channel that are tried one by one."""
@@ -192,15 +192,16 @@ def _general(constants: FilterConstants) -> _Channels | None:
 def _saturated(constants: FilterConstants, form: str) -> _Channels | None:
     """Constants for the form `relu` or `signed`, or None where some channel has none that are exact.
 
-    The proof is that of `dsp._requantization`, with another fraction: shifts of the weights from 2 to 8. Channels of
-    smaller scales, which are nearly switched off, are tried sum by sum.
+    The proof is that of `dsp._requantization`, with another fraction: shifts of the weights from 2 to 10, as far as 16
+    bits go. Channels of smaller scales, which are nearly switched off, are tried sum by sum.
     """
     channels = _Channels.of(constants)
     zero_point = constants.requantization["output_zero_point"]
     assert isinstance(zero_point, int)
     left = _FRACTION + 1 + channels.shift
     room = np.int64(1) << (31 - np.clip(left, 0, 31))
-    exact = (left >= 2) & (left <= _LARGEST_LEFT) & (channels.low >= -room) & (channels.high < room)
+    fits = np.abs(channels.weights).max(axis=1) << np.clip(left, 0, 15) <= _LARGEST_WEIGHT
+    exact = (left >= 2) & (channels.shift < 0) & fits & (channels.low >= -room) & (channels.high < room)
     weights, multiplier = channels.weights.copy(), channels.multiplier.copy()
     result = _Channels(weights, channels.bias << np.maximum(left, 0), multiplier, left)
     for channel in np.flatnonzero(~exact).tolist():
