@@ -29,10 +29,18 @@ ARM_ONLY = "gnu_arm"
 MODELS = ("kws", "ad", "ic", "vww")
 BEGIN, END = "<!-- models on cores -->\n", "<!-- /models on cores -->\n"
 
-HEAD = """\
-| core | model | instructions | per MAC | code, speed / size | constants, speed / size | instructions for size | arena | RAM |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
-"""
+COLUMNS = (
+    "core",
+    "model",
+    "instructions",
+    "per MAC",
+    "code, speed / size",
+    "constants, speed / size",
+    "instructions for size",
+    "arena",
+    "RAM",
+)
+HEAD = f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}\n"
 
 
 def model_path(model: str) -> Path:
