@@ -247,7 +247,7 @@ tinyml_depthwise_conv_2d_scalar(const tinyml_depthwise_conv_2d_scalar_params *p,
         filters[lane].weights = weights + 9 * channel;
         filters[lane].bias = bias[channel];
         filters[lane].scale =
-            tinyml_scalar_load_any(p->form, &p->output, scale, shift, channel * p->scale_step);
+            tinyml_scalar_load(p->form, &p->output, scale, shift, channel * p->scale_step);
       }
       tinyml_scalar_depthwise_lanes(p, input + first, filters, lanes, output + first, scratch);
     }

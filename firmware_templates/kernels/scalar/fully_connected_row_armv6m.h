@@ -35,7 +35,7 @@ tinyml_fully_connected_row_armv6m(const tinyml_fully_connected_row_armv6m_params
     }
     input = scratch;
   }
-  tinyml_scalar_scale constants = tinyml_scalar_load_step(p->form, &p->output, scale, shift, 0);
+  tinyml_scalar_scale constants = tinyml_scalar_load(p->form, &p->output, scale, shift, 0);
   for (int32_t first = 0; first < p->channels; first += 4) {
     const int32_t count = tinyml_min(4, p->channels - first);
     int32_t sums[4];
@@ -46,7 +46,7 @@ tinyml_fully_connected_row_armv6m(const tinyml_fully_connected_row_armv6m_params
     weights += 16 * quads;
     for (int32_t i = 0; i < count; ++i) {
       if (p->scale_step != 0) {
-        constants = tinyml_scalar_load_step(p->form, &p->output, scale, shift, first + i);
+        constants = tinyml_scalar_load(p->form, &p->output, scale, shift, first + i);
       }
       *output++ = tinyml_scalar_requantize(p->form, &p->output, &constants, sums[i]);
     }

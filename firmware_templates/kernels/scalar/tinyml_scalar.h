@@ -118,9 +118,9 @@ TINYML_INLINE tinyml_scalar_scale tinyml_scalar_load_narrow(const tinyml_requant
 }
 
 /* From a layer's table: the multiplier and the shift of each channel, or a word and two bytes. */
-TINYML_INLINE tinyml_scalar_scale tinyml_scalar_load(int32_t form, const tinyml_requantization *p,
-                                                     const int32_t *scale, const int8_t *shift,
-                                                     int32_t index) {
+TINYML_STEP tinyml_scalar_scale tinyml_scalar_load(int32_t form, const tinyml_requantization *p,
+                                                   const int32_t *scale, const int8_t *shift,
+                                                   int32_t index) {
   tinyml_scalar_scale loaded;
   if (form == TINYML_SCALAR_NARROW) {
     return tinyml_scalar_load_narrow(p, (uint32_t)scale[index], shift + 2 * index);
@@ -210,20 +210,5 @@ TINYML_SCALAR_FINISH(clamped, TINYML_SCALAR_CLAMPED)
 TINYML_SCALAR_FINISH(signed, TINYML_SCALAR_SIGNED)
 TINYML_SCALAR_FINISH(general, TINYML_SCALAR_GENERAL)
 /* tinyml_scalar_finish_narrow is in tinyml_scalar_armv6m.h. */
-
-TINYML_SCALAR_SHARED tinyml_scalar_scale tinyml_scalar_load_any(int32_t form,
-                                                                const tinyml_requantization *p,
-                                                                const int32_t *scale,
-                                                                const int8_t *shift,
-                                                                int32_t index) {
-  return tinyml_scalar_load(form, p, scale, shift, index);
-}
-
-/* Where the form is a literal for speed, but not for size. */
-#ifdef TINYML_OPTIMIZE_SIZE
-#define tinyml_scalar_load_step tinyml_scalar_load_any
-#else
-#define tinyml_scalar_load_step tinyml_scalar_load
-#endif
 
 #endif

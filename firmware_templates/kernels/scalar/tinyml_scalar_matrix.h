@@ -128,19 +128,16 @@ TINYML_SCALAR_SHARED void tinyml_scalar_dot_2x4(const int8_t *inputs, int32_t de
 TINYML_INLINE void tinyml_scalar_outputs(int32_t form, const tinyml_scalar_matrix *m,
                                          const tinyml_scalar_constants *constants, int32_t channel,
                                          const int32_t *sums, int8_t *output, int32_t pixels) {
-  const int32_t index = channel * m->scale_step;
-  if (form == TINYML_SCALAR_ANY) {
-    const tinyml_scalar_scale scale =
-        tinyml_scalar_load_any(m->form, &m->output, constants->scale, constants->shift, index);
-    m->finish(&m->output, &scale, sums, pixels, output + channel, m->channels);
-    return;
-  }
   const tinyml_scalar_scale scale =
-      tinyml_scalar_load(form, &m->output, constants->scale, constants->shift, index);
-  if (form == TINYML_SCALAR_NARROW) {
-    tinyml_scalar_finish_narrow(&m->output, &scale, sums, pixels, output + channel, m->channels);
+      tinyml_scalar_load(form == TINYML_SCALAR_ANY ? m->form : form, &m->output, constants->scale,
+                         constants->shift, channel * m->scale_step);
+  output += channel;
+  if (form == TINYML_SCALAR_ANY) {
+    m->finish(&m->output, &scale, sums, pixels, output, m->channels);
+  } else if (form == TINYML_SCALAR_NARROW) {
+    tinyml_scalar_finish_narrow(&m->output, &scale, sums, pixels, output, m->channels);
   } else {
-    tinyml_scalar_finish(form, &m->output, &scale, sums, pixels, output + channel, m->channels);
+    tinyml_scalar_finish(form, &m->output, &scale, sums, pixels, output, m->channels);
   }
 }
 
