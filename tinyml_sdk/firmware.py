@@ -25,7 +25,7 @@ from .codegen import (
 from .errors import BuildError, FitError, InputError
 from .graph import Graph, read_graph
 from .ops import Layer, fuse_ops, lower_graph, remove_constant_channels
-from .plan import Fit, MemoryPlan, check_fit, measure_fit, order_layers, plan_memory
+from .plan import Fit, MemoryPlan, Streaming, check_fit, measure_fit, order_layers, plan_memory, stream_layers
 from .tflm import TflmModel, find_library, inspect_tflm_model
 from .toolchains import BuildJob, BuildResult, Library, MemoryUse, get_toolchain, read_sections
 
@@ -54,6 +54,7 @@ class Inspection:
         layers: In the order in which they run.
         removed_channels: How many channels these were, over all its tensors.
         fused_ops: How many ops have become part of another one; see `fuse_ops`.
+        arena_before_streams: Bytes of the arena if every layer ran alone, None where none runs row by row with others.
     """
 
     graph: Graph
@@ -64,6 +65,7 @@ class Inspection:
     fit: Fit | None = None
     removed_channels: int = 0
     fused_ops: int = 0
+    arena_before_streams: int | None = None
 
     @property
     def macs(self) -> int:
@@ -85,13 +87,16 @@ class Firmware:
     arena_bytes: int
 
 
-def inspect_model(model: str | Path, board: str | Path | None = None, optimize: Optimize = "speed") -> Inspection:
+def inspect_model(
+    model: str | Path, board: str | Path | None = None, optimize: Optimize = "speed", *, streams: bool = True
+) -> Inspection:
     """Read a .tflite file, check it, choose kernels and plan its memory.
 
     Args:
         model: Path of the file.
         board: Name or file of a board whose core's kernels to choose and whose memory to compare with.
         optimize: What kernels are chosen for: `speed`, or `size`.
+        streams: Whether layers may run together row by row, where that takes a smaller arena.
 
     Raises:
         ModelError: the file is damaged or unsupported.
@@ -101,7 +106,10 @@ def inspect_model(model: str | Path, board: str | Path | None = None, optimize: 
     original = read_graph(model)
     fused = fuse_ops(original)
     graph = remove_constant_channels(fused)
-    layers = order_layers(graph, lower_graph(graph, chosen.core_spec if chosen else None, optimize))
+    core = chosen.core_spec if chosen else None
+    layers = order_layers(graph, lower_graph(graph, core, optimize))
+    streaming = stream_layers(graph, layers, core, optimize) if streams else Streaming(layers)
+    layers = streaming.layers
     plan = plan_memory(graph, layers)
     constants = weight_bytes(graph, layers)
     fit = measure_fit(chosen, plan.arena_bytes, constants) if chosen else None
@@ -114,6 +122,7 @@ def inspect_model(model: str | Path, board: str | Path | None = None, optimize: 
         fit,
         removed_channels=_channels(fused) - _channels(graph),
         fused_ops=len(original.ops) - len(fused.ops),
+        arena_before_streams=streaming.arena_before,
     )
 
 

@@ -81,7 +81,7 @@ class _Foreign:
 
 def measure_ours(model: Path, setting: Setting, *, inputs: int = 8) -> Counted:
     """With the kernels that `tinyml bench` takes. A sweep over many small models may do with fewer inputs."""
-    return _measure("ours", model, inspect_model(model, setting.board), setting, _Foreign(), inputs)
+    return _measure("ours", model, inspect_model(model, setting.board, streams=False), setting, _Foreign(), inputs)
 
 
 def measure_cmsis_nn(model: Path, setting: Setting, level: str) -> Counted:
@@ -90,7 +90,7 @@ def measure_cmsis_nn(model: Path, setting: Setting, level: str) -> Counted:
     Args:
         level: The optimization that its library is compiled with, such as `-O3`.
     """
-    inspection = inspect_model(model, setting.board)
+    inspection = inspect_model(model, setting.board, streams=False)
     assert inspection.board is not None
     layers = cmsis_nn_layers(inspection.graph, inspection.layers, inspection.board.core_spec)
     theirs = replace(inspection, layers=layers, plan=plan_memory(inspection.graph, layers))

@@ -54,7 +54,8 @@ def test_every_layer_equals_tflm(model):
     """Outputs alone prove little where a softmax saturates; so each layer's output, in the planned memory."""
     require_tool("tflite_micro")
     inspection = inspect_model(corpus_model(model))
-    computed = [index for op in inspection.graph.ops for index in op.outputs]
+    # What lies between layers that run row by row is never there as a whole.
+    computed = [index for layer in inspection.layers for index in layer.op.outputs]
     with ExitStack() as stack:
         tflm = open_reference(corpus_model(model), inspection, stack)
         ours = stack.enter_context(HostReference(inspection))
@@ -91,7 +92,7 @@ def test_kws_with_every_toolchain_optimization_and_target():
 
 def test_arena_stays_below_a_plain_planner():
     """Overlapping outputs: well under the bytes that live at the same time."""
-    for model, most in (("kws", 9_800), ("ic", 33_400), ("vww", 36_900), ("ad", 768)):
+    for model, most in (("kws", 9_800), ("ic", 20_500), ("vww", 28_300), ("ad", 768)):
         plan = inspect_model(corpus_model(f"mlperf_tiny/{model}")).plan
         assert plan.lower_bound <= plan.arena_bytes <= most
         assert plan.arena_bytes <= plan.live_bytes

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.chains import Chain, Stage
 from support.filter_op import Numbers
 from support.tflite_model import ModelBuilder
 from support.tools import require_tool
@@ -20,7 +21,7 @@ from tinyml_sdk.bench.session import first_divergent_layer, measure
 from tinyml_sdk.errors import TargetError
 from tinyml_sdk.firmware import Inspection, build_inspected, inspect_model
 from tinyml_sdk.ops import lower_graph
-from tinyml_sdk.plan import plan_memory
+from tinyml_sdk.plan import plan_memory, stream_layers
 from tinyml_sdk.targets import open_target
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "digits.tflite"
@@ -78,6 +79,23 @@ def test_layers_with_fused_ops_are_found_by_their_index_in_the_file(tmp_path, la
 def test_first_divergent_layer_is_found(tmp_path):
     require_tool("unicorn")
     assert divergent_layer(DIGITS, with_other_bias(inspect_model(DIGITS, "mps2-an386"), 2), tmp_path) == 2
+
+
+def test_a_stream_is_found_by_what_it_writes(tmp_path):
+    """Two of four layers run row by row: what lies between them is nowhere as a whole."""
+    require_tool("unicorn")
+    stages = (Stage(channels=8), Stage(channels=8), Stage("ADD"), Stage(channels=4, stride=(2, 2)))
+    model = tmp_path / "chain.tflite"
+    model.write_bytes(Chain((32, 32, 8), stages).model())
+    honest = inspect_model(model, "mps2-an386")
+    assert [len(layer.parts) for layer in honest.layers] == [1, 2, 1]
+    result = benchmark(model, board="mps2-an386", runs=1)
+    assert result.check.bit_exact
+    assert [layer.op for layer in result.layers] == ["CONV_2D", "CONV_2D + ADD", "CONV_2D"]
+    wrong = with_other_bias(honest, 1)
+    layers = stream_layers(wrong.graph, wrong.layers, honest.board.core_spec).layers
+    wrong = dataclasses.replace(wrong, layers=layers, plan=plan_memory(wrong.graph, layers))
+    assert divergent_layer(model, wrong, tmp_path) == 1
 
 
 def divergent_layer(model: Path, wrong: Inspection, tmp_path: Path) -> int | None:

@@ -114,7 +114,7 @@ def test_any_filter_for_the_dsp_extension(case: dict[str, Any], seed: int) -> No
         patch.setattr(depthwise_conv_2d, "dsp_depthwise", lambda *_: Refusal("3x3", "for this test"))
         patch.setattr(depthwise_conv_2d, "dsp_convolution", lambda *_, **__: Refusal("conv", "for this test"))
         model = depthwise_model(**case)
-        assert lower(model, CORES["cortex-m4"])[0].kernel == "tinyml_depthwise_conv_2d_dsp"
+        assert lower(model, CORES["cortex-m4"])[0].kernel.startswith("tinyml_depthwise_conv_2d_dsp")
         assert_equals_tflm(model, seed=seed)
 
 

@@ -121,7 +121,8 @@ def first_divergent_layer(
     """
     graph, offsets = inspection.graph, inspection.plan.tensor_offsets
     # A variable's tensor holds in the reference what was read of it, and here what is written.
-    computed = [index for op in graph.ops for index in op.outputs if index not in graph.variables]
+    outputs = [index for layer in inspection.layers for index in layer.op.outputs]
+    computed = [index for index in outputs if index not in graph.variables]
     expected = dict(zip(computed, reference.intermediates(inputs, computed), strict=True))
     target.load(elf)
     client = Client(target.open(), retry_after=target.retry_after)

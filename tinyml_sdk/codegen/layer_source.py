@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..graph import DType, Graph, Tensor
-from ..ops import Constant, Input, Layer, Output, Parameters, ParameterValue, Scratch, State
-from ..ops.base import Argument
-from ..plan import MemoryPlan
-from .c_source import C_TYPES, c_call, struct_rows
+from ..graph import Graph
+from ..ops import Layer, Parameters
+from ..plan import MemoryPlan, StreamedLayer
+from .c_source import c_call, struct_rows
+from .layer_call import LayerCall, layer_symbol
+from .stream_source import RowMember, row_functions, stream_source
 
-__all__ = ["LayerSource", "constant_symbol", "layer_source", "runs", "tensor_symbol"]
+__all__ = ["LayerSource", "layer_source", "runs"]
 
-_LARGEST_SHORT_OFFSET = 2**16 - 1
+_LARGEST_SHORT_OFFSET, _LARGEST_SHORT_ROWS = 2**16 - 1, 2**8 - 1
 
 
 @dataclass(frozen=True)
@@ -29,22 +30,18 @@ class LayerSource:
     Attributes:
         offset_type: The C type of offsets in the arena, for the arguments of shared functions.
         shared: The functions that serve several layers, in the order of their first layer.
+        stream_inputs: The most tensors that a layer in a stream reads; 0 without streams.
+        row_type: The C type of numbers of rows.
+        row_functions: What makes some rows of the layers that share a function.
         layers: All layers in the order in which they run.
     """
 
     offset_type: str
     shared: tuple[dict[str, Any], ...]
+    stream_inputs: int
+    row_type: str
+    row_functions: tuple[dict[str, Any], ...]
     layers: tuple[dict[str, Any], ...]
-
-
-def constant_symbol(graph: Graph, layer: Layer, constant: Constant) -> str:
-    """The C array of a layer's constant."""
-    return f"{graph.name}_{layer.op.index}_{constant.name}"
-
-
-def tensor_symbol(graph: Graph, tensor: Tensor) -> str:
-    """The C array of a constant tensor."""
-    return f"{graph.name}_tensor_{tensor.index}"
 
 
 def runs(layer: Layer, plan: MemoryPlan) -> bool:
@@ -61,92 +58,59 @@ def layer_source(graph: Graph, layers: Sequence[Layer], plan: MemoryPlan, *, sha
     Args:
         share_all: Whether all layers of one kernel share a function, and not only those that lose nothing by it.
     """
-    calls = [_Call(graph, layer, step, plan) for step, layer in enumerate(layers)]
-    groups: dict[tuple[object, ...], list[_Call]] = {}
-    for call in calls:
+    calls = [_calls(graph, layer, step, plan) for step, layer in enumerate(layers)]
+    groups: dict[tuple[object, ...], list[LayerCall]] = {}
+    for call in (call for of_layer in calls for call in of_layer):
         if runs(call.layer, plan) and (share_all or call.layer.shared):
             groups.setdefault(call.signature, []).append(call)
     names: dict[tuple[object, ...], str] = {}
     for signature, members in groups.items():
-        if len(members) > 1:
+        if len(members) > 1 or members[0].streamed:
             base = members[0].layer.kernel.removeprefix("tinyml_")
             names[signature] = base if base not in names.values() else f"{base}_{len(names)}"
+    streamed = [
+        [RowMember(row, call, names.get(call.signature)) for row, call in zip(layer.row_layers, of_layer, strict=True)]
+        if isinstance(layer, StreamedLayer)
+        else []
+        for layer, of_layer in zip(layers, calls, strict=True)
+    ]
+    functions = row_functions([member for of_stream in streamed for member in of_stream])
+    most_inputs = max((layer.most_inputs for layer in layers if isinstance(layer, StreamedLayer)), default=0)
+    sources = []
+    for layer, of_layer, rows in zip(layers, calls, streamed, strict=True):
+        source = _layer(graph, layer, plan)
+        if isinstance(layer, StreamedLayer):
+            source |= stream_source(layer, rows, functions, plan, most_inputs)
+        else:
+            source |= _call(of_layer[0], names.get(of_layer[0].signature))
+        sources.append(source)
     return LayerSource(
         offset_type="uint16_t" if plan.arena_bytes <= _LARGEST_SHORT_OFFSET else "uint32_t",
         shared=tuple(_shared(groups[signature][0], name) for signature, name in names.items()),
-        layers=tuple(_layer(call, names.get(call.signature)) for call in calls),
+        stream_inputs=most_inputs,
+        row_type="int16_t" if _most_rows(layers) > _LARGEST_SHORT_ROWS else "uint8_t",
+        row_functions=tuple(function.source for function in functions),
+        layers=tuple(sources),
     )
 
 
-class _Call:
-    """A layer's call of its kernel: what it passes, as literals or as members of a struct."""
-
-    def __init__(self, graph: Graph, layer: Layer, step: int, plan: MemoryPlan) -> None:
-        self.graph, self.layer, self.step, self.plan = graph, layer, step, plan
-        self.passed = [_Passed(self, argument) for argument in layer.arguments]
-
-    @property
-    def signature(self) -> tuple[object, ...]:
-        """What two layers have in common that can share a function."""
-        return (self.layer.kernel, *(passed.member for passed in self.passed))
-
-    def tensor(self, argument: Input | Output | State) -> Tensor:
-        of_op = self.layer.op.outputs if isinstance(argument, Output) else self.layer.op.inputs
-        return self.graph.tensors[of_op[argument.index]]
+def _most_rows(layers: Sequence[Layer]) -> int:
+    """Of any call in a stream."""
+    streams = [layer for layer in layers if isinstance(layer, StreamedLayer)]
+    calls = [rows for layer in streams for member in layer.row_layers for rows in member.rows]
+    return max((max(rows.input_rows, rows.output_rows) for rows in calls), default=0)
 
 
-class _Passed:
-    """One argument of a call.
-
-    Attributes:
-        value: What the struct's member is initialized with.
-        literal: The argument where it is written into the call.
-    """
-
-    def __init__(self, call: _Call, argument: Argument) -> None:
-        self.value: ParameterValue
-        self.offset_of: str | None = None
-        if isinstance(argument, Parameters):
-            self.value, self.literal = argument.fields, "&params"
-            self.member = f"{argument.c_type} params", "&{}"
-        elif isinstance(argument, Constant):
-            self.value = self.literal = constant_symbol(call.graph, call.layer, argument)
-            self.member = f"const {C_TYPES[argument.values.dtype.name]} *{argument.name}", "{}"
-        elif isinstance(argument, Scratch):
-            needed = bool(call.layer.scratch_bytes)
-            self.value = call.plan.scratch_offsets[call.step] if needed else 0
-            self.literal = f"arena + {self.value}" if needed else "NULL"
-            self.member = "arena_offset scratch", "arena + {}"
-        else:
-            self._tensor(call, argument)
-
-    def _tensor(self, call: _Call, argument: Input | Output | State) -> None:
-        tensor, kind = call.tensor(argument), type(argument).__name__.lower()
-        several = sum(type(other) is type(argument) for other in call.layer.arguments) > 1
-        name = f"{kind}{argument.index + 1}" if several else kind
-        c_type = C_TYPES[tensor.dtype.value]
-        if tensor.is_constant:
-            self.value = self.literal = tensor_symbol(call.graph, tensor)
-            self.member = f"const {c_type} *{name}", "{}"
-            return
-        offset = call.plan.tensor_offsets[tensor.index]
-        const = "const " if isinstance(argument, Input) else ""
-        address = "arena + {}" if tensor.dtype is DType.INT8 else f"({const}{c_type} *)({const}void *)(arena + {{}})"
-        self.value, self.literal = offset, address.format(offset)
-        self.member = f"arena_offset {name}", address
-
-    @property
-    def name(self) -> str:
-        """The struct's member."""
-        return self.member[0].split()[-1].lstrip("*")
-
-    @property
-    def from_struct(self) -> str:
-        """The argument where it comes from the struct."""
-        return self.member[1].format(f"a->{self.name}")
+def _calls(graph: Graph, layer: Layer, step: int, plan: MemoryPlan) -> list[LayerCall]:
+    """Of the layer, or, in a stream, of each of its layers."""
+    scratch = plan.scratch_offsets.get(step, 0)
+    if isinstance(layer, StreamedLayer):
+        scratch += layer.schedule.buffer_bytes
+        return [LayerCall(graph, part, plan, scratch, streamed=True) for part in layer.parts]
+    return [LayerCall(graph, layer, plan, scratch)]
 
 
-def _shared(call: _Call, name: str) -> dict[str, Any]:
+def _shared(call: LayerCall, name: str) -> dict[str, Any]:
     """A function for several layers, and the struct of its arguments: offsets last, as they are the shortest."""
     members = sorted((passed.member[0] for passed in call.passed), key=lambda member: member.startswith("arena_"))
     return {
@@ -157,19 +121,25 @@ def _shared(call: _Call, name: str) -> dict[str, Any]:
     }
 
 
-def _layer(call: _Call, shared: str | None) -> dict[str, Any]:
-    graph, op = call.graph, call.layer.op
+def _layer(graph: Graph, layer: Layer, plan: MemoryPlan) -> dict[str, Any]:
+    op = layer.op
     shapes = [
         "x".join(str(size) for size in graph.tensors[index].shape) or "1" for index in (*op.inputs[:1], *op.outputs)
     ]
-    parameters = next((argument for argument in call.layer.arguments if isinstance(argument, Parameters)), None)
     return {
         "index": op.index,
         "op": op.name,
-        "symbol": f"layer_{op.index}_{op.name.lower()}",
+        "symbol": layer_symbol(layer),
         "shapes": " -> ".join(shapes),
-        "macs": call.layer.macs,
-        "runs": runs(call.layer, call.plan),
+        "macs": layer.macs,
+        "runs": runs(layer, plan),
+        "stream": None,
+    }
+
+
+def _call(call: LayerCall, shared: str | None) -> dict[str, Any]:
+    parameters = next((argument for argument in call.layer.arguments if isinstance(argument, Parameters)), None)
+    return {
         "shared": shared,
         "arguments": struct_rows({passed.name: passed.value for passed in call.passed}, "    ") if shared else "",
         "params_type": parameters.c_type if parameters else None,

@@ -18,7 +18,8 @@ from ..ops import Constant, Input, Layer, Optimize
 from ..plan import MemoryPlan
 from ..resources import templates_dir
 from .c_source import C_TYPES, array_rows
-from .layer_source import constant_symbol, layer_source, runs, tensor_symbol
+from .layer_call import constant_symbol, tensor_symbol
+from .layer_source import layer_source, runs
 from .model_face import describe_tensor
 from .templates import render
 
@@ -71,7 +72,7 @@ def generate_model(
         _Array(symbol, C_TYPES[values.dtype.name], values.size, array_rows(values), comment)
         for symbol, (values, comment) in _constants(graph, layers).items()
     ]
-    headers = sorted({layer.header for layer in layers if runs(layer, plan)})
+    headers = sorted({part.header for layer in layers if runs(layer, plan) for part in (layer, *layer.parts)})
     context: dict[str, Any] = {
         "version": __version__,
         "name": graph.name,
@@ -132,7 +133,7 @@ def weight_bytes(graph: Graph, layers: Sequence[Layer]) -> int:
 def _constants(graph: Graph, layers: Sequence[Layer]) -> dict[str, tuple[npt.NDArray[np.generic], str]]:
     """Every constant array once, in the order of the layers that read them: symbol → values and a comment."""
     constants: dict[str, tuple[npt.NDArray[np.generic], str]] = {}
-    for layer in layers:
+    for layer in [part for each in layers for part in each.parts]:
         for argument in layer.arguments:
             if isinstance(argument, Constant):
                 symbol, values, what = constant_symbol(graph, layer, argument), argument.values, argument.name

@@ -51,6 +51,7 @@ from .relu import Relu
 from .relu6 import Relu6
 from .reshape import Reshape
 from .resize_nearest_neighbor import ResizeNearestNeighbor
+from .rows import RowField, Rows, RowWindow, merged_parameters, op_of_rows, row_window
 from .selection import not_worth_their_code, price_of_byte
 from .softmax import Softmax
 from .sparse.layers import CODE_BYTES
@@ -78,11 +79,17 @@ __all__ = [
     "Output",
     "ParameterValue",
     "Parameters",
+    "RowField",
+    "RowWindow",
+    "Rows",
     "Scratch",
     "State",
     "fuse_ops",
     "lower_graph",
+    "lower_rows",
+    "merged_parameters",
     "remove_constant_channels",
+    "row_window",
 ]
 
 OPERATORS: dict[str, Operator] = {
@@ -160,6 +167,19 @@ def lower_graph(graph: Graph, core: Core | None = None, optimize: Optimize = "sp
         for _ in range(_SHARING_PASSES):
             layers = _share_kernels(graph, layers, OpView(graph, graph.ops[0], features, optimize, without), price)
     return layers
+
+
+def lower_rows(
+    graph: Graph, layer: Layer, window: RowWindow, rows: Rows, core: Core | None, optimize: Optimize
+) -> Layer:
+    """A layer over just some rows of its image, with the same kernel where that can do it.
+
+    Args:
+        window: The layer's, from `row_window`.
+        rows: What of it.
+    """
+    of_rows, op = op_of_rows(graph, layer.op, window, rows)
+    return _lower(OpView(of_rows, op, core.features if core else frozenset(), optimize, only=layer.kernel))
 
 
 def _share_kernels(graph: Graph, layers: tuple[Layer, ...], view: OpView, price: float) -> tuple[Layer, ...]:

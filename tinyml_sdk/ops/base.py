@@ -147,6 +147,11 @@ class Layer:
         """The arrays this layer adds to the weights file."""
         return tuple(argument for argument in self.arguments if isinstance(argument, Constant))
 
+    @property
+    def parts(self) -> tuple[Layer, ...]:
+        """The layers whose kernels run: this one, unless it is several that run row by row (`plan/streams.py`)."""
+        return (self,)
+
     def lead_of(self, index: int) -> int | None:
         """The lead of input `index`, None where the output must not overlap it."""
         return self.lead[index] if index < len(self.lead) else None
@@ -176,6 +181,7 @@ class OpView:
         core_features: What kernels may use (`boards/cores.py`).
         optimize: What they are chosen for, see `selection.py`.
         without: Kernels that are not to be taken.
+        only: The kernel that is to be taken, where one of the candidates is it.
         sharing: Whose code is there anyway, and what other code is worth.
     """
 
@@ -184,6 +190,7 @@ class OpView:
     core_features: frozenset[str] = field(default_factory=frozenset)
     optimize: Optimize = "speed"
     without: frozenset[str] = frozenset()
+    only: str = ""
     sharing: KernelSharing = field(default_factory=KernelSharing)
 
     def fail(self, what: str, message: str, hint: str = "") -> ModelError:

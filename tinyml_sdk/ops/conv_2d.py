@@ -141,7 +141,8 @@ def dsp_convolution(
         scratch_bytes=4 * dsp.depth + 2 * run + 2 * padded_to_words(rests),
         shared=True,
     )
-    gathering = 35 * runs + 3 * dsp.depth + 12 * rests
+    # At the border a run is copied with the padding, which its two pixels do for each other.
+    gathering = (35 + 140 * (1 - window.inside_pairs)) * runs + 3 * dsp.depth + 12 * rests
     return Candidate(
         layer, pair_cost(output.elements // channels, dsp.depth, channels, gathering=gathering), DSP, code_bytes=900
     )

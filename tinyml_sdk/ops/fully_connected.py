@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
-from .dsp.matrix import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, pair_cost, row_cost, words_order
+from .dsp.matrix import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, pair_cost, row_cost
 from .mve.fully_connected import mve_rows
 from .overlap import gathered_lead
 from .scalar.matrix import portable_effort, scalar_rows
@@ -81,13 +81,16 @@ def _portable(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
         macs=rows * units * depth,
         lead=(lead,),
     )
-    return Candidate(layer, cost=portable_effort(view) * rows * units * (2.6 * depth + 20), code_bytes=250)
+    # Four channels at a time, then what is left of them one by one.
+    together, alone = units // 4 * 4, units % 4
+    row = together * (2.6 * depth + 20) + alone * (3.4 * depth + 14)
+    return Candidate(layer, cost=portable_effort(view) * (rows * row + 30), code_bytes=250)
 
 
 def _dsp_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidate | Refusal:
     """Two rows at a time, gathered in scratch before their outputs are written."""
     units, depth = constants.weights.values.shape
-    dsp = dsp_constants(constants, words_order(depth), block=4)
+    dsp = dsp_constants(constants, padded_order(np.arange(depth)), block=4)
     if dsp is None:
         return Refusal("tinyml_fully_connected_rows_dsp", MIXED_WEIGHTS_REFUSED)
     first = np.arange(rows)[None]

@@ -80,6 +80,7 @@ def choose_kernel(view: OpView, candidates: Iterable[Candidate | Refusal]) -> La
     """The best candidate that the core can run. At least one must be portable."""
     candidates = tuple(candidates)
     possible = [candidate for candidate in candidates if isinstance(candidate, Candidate)]
+    possible = [candidate for candidate in possible if candidate.layer.kernel == view.only] or possible
     best = best_candidate(view, [candidate for candidate in possible if not _excluded(view, candidate)])
     return replace(best.layer, choices=tuple(_choice(view, candidate, best) for candidate in candidates))
 

@@ -82,6 +82,14 @@ class Window:
         reaches_above = self.padding_top > 0 or self.padding_left > 0
         return not reaches_above and bottom < self.input_height and right < self.input_width
 
+    @property
+    def inside_pairs(self) -> float:
+        """The share of pairs of neighbouring windows, two by two along a row, of which both lie in the input."""
+        rows = _inside(self.output_height, self.stride_height, self.padding_top, self.input_height - self.reach_height)
+        columns = _inside(self.output_width, self.stride_width, self.padding_left, self.input_width - self.reach_width)
+        pairs = max(0, columns.stop // 2 - -(-columns.start // 2))
+        return len(rows) * pairs / (self.output_height * -(-self.output_width // 2))
+
     def first_row(self, output_row: int) -> int:
         """The first input row that the output row reads, within the input."""
         return _first_tap(output_row * self.stride_height - self.padding_top, self.dilation_height)
@@ -89,6 +97,11 @@ class Window:
     def first_column(self, output_column: int) -> int:
         """The first input column that the output column reads, within the input."""
         return _first_tap(output_column * self.stride_width - self.padding_left, self.dilation_width)
+
+
+def _inside(outputs: int, stride: int, padding: int, last: int) -> range:
+    """The outputs, along one axis, whose windows begin at 0 to `last`."""
+    return range(-(-padding // stride), max(0, min(outputs, (last + padding) // stride + 1)))
 
 
 def _first_tap(start: int, dilation: int) -> int:

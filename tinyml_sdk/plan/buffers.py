@@ -82,6 +82,8 @@ def label(graph: Graph, layers: Sequence[Layer], buffer: Buffer) -> str:
     """A name for people: the tensor's, or which layer's scratch memory it is."""
     if buffer.tensor is None:
         assert buffer.layer is not None
-        return f"scratch of layer {layers[buffer.layer].op.index}"
+        indices = [part.op.index for part in layers[buffer.layer].parts]
+        between = f"rows between layers {min(indices)} to {max(indices)}, and their scratch"
+        return f"scratch of layer {indices[0]}" if len(indices) == 1 else between
     tensor: Tensor = graph.tensors[buffer.tensor]
     return tensor.name or f"tensor {tensor.index}"

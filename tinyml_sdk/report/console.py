@@ -21,6 +21,7 @@ __all__ = [
     "figure",
     "heading",
     "name_cell",
+    "one_below_another",
     "plain_table",
     "render",
     "score",
@@ -76,6 +77,11 @@ def add_column(
 def name_cell(*parts: str | tuple[str, str]) -> Text:
     """A cell for a column that gives way, of texts or (text, style) pairs."""
     return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+
+
+def one_below_another(operators: str) -> str:
+    """The operators of a layer, each on a line of its own where there are several."""
+    return operators.replace(" + ", "\n+ ")
 
 
 def heading(title: str, detail: str = "") -> Text:

@@ -14,7 +14,19 @@ from ..boards import Board
 from ..firmware import Inspection
 from ..graph import Quantization, Tensor
 from ..plan import Fit, MemoryPlan
-from .console import add_column, bytes_of, figure, heading, name_cell, plain_table, share, shorten, significant, sized
+from .console import (
+    add_column,
+    bytes_of,
+    figure,
+    heading,
+    name_cell,
+    one_below_another,
+    plain_table,
+    share,
+    shorten,
+    significant,
+    sized,
+)
 from .facts import LayerFacts, layer_facts
 
 __all__ = ["inspection_json", "inspection_report", "kernels_report"]
@@ -66,6 +78,7 @@ def inspection_json(inspection: Inspection) -> str:
             "lower_bound": plan.lower_bound,
             "live_bytes": plan.live_bytes,
             "optimal": plan.optimal,
+            "before_streams": inspection.arena_before_streams,
             "peak_layer": plan.peak_layer,
             "peak": [asdict(buffer) for buffer in plan.peak],
         },
@@ -148,7 +161,7 @@ def _layer_table(inspection: Inspection) -> Table:
     for facts in layers:
         table.add_row(
             str(facts.index),
-            name_cell(facts.op, "\n", (_kernel(facts), "dim")),
+            name_cell(one_below_another(facts.op), "\n", (_kernel(facts), "dim")),
             name_cell(_shape(facts.shape, facts.dtype), "\n", (shorten(facts.name, NAME_WIDTH), "dim")),
             Text.assemble(_activation_scale(facts), "\n", (_weights_quantization(facts), "dim")),
             figure(facts.macs) if facts.macs else "-",
@@ -158,6 +171,8 @@ def _layer_table(inspection: Inspection) -> Table:
 
 
 def _kernel(facts: LayerFacts) -> str:
+    if facts.stream is not None:
+        return "row by row"
     return facts.kernel.removeprefix("tinyml_") if facts.kernel else "nothing to do"
 
 
@@ -179,9 +194,11 @@ def kernels_report(inspection: Inspection) -> RenderableType:
     add_column(table, "kernel")
     add_column(table, "estimate", "right")
     add_column(table, "", gives_way=True)
-    for facts in layer_facts(inspection):
+    parts = [part for facts in layer_facts(inspection) for part in (facts.stream.layers if facts.stream else (facts,))]
+    for facts in parts:
         if not facts.choices:
-            table.add_row(str(facts.index), Text(facts.op), Text(_kernel(facts)), "-", Text("the only one", "dim"))
+            kernel = facts.kernel.removeprefix("tinyml_") if facts.kernel else "nothing to do"
+            table.add_row(str(facts.index), Text(facts.op), Text(kernel), "-", Text("the only one", "dim"))
         for row, choice in enumerate(sorted(facts.choices, key=lambda choice: not choice.taken)):
             table.add_row(
                 str(facts.index) if row == 0 else "",
@@ -207,14 +224,45 @@ def _memory(inspection: Inspection) -> Group:
     table.add_row("lower bound", bytes_of(plan.lower_bound), "for any placement of these layers in this order")
     table.add_row("live at the peak", bytes_of(plan.live_bytes), "what a planner without overlaps needs")
     table.add_row("weights", bytes_of(inspection.weight_bytes), "in flash")
+    if inspection.arena_before_streams is not None:
+        saved = inspection.arena_before_streams - plan.arena_bytes
+        table.add_row(
+            "layer by layer", bytes_of(inspection.arena_before_streams), f"row by row saves {bytes_of(saved)}"
+        )
     layer = inspection.layers[plan.peak_layer].op
     return Group(
         heading("Memory"),
         table,
+        *_streams(inspection),
         Text(),
         heading("Alive at the peak", f"layer {layer.index}, {layer.name}"),
         _peak(plan),
     )
+
+
+def _streams(inspection: Inspection) -> list[RenderableType]:
+    """Of each stream, what of the tensors between its layers is in memory at a time."""
+    streams = [(facts, facts.stream) for facts in layer_facts(inspection) if facts.stream is not None]
+    if not streams:
+        return []
+    table = plain_table()
+    for title in ("layers", "step"):
+        add_column(table, title)
+    for title in ("rows kept", "bytes", "of"):
+        add_column(table, title, "right")
+    add_column(table, "tensor", gives_way=True)
+    for _, stream in streams:
+        first, last = stream.layers[0].index, stream.layers[-1].index
+        for place, kept in enumerate(stream.kept):
+            table.add_row(
+                f"{first} to {last}" if place == 0 else "",
+                f"{stream.rows_at_once} row{'s' if stream.rows_at_once > 1 else ''}" if place == 0 else "",
+                f"{kept.rows} of {kept.height}",
+                figure(kept.bytes),
+                figure(kept.whole),
+                name_cell((shorten(kept.name, NAME_WIDTH), "dim")),
+            )
+    return [Text(), heading("Row by row", "layers that run together, and what is kept between them"), table]
 
 
 def _verdict(plan: MemoryPlan) -> str:

@@ -7,7 +7,19 @@ from rich.table import Table
 from rich.text import Text
 
 from ..bench.result import BenchResult
-from .console import Bar, add_column, bytes_of, figure, heading, name_cell, plain_table, share, shorten, significant
+from .console import (
+    Bar,
+    add_column,
+    bytes_of,
+    figure,
+    heading,
+    name_cell,
+    one_below_another,
+    plain_table,
+    share,
+    shorten,
+    significant,
+)
 
 __all__ = ["measurement_line", "measurement_report"]
 
@@ -121,7 +133,7 @@ def _layers(result: BenchResult) -> Table:
     for layer in result.layers:
         table.add_row(
             str(layer.index),
-            Text(layer.op),
+            Text(one_below_another(layer.op)),
             figure(layer.count),
             share(layer.share, 1),
             Bar(layer.share / largest, BAR_WIDTH),

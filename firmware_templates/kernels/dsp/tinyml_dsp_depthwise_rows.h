@@ -125,20 +125,20 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
  *
  * r0: upper, r1: lower, r2: output, r3: filter; r12, lr: words of input, then constants. */
 
-/* A sum to int8. r12: multiplier, lr: offset. NEGATIVE: a register with what ROUND left there,
- * which is taken from the offset twice below zero; TEMP: a free one. */
+/* A sum to int8: scaled, then saturated, which waits for the product: so all are scaled first. r12:
+ * multiplier, lr: offset. NEGATIVE: a register with what ROUND left there, which is taken from the
+ * offset twice below zero; TEMP: a free one. */
+#define TINYML_DSP_SATURATE(SUM) "ssat " SUM ", #8, " SUM ", asr #10\n"
+
 #define TINYML_DSP_ROUND_RELU(NEGATIVE) ""
-#define TINYML_DSP_SCALE_RELU(SUM, NEGATIVE, TEMP)                                                 \
-  "smmla " SUM ", " SUM ", r12, lr\n"                                                              \
-  "ssat " SUM ", #8, " SUM ", asr #10\n"
+#define TINYML_DSP_SCALE_RELU(SUM, NEGATIVE, TEMP) "smmla " SUM ", " SUM ", r12, lr\n"
 #define TINYML_DSP_RESTORE_RELU ""
 
 #define TINYML_DSP_ROUND_SIGNED(NEGATIVE) "ubfx " NEGATIVE ", lr, #0, #9\n"
 #define TINYML_DSP_SCALE_SIGNED(SUM, NEGATIVE, TEMP)                                               \
   "and " TEMP ", " NEGATIVE ", " SUM ", asr #31\n"                                                 \
   "sub " TEMP ", lr, " TEMP ", lsl #1\n"                                                           \
-  "smmla " SUM ", " SUM ", r12, " TEMP "\n"                                                        \
-  "ssat " SUM ", #8, " SUM ", asr #10\n"
+  "smmla " SUM ", " SUM ", r12, " TEMP "\n"
 #define TINYML_DSP_RESTORE_SIGNED "ldrd r8, r9, [r3, #16]\n" /* weights */
 
 /* clang-format off */
@@ -194,6 +194,10 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
             TINYML_DSP_SCALE_##FORM("r8", "r4", "r5")                                              \
             TINYML_DSP_SCALE_##FORM("r9", "r4", "r5")                                              \
             TINYML_DSP_SCALE_##FORM("r10", "r4", "r5")                                             \
+            TINYML_DSP_SATURATE("r7")                                                              \
+            TINYML_DSP_SATURATE("r8")                                                              \
+            TINYML_DSP_SATURATE("r9")                                                              \
+            TINYML_DSP_SATURATE("r10")                                                             \
             "ldr lr, [r3, #40]\n" /* below */                                                      \
             "ldrd r4, r5, [r3, #44]\n" /* step, end */                                             \
             "strb r8, [r2, lr]\n"                                                                  \
@@ -231,6 +235,8 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
             TINYML_DSP_ROUND_##FORM("r4")                                                          \
             TINYML_DSP_SCALE_##FORM("r7", "r4", "r5")                                              \
             TINYML_DSP_SCALE_##FORM("r8", "r4", "r5")                                              \
+            TINYML_DSP_SATURATE("r7")                                                              \
+            TINYML_DSP_SATURATE("r8")                                                              \
             "ldr lr, [r3, #40]\n" /* below */                                                      \
             "strb r8, [r2, lr]\n"                                                                  \
             "strb r7, [r2]\n"                                                                      \
@@ -286,6 +292,8 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
             TINYML_DSP_ROUND_##FORM("r8")                                                          \
             TINYML_DSP_SCALE_##FORM("r10", "r8", "r9")                                             \
             TINYML_DSP_SCALE_##FORM("r11", "r8", "r9")                                             \
+            TINYML_DSP_SATURATE("r10")                                                             \
+            TINYML_DSP_SATURATE("r11")                                                             \
             TINYML_DSP_RESTORE_##FORM                                                              \
             "ldrd r12, lr, [r3, #44]\n" /* step, end */                                            \
             "strb r10, [r2]\n"                                                                     \
@@ -311,6 +319,7 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
             "ldrd r12, lr, [r3, #28]\n" /* multiplier, offset */                                   \
             TINYML_DSP_ROUND_##FORM("r8")                                                          \
             TINYML_DSP_SCALE_##FORM("r10", "r8", "r9")                                             \
+            TINYML_DSP_SATURATE("r10")                                                             \
             "strb r10, [r2]\n"                                                                     \
             "3:\n"                                                                                 \
             "ldrd r4, r5, [r3, #52]\n" /* span, next */                                            \

@@ -11,8 +11,9 @@
  * of (k, k + 2) and of (k + 1, k + 3) of each pair of channels. This is the order in which SXTB16
  * and SXTB16 with ROR #8 take a word of inputs apart. tinyml_sdk/ops/dsp/matrix.py writes it.
  *
- * Blocks of four channels of two pixels: where the channels are no multiple of four, the last block
- * begins within the one before, so that it too is stored as a whole.
+ * Blocks are of four channels of two pixels, or of eight channels of a row. What channels are left
+ * over is computed in pairs, which the stream has in the same way; but of two pixels' last three,
+ * a block of four which begins with the last channel of the one before.
  */
 #ifndef TINYML_DSP_MATRIX_H
 #define TINYML_DSP_MATRIX_H
@@ -70,8 +71,7 @@ typedef struct {
   int8_t *output0;
   int8_t *output1;         /* where it is output0, that pixel's outputs stay */
   int32_t first_steps;     /* of the loop's first turn: steps % TINYML_TURN */
-  const int32_t *last_end; /* weights_end, or that of one more block */
-  int32_t overlap;         /* channels that it shares with the one before */
+  const int32_t *last_end; /* weights_end, or that of a block that begins a channel before it */
 } tinyml_dsp_blocks;
 
 #if TINYML_HAS_DSP
@@ -106,9 +106,9 @@ typedef struct {
                                     "ldmia r1!, {r4, r5}\n"                                        \
                                     "smlad r7, r4, r2, r7\n"                                       \
                                     "smlad r11, r4, r3, r11\n"                                     \
+                                    "sxtb16 r4, r4\n"                                              \
                                     "smlad r9, r5, r2, r9\n"                                       \
                                     "smlad lr, r5, r3, lr\n"                                       \
-                                    "sxtb16 r4, r4\n"                                              \
                                     "sxtb16 r5, r5\n"                                              \
                                     "smlad r6, r4, r2, r6\n"                                       \
                                     "smlad r10, r4, r3, r10\n"                                     \
@@ -160,8 +160,8 @@ typedef struct {
 #define TINYML_DSP_BLOCKS(name, form, finish)                                                      \
   TINYML_NAKED void tinyml_dsp_blocks_##name(const tinyml_dsp_blocks *b TINYML_UNUSED) {           \
     __asm__ volatile("push {r4-r11, lr}\n"                                                         \
-                     "ldmia r0, {r1-r11}\n"                                                        \
-                     "push {r1-r11}\n"                                                             \
+                     "ldmia r0, {r1-r10}\n"                                                        \
+                     "push {r1-r10}\n"                                                             \
                      "ldr r1, [sp, #8]\n"                                                          \
                      "1:\n"                                                                        \
                      "ldr r0, [sp, #0]\n"                                                          \
@@ -187,14 +187,13 @@ typedef struct {
                      "ldr r2, [sp, #36]\n"                                                         \
                      "cmp r1, r2\n"                                                                \
                      "beq 3f\n"                                                                    \
-                     "str r2, [sp, #12]\n" /* one more block, `overlap` back */                    \
-                     "ldr r3, [sp, #40]\n"                                                         \
-                     "sub r0, r0, r3\n"                                                            \
-                     "sub r5, r5, r3\n"                                                            \
+                     "str r2, [sp, #12]\n" /* one more block, a channel back */                    \
+                     "sub r0, r0, #1\n"                                                            \
+                     "sub r5, r5, #1\n"                                                            \
                      "strd r0, r5, [sp, #24]\n"                                                    \
                      "b.w 1b\n"                                                                    \
                      "3:\n"                                                                        \
-                     "add sp, #44\n"                                                               \
+                     "add sp, #40\n"                                                               \
                      "pop {r4-r11, pc}\n" ::                                                       \
                          : TINYML_CLOBBERS);                                                       \
   }
@@ -223,8 +222,8 @@ TINYML_NAKED void tinyml_dsp_dot_1x8(const int8_t *input TINYML_UNUSED,
   __asm__ volatile(".macro tinyml_four_channels x, a0, b0, a1, b1\n"
                    "ldmia r1!, {r4, r5}\n"
                    "smlad \\b0, r4, \\x, \\b0\n"
-                   "smlad \\b1, r5, \\x, \\b1\n"
                    "sxtb16 r4, r4\n"
+                   "smlad \\b1, r5, \\x, \\b1\n"
                    "sxtb16 r5, r5\n"
                    "smlad \\a0, r4, \\x, \\a0\n"
                    "smlad \\a1, r5, \\x, \\a1\n"
@@ -328,8 +327,8 @@ TINYML_INLINE void tinyml_dsp_blocks_in_c(int32_t form, tinyml_dsp_blocks b) {
       return;
     }
     if (b.weights == b.weights_end) {
-      b.output0 -= b.overlap;
-      b.output1 -= b.overlap;
+      --b.output0;
+      --b.output1;
     }
   }
 }
@@ -340,6 +339,48 @@ TINYML_INLINE void tinyml_dsp_blocks_in_c(int32_t form, tinyml_dsp_blocks b) {
   }
 
 #endif
+
+/* From A and 256 * B + A to B. */
+TINYML_INLINE int32_t tinyml_dsp_second(int32_t a, int32_t b) {
+  return (int32_t)((uint32_t)b - (uint32_t)a) >> 8;
+}
+
+/* Two channels, which compilers have the registers for: those of the first pixel, of the second. */
+TINYML_COMPACT void tinyml_dsp_dot_2x2(const uint32_t *inputs, const uint32_t *inputs_end,
+                                       const int32_t *weights, int32_t sums[4]) {
+  int32_t a0 = weights[0], b0 = weights[1], a1 = a0, b1 = b0;
+  do {
+    const uint32_t first = (uint32_t)weights[2], second = (uint32_t)weights[3];
+    const uint32_t a = tinyml_sxtb16(first), next_a = tinyml_sxtb16(second);
+    b0 = tinyml_smlad(second, inputs[2], tinyml_smlad(first, inputs[0], b0));
+    b1 = tinyml_smlad(second, inputs[3], tinyml_smlad(first, inputs[1], b1));
+    a0 = tinyml_smlad(next_a, inputs[2], tinyml_smlad(a, inputs[0], a0));
+    a1 = tinyml_smlad(next_a, inputs[3], tinyml_smlad(a, inputs[1], a1));
+    inputs += 4;
+    weights += 2;
+  } while (inputs != inputs_end);
+  sums[0] = a0, sums[1] = tinyml_dsp_second(a0, b0);
+  sums[2] = a1, sums[3] = tinyml_dsp_second(a1, b1);
+}
+
+/* Two channels of a row of bytes. Returns where the weights of the next two are. quads > 0. */
+TINYML_COMPACT const int32_t *tinyml_dsp_dot_1x2(const int8_t *input, const int32_t *weights,
+                                                 int32_t quads, int32_t sums[2]) {
+  const int8_t *const input_end = input + 4 * quads;
+  int32_t a = weights[0], b = weights[1];
+  weights += 2;
+  do {
+    const uint32_t inputs = tinyml_load_word(input);
+    const uint32_t even = tinyml_sxtb16(inputs), odd = tinyml_sxtb16_odd(inputs);
+    const uint32_t first = (uint32_t)weights[0], second = (uint32_t)weights[1];
+    b = tinyml_smlad(second, odd, tinyml_smlad(first, even, b));
+    a = tinyml_smlad(tinyml_sxtb16(second), odd, tinyml_smlad(tinyml_sxtb16(first), even, a));
+    input += 4;
+    weights += 2;
+  } while (input != input_end);
+  sums[0] = a, sums[1] = tinyml_dsp_second(a, b);
+  return weights;
+}
 
 TINYML_DSP_BLOCKS(clamped, TINYML_FORM_CLAMPED, TINYML_FINISH_CLAMPED)
 TINYML_DSP_BLOCKS(signed, TINYML_FORM_SIGNED, TINYML_FINISH_SIGNED)
@@ -380,16 +421,17 @@ TINYML_INLINE tinyml_dsp_blocks tinyml_dsp_pair_blocks(const tinyml_dsp_matrix *
                                                        const void *inputs, const int32_t *weights,
                                                        const int32_t *scale, const int8_t *shift) {
   tinyml_dsp_blocks b = tinyml_dsp_whole_blocks(m, inputs, weights, scale, shift);
-  const int32_t blocks = (m->channels + 3) / 4;
-  b.last_end = weights + blocks * (4 + m->depth);
-  b.overlap = 4 * blocks - m->channels;
-  if (m->channels < 4) {
+  b.last_end = b.weights_end;
+  if (m->channels % 4 == 3) {
+    b.last_end += 4 + m->depth;
+  }
+  if (m->channels == 3) {
     b.weights_end = b.last_end;
   }
   return b;
 }
 
-/* Fewer than four channels: no more are stored. */
+/* Three channels: no more are stored. */
 TINYML_INLINE void tinyml_dsp_few_channels(void (*compute)(const tinyml_dsp_blocks *),
                                            const tinyml_dsp_matrix *m,
                                            const tinyml_dsp_blocks *whole) {
@@ -408,7 +450,7 @@ TINYML_INLINE void tinyml_dsp_few_channels(void (*compute)(const tinyml_dsp_bloc
 #define TINYML_DSP_PAIR(name)                                                                      \
   TINYML_SHARED void tinyml_dsp_pair_##name(const tinyml_dsp_matrix *m,                            \
                                             const tinyml_dsp_blocks *whole) {                      \
-    if (m->channels < 4) {                                                                         \
+    if (m->channels == 3) {                                                                        \
       tinyml_dsp_few_channels(tinyml_dsp_blocks_##name, m, whole);                                 \
     } else {                                                                                       \
       tinyml_dsp_blocks_##name(whole);                                                             \
@@ -418,11 +460,11 @@ TINYML_INLINE void tinyml_dsp_few_channels(void (*compute)(const tinyml_dsp_bloc
 TINYML_DSP_PAIR(clamped)
 TINYML_DSP_PAIR(signed)
 
-TINYML_SHARED void tinyml_dsp_pair_general(const tinyml_dsp_matrix *m,
-                                           const tinyml_dsp_blocks *whole) {
+/* Whole blocks, and one that overlaps or is of three channels. */
+TINYML_INLINE void tinyml_dsp_pair_in_general(const tinyml_dsp_matrix *m,
+                                              const tinyml_dsp_blocks *whole, int32_t channels) {
   const tinyml_dsp_scales scales = {whole->scale, whole->shift};
   const int32_t *weights = whole->weights;
-  const int32_t channels = m->channels;
   int32_t sums[8];
   for (int32_t block = 0; block < channels; block += 4) {
     const int32_t first = channels < 4 ? 0 : tinyml_min(block, channels - 4);
@@ -438,8 +480,47 @@ TINYML_SHARED void tinyml_dsp_pair_general(const tinyml_dsp_matrix *m,
   }
 }
 
-/* All channels of one row of bytes: the sums of eight, then their outputs four at a time. */
-TINYML_INLINE void tinyml_dsp_row(int32_t form, const tinyml_dsp_matrix *m,
+TINYML_SHARED void tinyml_dsp_pair_general(const tinyml_dsp_matrix *m,
+                                           const tinyml_dsp_blocks *whole) {
+  tinyml_dsp_pair_in_general(m, whole, m->channels);
+}
+
+/* The one or two channels behind the whole blocks. */
+TINYML_INLINE void tinyml_dsp_pair_last(int32_t form, const tinyml_dsp_matrix *m,
+                                        const tinyml_dsp_blocks *whole) {
+  const int32_t first = m->channels / 4 * 4;
+  const tinyml_dsp_scales scales = {whole->scale + 2 * first, whole->shift + first};
+  int32_t sums[4];
+  tinyml_dsp_dot_2x2(whole->activations, whole->activations_end, whole->weights_end, sums);
+  for (int32_t i = 0; i < m->channels % 4; ++i) {
+    whole->output1[first + i] = tinyml_dsp_requantize(form, &m->output, scales, i, sums[2 + i]);
+    whole->output0[first + i] = tinyml_dsp_requantize(form, &m->output, scales, i, sums[i]);
+  }
+}
+
+/* All channels of two pixels where one or two are left over, or there are no more. */
+#define TINYML_DSP_PAIR_TAIL(name, form, blocks)                                                   \
+  TINYML_COMPACT void tinyml_dsp_pair_pairs_##name(const tinyml_dsp_matrix *m,                     \
+                                                   const tinyml_dsp_blocks *whole) {               \
+    tinyml_dsp_pair_last(form, m, whole);                                                          \
+  }                                                                                                \
+  TINYML_SHARED void tinyml_dsp_pair_tail_##name(const tinyml_dsp_matrix *m,                       \
+                                                 const tinyml_dsp_blocks *whole) {                 \
+    blocks;                                                                                        \
+    tinyml_dsp_pair_pairs_##name(m, whole);                                                        \
+  }
+
+TINYML_DSP_PAIR_TAIL(clamped, TINYML_FORM_CLAMPED, tinyml_dsp_blocks_clamped(whole))
+TINYML_DSP_PAIR_TAIL(signed, TINYML_FORM_SIGNED, tinyml_dsp_blocks_signed(whole))
+TINYML_DSP_PAIR_TAIL(general, TINYML_FORM_GENERAL,
+                     tinyml_dsp_pair_in_general(m, whole, m->channels / 4 * 4))
+
+/* Which channels of a row are computed in pairs. */
+enum { TINYML_PAIRS_NONE, TINYML_PAIRS_LAST, TINYML_PAIRS_ALL };
+
+/* All channels of one row of bytes: the sums of eight, or of up to four that are left over, then
+ * their outputs four at a time. */
+TINYML_INLINE void tinyml_dsp_row(int32_t form, int32_t pairs, const tinyml_dsp_matrix *m,
                                   const tinyml_dsp_blocks *b) {
   const int8_t *input = (const int8_t *)(const void *)b->activations;
   const int32_t *weights = b->weights;
@@ -450,9 +531,16 @@ TINYML_INLINE void tinyml_dsp_row(int32_t form, const tinyml_dsp_matrix *m,
   const int32_t *sum = sums + 8;
   for (int32_t left = m->channels; left > 0; left -= 4) {
     if (sum == sums + 8) {
-      tinyml_dsp_dot_1x8(input, weights, depth / 4, sums);
-      weights += 8 + 2 * depth;
       sum = sums;
+      if (pairs == TINYML_PAIRS_ALL || (pairs == TINYML_PAIRS_LAST && left <= 4)) {
+        weights = tinyml_dsp_dot_1x2(input, weights, depth / 4, sums);
+        if (left > 2) {
+          weights = tinyml_dsp_dot_1x2(input, weights, depth / 4, sums + 2);
+        }
+      } else {
+        tinyml_dsp_dot_1x8(input, weights, depth / 4, sums);
+        weights += 8 + 2 * depth;
+      }
     }
     if (left < 4) {
       for (int32_t channel = 0; channel < left; ++channel) {
@@ -471,18 +559,25 @@ TINYML_INLINE void tinyml_dsp_row(int32_t form, const tinyml_dsp_matrix *m,
   }
 }
 
-#define TINYML_DSP_ROW(name, form)                                                                 \
+#define TINYML_DSP_ROW(name, form, pairs)                                                          \
   TINYML_SHARED void tinyml_dsp_row_##name(const tinyml_dsp_matrix *m,                             \
                                            const tinyml_dsp_blocks *whole) {                       \
-    tinyml_dsp_row(form, m, whole);                                                                \
+    tinyml_dsp_row(form, pairs, m, whole);                                                         \
   }
+#define TINYML_DSP_ROW_KERNELS(name, form)                                                         \
+  TINYML_DSP_ROW(name, form, TINYML_PAIRS_NONE)                                                    \
+  TINYML_DSP_ROW(tail_##name, form, TINYML_PAIRS_LAST)                                             \
+  TINYML_DSP_ROW(pairs_##name, form, TINYML_PAIRS_ALL)
 
-TINYML_DSP_ROW(signed, TINYML_FORM_SIGNED)
+TINYML_DSP_ROW_KERNELS(signed, TINYML_FORM_SIGNED)
 #ifdef TINYML_OPTIMIZE_SIZE
-#define tinyml_dsp_row_clamped tinyml_dsp_row_signed /* which is exact wherever the other is */
+/* Which are exact wherever the others are. */
+#define tinyml_dsp_row_clamped tinyml_dsp_row_signed
+#define tinyml_dsp_row_tail_clamped tinyml_dsp_row_tail_signed
+#define tinyml_dsp_row_pairs_clamped tinyml_dsp_row_pairs_signed
 #else
-TINYML_DSP_ROW(clamped, TINYML_FORM_CLAMPED)
+TINYML_DSP_ROW_KERNELS(clamped, TINYML_FORM_CLAMPED)
 #endif
-TINYML_DSP_ROW(general, TINYML_FORM_GENERAL)
+TINYML_DSP_ROW_KERNELS(general, TINYML_FORM_GENERAL)
 
 #endif

@@ -20,6 +20,7 @@ from ..overlap import IN_PLACE, window_lead
 from ..selection import Candidate, Refusal
 from ..weights import FilterConstants
 from ..window import Window
+from .matrix import DSP, scaled_channels
 
 __all__ = ["dsp_depthwise", "dsp_depthwise_taps"]
 
@@ -38,6 +39,8 @@ _DOUBLED_LIMIT = 2**30
 
 _LANES, _LINES, _WORD = 4, 2, 4
 """Channels at a time; lines of two rows that an output needs; bytes of a column of such a line."""
+
+_MOST_TAPS = 64  # TINYML_DEPTHWISE_TAPS
 
 _TAPS = [0, 1, 3, 4, 2, 6, 5, 7, 8]
 """The order in which the kernel takes a channel's weights apart."""
@@ -83,10 +86,12 @@ def dsp_depthwise(
         scratch_bytes=_LANES * _LINES * _WORD * ((window.output_width - 1) * stride + 3),
         shared=True,
     )
-    return Candidate(layer, _cost(window, form, channels), frozenset({"dsp"}), code_bytes=350)
+    return Candidate(layer, _cost(window, form, channels), DSP, code_bytes=350)
 
 
-def dsp_depthwise_taps(view: OpView, window: Window, constants: FilterConstants, multiplier: int) -> Candidate:
+def dsp_depthwise_taps(
+    view: OpView, window: Window, constants: FilterConstants, multiplier: int
+) -> Candidate | Refusal:
     """The kernel for any filter and depth multiplier, `depthwise_conv_2d_dsp.h`: as exact as the portable one.
 
     Args:
@@ -98,8 +103,10 @@ def dsp_depthwise_taps(view: OpView, window: Window, constants: FilterConstants,
     input_, output = view.activation(0), view.output()
     channels = output.shape[3]
     taps = window.filter_height * window.filter_width
-    # The last channels' weights are read as a word.
-    weights = np.pad(constants.weights.values.T.reshape(-1), (0, -channels % _LANES))
+    if taps > _MOST_TAPS:
+        return Refusal("tinyml_depthwise_conv_2d_dsp", f"it is for filters of up to {_MOST_TAPS} taps")
+    in_words = channels // _LANES if multiplier == 1 else 0
+    scaled = scaled_channels(constants)
     parameters = Parameters(
         "tinyml_depthwise_conv_2d_dsp_params",
         {
@@ -112,19 +119,38 @@ def dsp_depthwise_taps(view: OpView, window: Window, constants: FilterConstants,
     )
     layer = Layer(
         op=view.op,
-        kernel="tinyml_depthwise_conv_2d_dsp",
+        kernel=f"tinyml_depthwise_conv_2d_dsp_{scaled.form}",
         header="dsp/depthwise_conv_2d_dsp.h",
-        arguments=(parameters, Input(0), Constant("weights", weights), *constants.arguments[1:], Output()),
+        arguments=(
+            parameters,
+            Input(0),
+            Constant("weights", _pairs_of_taps(scaled.weights)),
+            Constant("bias", scaled.bias.astype(np.int32)),
+            Constant("scale", scaled.scale),
+            Constant("shift", scaled.shift),
+            Output(),
+            Scratch(),
+        ),
         macs=output.elements * taps,
         lead=(window_lead(window, input_channels=input_.shape[3], output_channels=channels, channelwise=True),),
+        scratch_bytes=input_.shape[3],
         shared=True,
     )
-    pixels = output.elements // channels
-    lines = min(window.filter_height, window.filter_width)
-    per_tap = 14.0 if multiplier == 1 else 26.0
-    blocks = -(-channels // _LANES)
-    cost = pixels * (60 + blocks * (230 + 45 * lines + per_tap * taps))
-    return Candidate(layer, cost, frozenset({"dsp"}), code_bytes=900)
+    pixels, pairs = output.elements // channels, -(-taps // 2)
+    finding = 100 + 26 * window.filter_height + 5 * taps
+    scaling = {"clamped": 60, "signed": 76, "general": 140}[scaled.form]
+    blocks = in_words * (scaling + 23 * pairs) + (-(-channels // _LANES) - in_words) * (scaling + 80 + 60 * pairs)
+    return Candidate(layer, pixels * (finding + blocks), DSP, code_bytes=900)
+
+
+def _pairs_of_taps(weights: Int64) -> npt.NDArray[np.int32]:
+    """Weights (channels, taps) as the kernel reads them, both padded with zeros."""
+    count, taps = weights.shape
+    blocks = np.pad(weights, ((0, -count % _LANES), (0, taps % 2)))
+    # (block, half, lane of it, pair, tap) -> (block, pair, half, tap, lane): a half is a word.
+    pairs = blocks.reshape(-1, 2, 2, blocks.shape[1] // 2, 2).transpose(0, 3, 1, 4, 2)
+    words: npt.NDArray[np.int32] = pairs.astype(np.int8).reshape(-1).view("<i4").astype(np.int32)
+    return words
 
 
 # -- exactness ----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ true bounds of the channel's sums. Where one fails, the layer gets the general r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,6 @@ __all__ = [
     "row_cost",
     "scaled_channels",
     "sum_bounds",
-    "words_order",
 ]
 
 DSP = frozenset({"dsp"})
@@ -54,6 +54,8 @@ class DspConstants:
         shift: int8, the shift that goes with them.
         depth: Products of an output, padding included: a multiple of 4.
         form: `clamped`, `signed` or `general`: how sums become outputs.
+        tail: Of the name of the kernel's function, what says which channels are computed in pairs: none, the last
+            ones, or all.
     """
 
     weights: Constant
@@ -62,6 +64,7 @@ class DspConstants:
     depth: int
     channels: int
     form: str
+    tail: Literal["", "tail_", "pairs_"]
     requantization: dict[str, ParameterValue]
 
     @property
@@ -76,7 +79,7 @@ class DspConstants:
             "channels": self.channels,
             "scale_step": _LANES if self.shift.values.size > _LANES else 0,
             "output": self.requantization,
-            "multiply": f"tinyml_dsp_{shape}_{self.form}",
+            "multiply": f"tinyml_dsp_{shape}_{self.tail}{self.form}",
         }
 
 
@@ -130,17 +133,24 @@ def dsp_constants(constants: FilterConstants, order: npt.NDArray[np.intp], *, bl
         constants: The portable kernel's, with the input's zero point folded.
         order: For each product in the order of the kernel, which of the weights' columns it takes; -1 for padding.
             A multiple of 4 long.
-        block: Channels that are computed together, 8 of a row or 4 of two pixels. Of the latter, the last block begins
-            within the one before where the channels, more than 4, are no multiple of it.
+        block: Channels that are computed together, 8 of a row or 4 of two pixels. Up to 4 of a row, or 2 of two
+            pixels, that are left over are computed in pairs, more of them in a block: of two pixels one that begins a
+            channel before it.
 
     Returns:
         None where mixed weights would not be exact.
     """
     channels = scaled_channels(constants)
     count = len(channels.weights)
-    computed = _whole_blocks(count) if block == _LANES else np.arange(count)
-    stream = mixed_stream(channels.weights[computed], channels.bias[computed], order, block=block)
-    if stream is None:
+    tail = count % block if count % block <= block // 2 else 0
+    computed = _whole_blocks(count) if block == _LANES and not tail else np.arange(count)
+    parts = [(computed[: len(computed) - tail], block), (computed[len(computed) - tail :], 2)]
+    streams = [
+        mixed_stream(channels.weights[part], channels.bias[part], order, block=size)
+        for part, size in parts
+        if part.size
+    ]
+    if any(stream is None for stream in streams):
         return None
     table = np.concatenate([channels.scale, channels.shift[:, None]], axis=1)
     # All alike: four entries serve every block of a row.
@@ -149,18 +159,19 @@ def dsp_constants(constants: FilterConstants, order: npt.NDArray[np.intp], *, bl
     table = table[computed]
     table = np.concatenate([table, np.repeat(table[-1:], max(0, entries - len(table)), axis=0)])[:entries]
     return DspConstants(
-        weights=Constant("weights", stream),
+        weights=Constant("weights", np.concatenate([stream for stream in streams if stream is not None])),
         scale=Constant("scale", table[:, :2]),
         shift=Constant("shift", table[:, 2].astype(np.int8)),
         depth=len(order),
         channels=count,
         form=channels.form,
+        tail="" if not tail else "pairs_" if tail == count else "tail_",
         requantization=constants.requantization,
     )
 
 
 def _whole_blocks(count: int) -> npt.NDArray[np.intp]:
-    """Channels in the order of computation: if the last block of four is not whole, it takes from the one before."""
+    """Channels in blocks of four: if the last one is not whole, it takes from the one before."""
     if count < _LANES or count % _LANES == 0:
         return np.arange(count)
     return np.concatenate([np.arange(count // _LANES * _LANES), np.arange(count - _LANES, count)])
@@ -193,12 +204,6 @@ def padded_to_words(size: int) -> int:
 def padded_order(order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     """An order of products, padded to a multiple of 4."""
     return np.concatenate([order, np.full(-len(order) % 4, -1)])
-
-
-def words_order(size: int) -> npt.NDArray[np.intp]:
-    """The order of the bytes of a run taken in words, of which the last one ends with the run: padding before it."""
-    whole = size // 4 * 4
-    return np.concatenate([np.arange(whole), np.full(-size % 4, -1), np.arange(whole, size)])
 
 
 # -- requantization -----------------------------------------------------------------------------------------------
@@ -295,11 +300,19 @@ def mixed_stream(
 
 def pair_cost(pixels: int, depth: int, channels: int, *, gathering: float) -> float:
     """Instructions of all products of `pixels` pixels, two at a time. `gathering`: those of a pair's inputs."""
-    blocks = -(-channels // 4)
-    copying = 20 if channels < _LANES else 0  # fewer outputs than a block has
-    return -(-pixels // 2) * (blocks * (6.2 * depth + 65) + gathering + copying + 60)
+    whole, tail = divmod(channels, _LANES)
+    blocks = whole + (tail == 3)
+    multiplying = blocks * (6.2 * depth + 65)
+    if tail in (1, 2):
+        multiplying += 4.5 * depth + 30 + 22 * tail
+    elif tail == 3:
+        multiplying += 10 if whole else 30  # a block that overlaps, or more outputs than are stored
+    return -(-pixels // 2) * (multiplying + gathering + 60)
 
 
 def row_cost(depth: int, channels: int) -> float:
     """Instructions of the products of a single row."""
-    return -(-channels // 8) * (8.2 * depth + 45) + 12 * channels
+    whole, tail = divmod(channels, 8)
+    if tail > _LANES:
+        whole, tail = whole + 1, 0
+    return whole * (8.0 * depth + 45) + -(-tail // 2) * (3.3 * depth + 35) + 14 * channels + 60

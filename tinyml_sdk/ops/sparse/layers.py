@@ -57,6 +57,8 @@ def sparse_convolutions(
             and input channels.
         input_channels: Of the input.
     """
+    if view.only not in ("", _DSP_KERNEL, _PORTABLE_KERNEL):
+        return  # packing weights takes a while
     channels = scaled_channels(constants)
     low, high = sum_bounds(channels.weights, channels.bias)
     if low.min() < -_ROOM or high.max() >= _ROOM:
