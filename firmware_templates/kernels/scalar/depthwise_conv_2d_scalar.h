@@ -103,13 +103,17 @@ TINYML_INLINE void tinyml_scalar_depthwise_row(int32_t form, int32_t stride,
     if (form == TINYML_SCALAR_ANY) {
       const int32_t sums[4] = {a, b, c, d};
       p->finish(&p->output, &scale, sums, 4, output, channels);
-    } else {
-      output[0] = tinyml_scalar_requantize(form, &p->output, &scale, a);
-      output[channels] = tinyml_scalar_requantize(form, &p->output, &scale, b);
-      output[2 * channels] = tinyml_scalar_requantize(form, &p->output, &scale, c);
-      output[3 * channels] = tinyml_scalar_requantize(form, &p->output, &scale, d);
+      output += 4 * channels;
+      continue;
     }
-    output += 4 * channels;
+    output[0] = tinyml_scalar_requantize(form, &p->output, &scale, a);
+    output += channels;
+    output[0] = tinyml_scalar_requantize(form, &p->output, &scale, b);
+    output += channels;
+    output[0] = tinyml_scalar_requantize(form, &p->output, &scale, c);
+    output += channels;
+    output[0] = tinyml_scalar_requantize(form, &p->output, &scale, d);
+    output += channels;
   }
   for (; left > 0; --left, column += step) {
     int32_t sum = filter->bias;

@@ -101,40 +101,51 @@ typedef struct {
   int32_t high;
 } tinyml_scalar_scale;
 
+/* What the offsets of all channels have in common: the zero point and a half. */
+TINYML_INLINE int32_t tinyml_scalar_base(int32_t form, const tinyml_requantization *p) {
+  const int32_t bits =
+      form == TINYML_SCALAR_NARROW ? TINYML_SCALAR_NARROW_FRACTION : TINYML_SCALAR_FRACTION;
+  return p->output_zero_point * (1 << bits) + (1 << (bits - 1));
+}
+
 /* From a word, and its span and what else its offset has (see ops/scalar/narrow_scaling.py). */
 TINYML_INLINE tinyml_scalar_scale tinyml_scalar_load_narrow(const tinyml_requantization *p,
-                                                            uint32_t word, const int8_t *bytes) {
+                                                            int32_t base, uint32_t word,
+                                                            const int8_t *bytes) {
   tinyml_scalar_scale loaded;
   const uint32_t exponent = word & ((1u << TINYML_SCALAR_EXPONENT_BITS) - 1u);
   const int32_t span = ((1 << TINYML_SCALAR_SPAN_BITS) + (uint8_t)bytes[0]) << exponent;
-  const int32_t half = 1 << (TINYML_SCALAR_NARROW_FRACTION - 1);
   const uint32_t factor = word >> (exponent - 2u);
   loaded.low = ((p->activation_min - p->output_zero_point) * span) >> TINYML_SCALAR_SPAN_BITS;
   loaded.high = ((p->activation_max - p->output_zero_point) * span) >> TINYML_SCALAR_SPAN_BITS;
   loaded.multiplier = (int32_t)(factor >> TINYML_SCALAR_LOWER_BITS);
   loaded.shift = (int32_t)(factor & ((1u << TINYML_SCALAR_LOWER_BITS) - 1u));
-  loaded.offset = p->output_zero_point * 2 * half + half + (half >> exponent) + bytes[1];
+  loaded.offset = base + ((1 << (TINYML_SCALAR_NARROW_FRACTION - 1)) >> exponent) + bytes[1];
   return loaded;
 }
 
 /* From a layer's table: the multiplier and the shift of each channel, or a word and two bytes. */
-TINYML_STEP tinyml_scalar_scale tinyml_scalar_load(int32_t form, const tinyml_requantization *p,
-                                                   const int32_t *scale, const int8_t *shift,
-                                                   int32_t index) {
+TINYML_INLINE tinyml_scalar_scale tinyml_scalar_load_form(int32_t form,
+                                                          const tinyml_requantization *p,
+                                                          int32_t base, const int32_t *scale,
+                                                          const int8_t *shift, int32_t index) {
   tinyml_scalar_scale loaded;
   if (form == TINYML_SCALAR_NARROW) {
-    return tinyml_scalar_load_narrow(p, (uint32_t)scale[index], shift + 2 * index);
+    return tinyml_scalar_load_narrow(p, base, (uint32_t)scale[index], shift + 2 * index);
   }
   loaded.low = 0;
   loaded.high = 0;
   loaded.multiplier = scale[index];
   loaded.shift = shift[index];
-  loaded.offset = 0;
-  if (form != TINYML_SCALAR_GENERAL) {
-    loaded.offset = p->output_zero_point * (1 << TINYML_SCALAR_FRACTION) +
-                    (1 << (TINYML_SCALAR_FRACTION - 1)) + (1 << (loaded.shift - 2));
-  }
+  loaded.offset = form == TINYML_SCALAR_GENERAL ? 0 : base + ((1 << loaded.shift) >> 2);
   return loaded;
+}
+
+/* The same where channels are few, or the form is no literal. */
+TINYML_STEP tinyml_scalar_scale tinyml_scalar_load(int32_t form, const tinyml_requantization *p,
+                                                   const int32_t *scale, const int8_t *shift,
+                                                   int32_t index) {
+  return tinyml_scalar_load_form(form, p, tinyml_scalar_base(form, p), scale, shift, index);
 }
 
 /* The upper half of a product with a factor that is not negative, from products of 16-bit halves:
@@ -190,7 +201,7 @@ TINYML_INLINE void tinyml_scalar_finish(int32_t form, const tinyml_requantizatio
   }
 }
 
-/* -- for all forms, where code shall be small -------------------------------------------------- */
+/* -- for all forms, where code shall be small (Armv6-M) ---------------------------------------- */
 
 #define TINYML_SCALAR_ANY (-1) /* the form is not a literal but the layer's */
 

@@ -124,17 +124,21 @@ TINYML_SCALAR_SHARED void tinyml_scalar_dot_2x4(const int8_t *inputs, int32_t de
 /* -- all channels ------------------------------------------------------------------------------ */
 
 /* The outputs of a channel's sums. Constants are loaded here, not before, as they take five
- * registers. */
-TINYML_INLINE void tinyml_scalar_outputs(int32_t form, const tinyml_scalar_matrix *m,
+ * registers. base: of the form, see tinyml_scalar_base. */
+TINYML_INLINE void tinyml_scalar_outputs(int32_t form, const tinyml_scalar_matrix *m, int32_t base,
                                          const tinyml_scalar_constants *constants, int32_t channel,
                                          const int32_t *sums, int8_t *output, int32_t pixels) {
-  const tinyml_scalar_scale scale =
-      tinyml_scalar_load(form == TINYML_SCALAR_ANY ? m->form : form, &m->output, constants->scale,
-                         constants->shift, channel * m->scale_step);
+  const int32_t index = channel * m->scale_step;
   output += channel;
   if (form == TINYML_SCALAR_ANY) {
+    const tinyml_scalar_scale scale =
+        tinyml_scalar_load(m->form, &m->output, constants->scale, constants->shift, index);
     m->finish(&m->output, &scale, sums, pixels, output, m->channels);
-  } else if (form == TINYML_SCALAR_NARROW) {
+    return;
+  }
+  const tinyml_scalar_scale scale =
+      tinyml_scalar_load_form(form, &m->output, base, constants->scale, constants->shift, index);
+  if (form == TINYML_SCALAR_NARROW) {
     tinyml_scalar_finish_narrow(&m->output, &scale, sums, pixels, output, m->channels);
   } else {
     tinyml_scalar_finish(form, &m->output, &scale, sums, pixels, output, m->channels);
@@ -147,6 +151,7 @@ TINYML_INLINE void tinyml_scalar_multiply(int32_t form, int32_t tile,
                                           const tinyml_scalar_matrix *m, int8_t *inputs,
                                           const tinyml_scalar_constants *constants, int8_t *output,
                                           int32_t pixels) {
+  const int32_t base = tinyml_scalar_base(form, &m->output);
   const int8_t *weights = constants->weights;
   int32_t sums[16];
   for (int32_t channel = 0; channel < m->channels; channel += 4) {
@@ -155,9 +160,9 @@ TINYML_INLINE void tinyml_scalar_multiply(int32_t form, int32_t tile,
     const int32_t *sum = sums;
     for (int32_t i = channel; i < end; ++i, sum += tile) {
       if (pixels == tile) { /* a literal */
-        tinyml_scalar_outputs(form, m, constants, i, sum, output, tile);
+        tinyml_scalar_outputs(form, m, base, constants, i, sum, output, tile);
       } else {
-        tinyml_scalar_outputs(form, m, constants, i, sum, output, pixels);
+        tinyml_scalar_outputs(form, m, base, constants, i, sum, output, pixels);
       }
     }
     weights += 4 * m->depth;
@@ -177,14 +182,13 @@ TINYML_SCALAR_MULTIPLY(tile_4_general, TINYML_SCALAR_GENERAL, 4, tinyml_scalar_d
 TINYML_SCALAR_MULTIPLY(tile_2_clamped, TINYML_SCALAR_CLAMPED, 2, tinyml_scalar_dot_2x4)
 TINYML_SCALAR_MULTIPLY(tile_2_signed, TINYML_SCALAR_SIGNED, 2, tinyml_scalar_dot_2x4)
 TINYML_SCALAR_MULTIPLY(tile_2_general, TINYML_SCALAR_GENERAL, 2, tinyml_scalar_dot_2x4)
-TINYML_SCALAR_MULTIPLY(tile_4, TINYML_SCALAR_ANY, 4, tinyml_scalar_dot_4x4)
-TINYML_SCALAR_MULTIPLY(tile_2, TINYML_SCALAR_ANY, 2, tinyml_scalar_dot_2x4)
 
 /* The same channel by channel, from words of two pixels, which are made of the bytes behind them.
  */
 TINYML_INLINE void tinyml_armv6m_multiply(int32_t form, const tinyml_scalar_matrix *m,
                                           int8_t *inputs, const tinyml_scalar_constants *constants,
                                           int8_t *output, int32_t pixels) {
+  const int32_t base = tinyml_scalar_base(form, &m->output);
   const int8_t *weights = constants->weights;
   tinyml_armv6m_widen(inputs, m->depth);
   for (int32_t channel = 0; channel < m->channels; ++channel) {
@@ -192,7 +196,7 @@ TINYML_INLINE void tinyml_armv6m_multiply(int32_t form, const tinyml_scalar_matr
     sums[0] = constants->bias[channel];
     tinyml_armv6m_dot_4x1((const uint32_t *)(void *)inputs, weights, m->depth, sums);
     weights += m->depth;
-    tinyml_scalar_outputs(form, m, constants, channel, sums, output, pixels);
+    tinyml_scalar_outputs(form, m, base, constants, channel, sums, output, pixels);
   }
 }
 
