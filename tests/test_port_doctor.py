@@ -60,7 +60,6 @@ class Says:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(port_doctor, "_ANSWER_DEADLINE_S", 1.0)
     monkeypatch.setattr(port_doctor, "_OTHER_BAUD_DEADLINE_S", 0.05)
 
 
@@ -118,7 +117,8 @@ def test_a_firmware_for_another_chip():
         (b"\xf8\x80\xe6" * 20, "neither text nor the protocol", "baud"),
     ],
 )
-def test_a_board_that_does_not_answer(said, detail, remedy):
+def test_a_board_that_does_not_answer(monkeypatch, said, detail, remedy):
+    monkeypatch.setattr(port_doctor, "_ANSWER_DEADLINE_S", 1.0)
     with plugged(lambda _stream: Says(said)) as port:
         findings = diagnose_port(port, board=BOARD)
     assert [finding.name for finding in findings] == ALL_STEPS[:5]
@@ -195,6 +195,33 @@ def test_a_model_that_did_not_initialise(monkeypatch):
     monkeypatch.setattr(Client, "info", unready)
     with plugged() as port:
         assert "did not initialise" in broken(diagnose_port(port))["arena"].detail
+
+
+class Slow:
+    """A device that takes its time for everything."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, data):
+        time.sleep(0.03)
+        self._stream.write(data)
+
+    def read(self, deadline):
+        return self._stream.read(deadline)
+
+
+def test_a_busy_machine_is_no_bad_line(monkeypatch):
+    """Requests are repeated because the answers are late, and all are answered in the end."""
+    monkeypatch.setattr(port_doctor, "request_seconds", lambda _baud: 0.01)
+    repeated = []
+    real = Client.lost
+    monkeypatch.setattr(Client, "lost", lambda self, _seconds: repeated.append(self._unanswered) or real(self, 60))
+    with plugged(Slow) as port:
+        findings = {finding.name: finding for finding in diagnose_port(port, board=BOARD)}
+    assert repeated != [0]
+    assert findings["line"].status == "ok", findings["line"]
+    assert findings["line"].detail == "20 requests, none lost"
 
 
 @pytest.mark.slow

@@ -117,7 +117,7 @@ class Device:
             folder = Path(self._folder.name) / _PROJECT
             elf = build_inspected(inspection, folder, self._toolchain, self._optimize).elf
         self._target.load(elf)
-        client = Client(self._target.open(), retry_after=self._target.retry_after)
+        client = Client(self._target.open(), retry_after=self._target.retry_after, deadline=self._target.deadline)
         check_identity(client.info(), inspection.graph, self.board)
         self._session = Session(inspection.graph, self._target, client)
         return self._session

@@ -31,8 +31,7 @@ TINYML_KERNEL void tinyml_pack_rows(const tinyml_pack_params *p, int8_t *output,
 }
 
 /* tinyml_unpack(params, input, output 0, output 1, ...) */
-#define tinyml_unpack(p, input, ...)                                                               \
-  tinyml_unpack_rows(p, input, (int8_t *const[]){__VA_ARGS__})
+#define tinyml_unpack(p, input, ...) tinyml_unpack_rows(p, input, (int8_t *const[]){__VA_ARGS__})
 
 TINYML_KERNEL void tinyml_unpack_rows(const tinyml_pack_params *p, const int8_t *input,
                                       int8_t *const *outputs) {

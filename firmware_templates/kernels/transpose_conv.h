@@ -90,10 +90,10 @@ TINYML_INLINE void tinyml_transpose_conv_accumulate(const tinyml_transpose_conv_
 }
 
 /* input: NHWC. weights: [output channel][row][column][input channel]. */
-TINYML_KERNEL void tinyml_transpose_conv(const tinyml_transpose_conv_params *p,
-                                         const int8_t *input, const int8_t *weights,
-                                         const int32_t *bias, const int32_t *multiplier,
-                                         const int8_t *shift, int8_t *output) {
+TINYML_KERNEL void tinyml_transpose_conv(const tinyml_transpose_conv_params *p, const int8_t *input,
+                                         const int8_t *weights, const int32_t *bias,
+                                         const int32_t *multiplier, const int8_t *shift,
+                                         int8_t *output) {
   const tinyml_multipliers scale = {multiplier, shift};
   const int32_t filter_size = p->filter_height * p->filter_width * p->input_channels;
   const int32_t end_of_blocks = p->output_channels / 4 * 4;

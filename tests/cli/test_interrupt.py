@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,14 +16,6 @@ from tinyml_sdk.cli.interrupt import raise_if_interrupted
 from tinyml_sdk.errors import TargetError
 
 DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits" / "digits.tflite"
-
-
-@pytest.fixture(autouse=True)
-def from_a_terminal() -> Iterator[None]:
-    """As a shell starts a command in the foreground: one in the background, a CI's for instance, ignores Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def press_ctrl_c() -> None:

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -11,24 +12,47 @@ from tinyml_sdk.cli import progress as module
 from tinyml_sdk.cli.progress import StageProgress
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
+def wait_until(happened: Callable[[], bool]) -> None:
+    """As long as a busy machine takes."""
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
-def test_a_long_stage_gets_one_line_and_a_short_one_none(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets how long the next stages must last to be shown."""
+    return lambda seconds: monkeypatch.setattr(module, "PATIENCE_S", seconds)
+
+
+def test_a_long_stage_gets_one_line_and_a_short_one_none(
+    capsys: pytest.CaptureFixture[str], patience: Callable[[float], None]
+) -> None:
+    shown: list[str] = []
+
+    def has_shown() -> bool:
+        out, err = capsys.readouterr()
+        assert out == ""
+        shown.append(err)
+        return bool(err)
+
     with StageProgress() as progress:
+        patience(60)
         progress("reading", 0, 1)
+        patience(0)
         progress("building", 0, 1)
-        time.sleep(0.2)
+        wait_until(has_shown)
+        patience(0.1)
         progress("building", 1, 1)
         progress("running", 0, 8)
-    time.sleep(0.1)
-    out, err = capsys.readouterr()
-    assert (out, err) == ("", "building …\n")
+    time.sleep(0.2)
+    has_shown()
+    assert "".join(shown) == "building …\n"
 
 
-def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str], patience: Callable[[float], None]) -> None:
+    patience(0)
     with StageProgress(quiet=True) as progress:
         progress("building", 0, 1)
         time.sleep(0.1)
@@ -36,26 +60,35 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_terminal_gets_a_bar_that_vanishes(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, patience: Callable[[float], None]
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
+    patience(0)
+    shown: list[str] = []
+
+    def has_shown(text: str) -> bool:
+        shown.append(capsys.readouterr().err)
+        return text in "".join(shown)
+
     with StageProgress() as progress:
         progress("running", 0, 8)
-        time.sleep(0.2)
+        wait_until(lambda: has_shown("0/8"))
         progress("running", 5, 8)
-        time.sleep(0.2)
+        wait_until(lambda: has_shown("5/8"))
     out, err = capsys.readouterr()
     assert out == ""
-    assert "running" in err
-    assert "5/8" in err
-    assert err.count("\x1b[2K") >= 2, "the bar's line is cleared at the end"
+    assert "running" in "".join(shown)
+    assert "\x1b[2K" in err, "the bar's line is cleared at the end"
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="pseudo-terminals are POSIX's")
-def test_a_bar_that_began_while_stderr_was_replaced_leaves_stderr_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bar_that_began_while_stderr_was_replaced_leaves_stderr_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, patience: Callable[[float], None]
+) -> None:
     """As it is while TensorFlow is imported: `compress` once ended in `lost sys.stderr`, on terminals alone."""
     monkeypatch.setenv("TERM", "xterm")
+    patience(0)
     reader, writer = os.openpty()
     with os.fdopen(reader, "rb", buffering=0) as screen, os.fdopen(writer, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
@@ -63,9 +96,8 @@ def test_a_bar_that_began_while_stderr_was_replaced_leaves_stderr_as_it_was(monk
             progress("loading TensorFlow", 0, 1)
             with io.StringIO() as replacement:
                 monkeypatch.setattr(sys, "stderr", replacement)
-                time.sleep(0.2)
+                wait_until(lambda: progress._display is not None)
                 monkeypatch.setattr(sys, "stderr", terminal)
-            time.sleep(0.2)
             progress.say("original: 98 %")
         assert sys.stderr is terminal
         print("the end", file=sys.stderr, flush=True)

@@ -230,17 +230,52 @@ def test_a_program_that_does_not_exist():
 
 
 @pytest.mark.parametrize(
-    ("command", "received"),
-    [(["sh", "-c", "cat > /dev/null"], b""), (["cat"], encode_frame(Frame(0, MessageType.INFO, b"")) * 3)],
+    ("command", "echoes"),
+    [(["sh", "-c", "cat > /dev/null"], False), (["cat"], True)],
     ids=["silence", "echo"],
 )
-def test_no_device_at_all(command, received):
+def test_no_device_at_all(command, echoes):
     with SubprocessStream(command) as line:
-        start = time.monotonic()
+        line.write(b"awake?")
+        assert line.read(time.monotonic() + (30 if echoes else 0)) == (b"awake?" if echoes else b"")
         with pytest.raises(DeviceTimeoutError) as caught:
             Client(line, retry_after=0.2, deadline=0.5).info()
-        assert time.monotonic() - start < 2
-        assert caught.value.received == received
+    request = encode_frame(Frame(0, MessageType.INFO, b""))
+    assert set(caught.value.received.split(request)) == {b""}
+    assert bool(caught.value.received) == echoes
+
+
+class SilentLine:
+    """A line to a device that says nothing; no time passes but in reading. Notes when it is written to."""
+
+    def __init__(self, monkeypatch):
+        self.written = []
+        self._now = 0.0
+        monkeypatch.setattr(time, "monotonic", lambda: self._now)
+
+    def write(self, data):
+        self.written.append(round(self._now, 3))
+
+    def read(self, deadline):
+        self._now = deadline
+        return b""
+
+
+def test_repetitions_leave_a_slow_device_time(monkeypatch):
+    """It has to answer them all before the next request: each within a fixed time would pile up for ever."""
+    line = SilentLine(monkeypatch)
+    client = Client(line, retry_after=1.0, deadline=10.0, work_deadline=40.0)
+    with pytest.raises(DeviceTimeoutError, match="no answer to info within 10 s, not a byte"):
+        client.info()
+    assert line.written == [0, 0.5, 1.5, 3.5, 5.5, 7.5, 9.5], "which may come before the firmware listens"
+    for kind, works, expected in (
+        (MessageType.MEMORY, False, [10, 11, 13, 17]),
+        (MessageType.INVOKE, True, [20, 21, 23, 27, 35, 51]),
+    ):
+        line.written.clear()
+        with pytest.raises(DeviceTimeoutError):
+            client._exchange(kind, works=works)
+        assert line.written == expected
 
 
 def test_a_device_that_never_stops_talking():

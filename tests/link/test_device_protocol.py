@@ -26,7 +26,7 @@ class Device:
     def send(self, data):
         self._line.write(data)
 
-    def receive(self, count, seconds=5.0):
+    def receive(self, count, seconds=30.0):
         frames = []
         end = time.monotonic() + seconds
         while len(frames) < count and time.monotonic() < end:

@@ -37,7 +37,7 @@ class MlperfRunner:
         deadline: Seconds until an answer must be complete; the runner's own are 5.
     """
 
-    def __init__(self, write: Callable[[bytes], object], read: Callable[[], bytes], deadline: float = 30.0) -> None:
+    def __init__(self, write: Callable[[bytes], object], read: Callable[[], bytes], deadline: float = 120.0) -> None:
         self._write = write
         self._read = read
         self._deadline = deadline

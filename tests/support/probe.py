@@ -63,7 +63,7 @@ class Probe:
         self.stream = stream
         self.is_riscv = is_riscv
 
-    def read(self, size: int, seconds: float = 10.0) -> bytes:
+    def read(self, size: int, seconds: float = 60.0) -> bytes:
         """So many bytes, or what came until the deadline."""
         deadline = time.monotonic() + seconds
         data = b""

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +18,7 @@ from tinyml_sdk.errors import DeviceTimeoutError, MissingToolError, TargetError
 from tinyml_sdk.targets import open_target, process, qemu
 
 BOARD = load_board("mps2-an386")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(("board", "target"), [("mps2-an386", "builtin"), ("mps3-an547", "qemu")])
@@ -45,6 +48,42 @@ def test_a_stream_that_is_dropped_ends_its_process() -> None:
     process = target.open()._process
     del target
     assert process.returncode == -signal.SIGKILL
+
+
+OPENS = """
+import sys
+from pathlib import Path
+from tinyml_sdk import load_board
+from tinyml_sdk.targets import open_target
+
+target = open_target("qemu", load_board("mps2-an386"))
+target.load(Path(sys.argv[1]))
+print(target.open()._process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_qemu_ends_with_a_process_that_is_killed(number: signal.Signals) -> None:
+    require_tool("qemu-system-arm")
+    command = [sys.executable, "-c", OPENS, str(build_probe("mps2-an386"))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as user:
+        assert user.stdout is not None
+        status = Path("/proc") / str(int(user.stdout.readline())) / "stat"
+        assert is_running(status)
+        user.send_signal(number)
+        end = time.monotonic() + 60
+        while is_running(status) and time.monotonic() < end:
+            time.sleep(0.01)
+    assert not is_running(status)
+
+
+def is_running(status: Path) -> bool:
+    """Whether the process of `/proc/PID/stat` is there, and not only kept for its exit code (proc_pid_stat(5))."""
+    try:
+        return status.read_text().rpartition(") ")[2][0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_open_and_load_again() -> None:
@@ -94,9 +133,10 @@ def test_a_firmware_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_reset_drops_what_was_sent_before() -> None:
     with running_probe("qemu", "mps2-an386") as probe:
-        probe.stream.write(b"E\x03abc")
-        time.sleep(0.2)
-        probe.target.reset()
+        for _ in range(20):
+            probe.stream.write(b"E\x80" + bytes(128))
+        assert probe.read(1)[:1] == b"\0"
+        probe.target.reset()  # while it goes on to answer
         assert probe.read(len(GREETING)) == GREETING
 
 

@@ -68,11 +68,13 @@ def test_an_empty_cache_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_warm_build_is_quick(toolchain: Toolchain, tmp_path: Path) -> None:
+    """In processor time of its own, as others may want the machine too."""
     job = job_in(tmp_path)
     toolchain.build(job)
-    start = time.perf_counter()
+    before = os.times()
     toolchain.build(job)
-    assert time.perf_counter() - start < 1.5
+    after = os.times()
+    assert sum(after[:4]) - sum(before[:4]) < 1.5
 
 
 def test_size_is_smaller_than_speed(toolchain: Toolchain, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def measure(
     """
     target.load(elf)
     progress("waiting for the firmware", 0, 1)
-    client = Client(target.open(), retry_after=target.retry_after)
+    client = Client(target.open(), retry_after=target.retry_after, deadline=target.deadline)
     info = client.info()
     check_identity(info, graph, board)
     outputs: list[list[Array]] = []
@@ -125,7 +125,7 @@ def first_divergent_layer(
     computed = [index for index in outputs if index not in graph.variables]
     expected = dict(zip(computed, reference.intermediates(inputs, computed), strict=True))
     target.load(elf)
-    client = Client(target.open(), retry_after=target.retry_after)
+    client = Client(target.open(), retry_after=target.retry_after, deadline=target.deadline)
 
     def search() -> int | None:
         write_inputs(client, inputs)

@@ -155,12 +155,12 @@ class _Teller:
         self._told = 0
 
     def __call__(self, result: CompressionResult) -> None:
-        from ..report.compression import STAGE_HEADER, stage_row
+        from ..report.compression import stage_header, stage_row
 
         if not self._told:
             if len(result.stages) > 1:
                 self._say(f"going on from {self._folder}")
-            self._say(STAGE_HEADER)
+            self._say(stage_header(result.quantized.weights))
         for stage in result.stages[self._told :]:
             self._say(stage_row(stage, result.metric))
         self._told = len(result.stages)

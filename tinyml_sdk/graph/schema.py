@@ -111,6 +111,7 @@ def _activation_only(union_type: int) -> OptionTable:
 OPTION_TABLES: dict[str, OptionTable] = {
     "ADD": _activation_only(11),
     "AVERAGE_POOL_2D": _POOL,
+    "BATCH_MATMUL": OptionTable(101, (OptionField("adj_x", 0, "?"), OptionField("adj_y", 1, "?"))),
     "CALL_ONCE": OptionTable(103, (OptionField("init_subgraph_index", 0, "i"),)),
     "CONCATENATION": OptionTable(
         10, (OptionField("axis", 0, "i"), OptionField("fused_activation_function", 1, ACTIVATIONS))
@@ -147,6 +148,7 @@ OPTION_TABLES: dict[str, OptionTable] = {
             OptionField("keep_num_dims", 2, "?"),
         ),
     ),
+    "L2_NORMALIZATION": _activation_only(12),
     "LEAKY_RELU": OptionTable(75, (OptionField("alpha", 0, "f"),)),
     "MAX_POOL_2D": _POOL,
     "MEAN": _REDUCER,
@@ -158,6 +160,9 @@ OPTION_TABLES: dict[str, OptionTable] = {
     "REDUCE_MIN": _REDUCER,
     "RESHAPE": OptionTable(17, (OptionField("new_shape", 0, "v"),)),
     "SOFTMAX": OptionTable(9, (OptionField("beta", 0, "f"),)),
+    "RESIZE_BILINEAR": OptionTable(
+        15, (OptionField("align_corners", 2, "?"), OptionField("half_pixel_centers", 3, "?"))
+    ),
     "RESIZE_NEAREST_NEIGHBOR": OptionTable(
         74, (OptionField("align_corners", 0, "?"), OptionField("half_pixel_centers", 1, "?"))
     ),

@@ -27,6 +27,12 @@ __all__ = ["Client"]
 MAX_RESETS = 3
 """How often `undisturbed` begins again."""
 
+BOOTING_S = 0.5
+"""`info` is repeated after this time at the latest: it is short, and the first one may come before anybody listens."""
+
+MOST_PATIENCE = 4
+"""How many times as long as the first one the last repetitions of a request wait."""
+
 T = TypeVar("T")
 
 KEPT_BYTES = 4096
@@ -43,7 +49,8 @@ class Client:
     Args:
         stream: The line to the device.
         retry_after: Seconds before a request is repeated, more than two frames take on the line (0.05 s at 115200
-            baud). Where the model runs each repetition waits twice as long as the one before, so as not to pile up.
+            baud). Each repetition waits twice as long as the one before, as a device that is only slow has to answer
+            them all; where the model does not run, at most four times as long, as the line may lose many.
         deadline: Seconds after which a request that takes the device no time counts as unanswered.
         work_deadline: The same for requests that run the model.
 
@@ -64,6 +71,7 @@ class Client:
         self._sequence = 0
         self._info: DeviceInfo | None = None
         self._token = 0
+        self._unanswered = 0
 
     def info(self) -> DeviceInfo:
         """What the device says of itself; asked once, until a reset."""
@@ -185,6 +193,17 @@ class Client:
             "can do it too",
         )
 
+    def lost(self, seconds: float) -> int:
+        """How many requests, or their answers, got lost on the line so far; repetitions count as requests.
+
+        Args:
+            seconds: How long to listen for answers that are only late.
+        """
+        until = time.monotonic() + seconds
+        while self._unanswered > 0 and time.monotonic() < until:
+            self._count_answers(self._decoder.feed(self._stream.read(until)))
+        return max(0, self._unanswered)
+
     def reset(self) -> None:
         """Start the firmware again, also a crashed one, and wait until it answers."""
         self._exchange(MessageType.RESET)
@@ -209,14 +228,15 @@ class Client:
         encoded = encode_frame(request)
         received = bytearray()
         deadline = self._work_deadline if works else self._deadline
-        wait = self._retry_after
+        wait = first_wait = min(self._retry_after, BOOTING_S) if kind == MessageType.INFO else self._retry_after
         end = time.monotonic() + deadline
         while (now := time.monotonic()) < end:
             self._stream.write(encoded)
+            self._unanswered += 1
             reply = self._await_reply(request, min(now + wait, end), received)
             if reply is not None:
                 return reply
-            wait *= 2 if works else 1
+            wait = 2 * wait if works else min(2 * wait, MOST_PATIENCE * first_wait)
         heard = f"only what is no reply: {bytes(received[-40:])!r}" if received else "not a byte"
         raise DeviceTimeoutError(
             f"no answer to {kind.name.lower()} within {deadline:g} s, {heard}",
@@ -230,11 +250,16 @@ class Client:
             data = self._stream.read(until)
             received += data
             del received[:-KEPT_BYTES]
-            for frame in self._decoder.feed(data):
+            frames = self._decoder.feed(data)
+            self._count_answers(frames)
+            for frame in frames:
                 if _answers(frame, request):
                     return frame.body
             if time.monotonic() >= until:
                 return None
+
+    def _count_answers(self, frames: list[Frame]) -> None:
+        self._unanswered -= sum(frame.type & REPLY != 0 for frame in frames)
 
 
 def _answers(frame: Frame, request: Frame) -> bool:

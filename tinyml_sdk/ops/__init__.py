@@ -7,7 +7,10 @@ from dataclasses import replace
 from ..boards.cores import Core
 from ..errors import ModelError
 from ..graph import DType, Graph
+from .abs import Abs
 from .add import Add
+from .arg_max import ArgMax
+from .arg_min import ArgMin
 from .assign_variable import AssignVariable
 from .average_pool_2d import AveragePool2D
 from .base import (
@@ -25,6 +28,7 @@ from .base import (
     Scratch,
     State,
 )
+from .batch_matmul import BatchMatMul
 from .concatenation import Concatenation
 from .constant_channels import remove_constant_channels
 from .conv_2d import Conv2D
@@ -34,6 +38,7 @@ from .expand_dims import ExpandDims
 from .fully_connected import FullyConnected
 from .fusion import fuse_ops
 from .hard_swish import HardSwish
+from .l2_normalization import L2Normalization
 from .leaky_relu import LeakyRelu
 from .logistic import Logistic
 from .max_pool_2d import MaxPool2D
@@ -50,9 +55,11 @@ from .reduce_min import ReduceMin
 from .relu import Relu
 from .relu6 import Relu6
 from .reshape import Reshape
+from .resize_bilinear import ResizeBilinear
 from .resize_nearest_neighbor import ResizeNearestNeighbor
 from .rows import RowField, Rows, RowWindow, merged_parameters, op_of_rows, row_window
 from .selection import not_worth_their_code, price_of_byte
+from .slice import Slice
 from .softmax import Softmax
 from .sparse.layers import CODE_BYTES
 from .split import Split
@@ -95,9 +102,13 @@ __all__ = [
 OPERATORS: dict[str, Operator] = {
     operator.name: operator
     for operator in (
+        Abs(),
         Add(),
+        ArgMax(),
+        ArgMin(),
         AssignVariable(),
         AveragePool2D(),
+        BatchMatMul(),
         Concatenation(),
         Conv2D(),
         DepthwiseConv2D(),
@@ -105,6 +116,7 @@ OPERATORS: dict[str, Operator] = {
         ExpandDims(),
         FullyConnected(),
         HardSwish(),
+        L2Normalization(),
         LeakyRelu(),
         Logistic(),
         MaxPool2D(),
@@ -121,7 +133,9 @@ OPERATORS: dict[str, Operator] = {
         Relu(),
         Relu6(),
         Reshape(),
+        ResizeBilinear(),
         ResizeNearestNeighbor(),
+        Slice(),
         Softmax(),
         Split(),
         SplitV(),
@@ -139,7 +153,7 @@ OPERATORS: dict[str, Operator] = {
 
 
 _WAYS_OUT = {
-    "TILE": "Keras 3's UpSampling layers become TILE: `tinyml quantize` makes RESIZE_NEAREST_NEIGHBOR of them",
+    "TILE": "TensorFlow Lite Micro lacks it; of UpSampling layers `tinyml quantize` makes RESIZE_NEAREST_NEIGHBOR",
 }
 """Hints for operators that converters write, and that TensorFlow Lite Micro lacks as well."""
 

@@ -5,6 +5,7 @@ Semantics: tensorflow/lite/micro/kernels/strided_slice.cc, strided_slice_common.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -12,14 +13,14 @@ from ..graph import DType, Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters
 from .overlap import IN_PLACE
 
-__all__ = ["StridedSlice"]
+__all__ = ["SlicedAxis", "StridedSlice", "slice_layer"]
 
 _MAX_RANK = 4
 """TFLM's limit, and the kernel's."""
 
 
 @dataclass(frozen=True)
-class _Axis:
+class SlicedAxis:
     """Of one dimension: the first element taken, how many, and how far apart."""
 
     start: int
@@ -48,35 +49,41 @@ class StridedSlice(Operator):
                 raise view.fail(option, "is not supported")
         axes = _axes(view, input_)
         view.expect_shape(output, tuple(axis.count for axis in axes if not axis.shrunk))
-        spans = [prod(input_.shape[place + 1 :]) for place in range(len(axes))]
-        start = sum(axis.start * span for axis, span in zip(axes, spans, strict=True))
-        loops = [(axis.count, axis.stride * span) for axis, span in zip(axes, spans, strict=True) if axis.count > 1]
-        run = 1
-        while loops and loops[-1][1] == run:
-            run *= loops.pop()[0]
-        loops = [(1, 0)] * (_MAX_RANK - len(loops)) + loops
-        parameters = Parameters(
-            "tinyml_strided_slice_params",
-            {
-                "start": start,
-                "sizes": tuple(size for size, _ in loops),
-                "steps": tuple(step for _, step in loops),
-                "run": run,
-            },
-        )
-        forwards = all(step >= 0 for _, step in loops)
-        return Layer(
-            op=view.op,
-            kernel="tinyml_strided_slice",
-            header="strided_slice.h",
-            arguments=(parameters, Input(0), Output()),
-            shared=True,
-            lead=(IN_PLACE if forwards else None,),
-            is_copy=run == input_.elements,
-        )
+        return slice_layer(view, axes)
 
 
-def _axes(view: OpView, input_: Tensor) -> list[_Axis]:
+def slice_layer(view: OpView, axes: Sequence[SlicedAxis]) -> Layer:
+    """The layer that takes so many elements of each dimension of input 0; for SLICE too."""
+    shape = view.activation(0).shape
+    spans = [prod(shape[place + 1 :]) for place in range(len(axes))]
+    start = sum(axis.start * span for axis, span in zip(axes, spans, strict=True))
+    loops = [(axis.count, axis.stride * span) for axis, span in zip(axes, spans, strict=True) if axis.count > 1]
+    run = 1
+    while loops and loops[-1][1] == run:
+        run *= loops.pop()[0]
+    loops = [(1, 0)] * (_MAX_RANK - len(loops)) + loops
+    parameters = Parameters(
+        "tinyml_strided_slice_params",
+        {
+            "start": start,
+            "sizes": tuple(size for size, _ in loops),
+            "steps": tuple(step for _, step in loops),
+            "run": run,
+        },
+    )
+    forwards = all(step >= 0 for _, step in loops)
+    return Layer(
+        op=view.op,
+        kernel="tinyml_strided_slice",
+        header="strided_slice.h",
+        arguments=(parameters, Input(0), Output()),
+        shared=True,
+        lead=(IN_PLACE if forwards else None,),
+        is_copy=run == prod(shape),
+    )
+
+
+def _axes(view: OpView, input_: Tensor) -> list[SlicedAxis]:
     rank = len(input_.shape)
     if not 1 <= rank <= _MAX_RANK:
         raise view.fail("input 0: shape", f"{list(input_.shape)} has {rank} dimensions, not 1 to {_MAX_RANK}")
@@ -100,7 +107,7 @@ def _axes(view: OpView, input_: Tensor) -> list[_Axis]:
         count = len(range(start, stop, stride))
         if count == 0 or not 0 <= start < size:
             raise view.fail("inputs", f"the slice of axis {place} is empty")
-        axes.append(_Axis(start, count, stride, shrunk))
+        axes.append(SlicedAxis(start, count, stride, shrunk))
     return axes
 
 

@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ..compress import CompressionResult, StageReport
+from ..quantize import Weights
 from .console import add_column, figure, heading, name_cell, plain_table, score, shorten
 
-__all__ = ["STAGE_HEADER", "compression_report", "stage_row"]
+__all__ = ["compression_report", "stage_header", "stage_row"]
 
 
 def compression_report(result: CompressionResult) -> RenderableType:
@@ -21,7 +22,7 @@ def compression_report(result: CompressionResult) -> RenderableType:
         heading(shorten(result.source, 40), f"{figure(result.samples[1])} samples {judged}"),
         _costs(result),
         Text(),
-        heading("Quality", "of the float model, and of the int8 model in TensorFlow Lite Micro"),
+        heading("Quality", f"of the float model, and of the {result.quantized.weights} model in TensorFlow Lite Micro"),
         _quality(result),
     ]
     notes = list(dict.fromkeys(line for stage in result.stages for line in _notes(stage)))  # a stage may come twice
@@ -31,8 +32,11 @@ def compression_report(result: CompressionResult) -> RenderableType:
 
 
 _STAGE_ROW = "{:<14} {:>10} {:>11} {:>10} {:>10} {:>8} {:>8}"
-STAGE_HEADER = _STAGE_ROW.format("after", "not zero", "MACs", "weights, B", "gzipped, B", "float", "int8")
-"""Above the lines of `stage_row`."""
+
+
+def stage_header(weights: Weights) -> str:
+    """The names of what `stage_row` says, for models with int8 or int4 weights."""
+    return _STAGE_ROW.format("after", "not zero", "MACs", "weights, B", "gzipped, B", "float", weights)
 
 
 def stage_row(stage: StageReport, metric: str) -> str:
@@ -66,7 +70,7 @@ def _quality(result: CompressionResult) -> Table:
     table = plain_table()
     add_column(table, "after")
     add_column(table, f"{result.metric}, float", "right")
-    add_column(table, "int8", "right")
+    add_column(table, result.quantized.weights, "right")
     add_column(table, "epochs", "right")
     add_column(table, "seconds", "right")
     add_column(table, "noisiest layer", gives_way=True)

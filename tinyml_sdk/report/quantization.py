@@ -15,7 +15,7 @@ __all__ = ["quantization_report"]
 
 _KINDS = {"int8": "full int8", "int16": "int16 activations, int8 weights"}
 _INT4 = "int4 weights, int8 activations"
-_WEIGHTS_HEADING = "signal-to-noise of a layer's output for its int4 weights alone, worst first"
+_WEIGHTS_HEADING = "dB: signal-to-noise of its output for int4 alone, worst first"
 _MOST_ROWS = 12
 _METHODS = {"minmax": "min-max", "mse": "least mean squared error"}
 _GRANULARITIES = {
@@ -39,7 +39,9 @@ def quantization_report(result: QuantizationResult) -> RenderableType:
     elif result.not_run is not None:
         parts.append(Text(f"the converted model was not run: {result.not_run}"))
     else:
-        parts.append(Text("the int8 model was not run: pip install 'tinyml-sdk[reference]' (Linux on x86_64)"))
+        parts.append(
+            Text(f"the {result.weights} model was not run: pip install 'tinyml-sdk[reference]' (Linux on x86_64)")
+        )
     return Group(*parts)
 
 

@@ -40,11 +40,13 @@ class Target(ABC):
         name: As `--target` names it.
         counts: What a count is in.
         retry_after: Seconds after which an unanswered request is to be repeated.
+        deadline: Seconds after which a request that takes the device no time counts as unanswered.
     """
 
     name: ClassVar[str]
     counts: Literal["instructions", "cycles"]
     retry_after: float = 0.5
+    deadline: float = 10.0
 
     @property
     def emulated(self) -> bool:

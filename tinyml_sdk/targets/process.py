@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import subprocess
 import time
 import weakref
 from abc import ABC, abstractmethod
@@ -13,9 +14,33 @@ from typing import Any, ClassVar, Generic, TypeVar
 from ..errors import DeviceTimeoutError, TargetError
 from .base import CounterInfo, Target
 
-__all__ = ["EmulatorProcess", "ProcessTarget"]
+__all__ = ["EmulatorProcess", "ProcessTarget", "Watchdog"]
 
 _WRITE_DEADLINE_S = 20.0
+
+
+class Watchdog:
+    """Kills a process once this one is gone, by SIGKILL too: an emulator would run one processor hot for ever.
+
+    A shell of its own session that reads from a pipe. Linux's "parent death signal" follows the thread that started the
+    process, which may end long before the work does.
+
+    Args:
+        process: What to kill.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._shell = subprocess.Popen(
+            ["/bin/sh", "-c", 'read -r _ || kill -9 "$1"', "watchdog", str(process.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C and a terminal that closes are not for it
+        )
+
+    def end(self) -> None:
+        """Let the process live. Call it before the process is waited for: then its number may be another's."""
+        self._shell.communicate(b"\n")
 
 
 class EmulatorProcess(ABC):
@@ -75,7 +100,7 @@ class EmulatorProcess(ABC):
 
     @abstractmethod
     def restart(self) -> None:
-        """Reset the board."""
+        """Reset the board, and drop what it has said before."""
 
     @abstractmethod
     def ended(self) -> TargetError:
@@ -88,6 +113,9 @@ P = TypeVar("P", bound=EmulatorProcess)
 class ProcessTarget(Target, Generic[P]):
     """A board in an emulator that is a program of its own.
 
+    Its console loses nothing, but each byte takes the emulator's threads a few turns at the processor. Where many
+    programs want one, that is seconds for a request: a repetition only makes the next one wait longer.
+
     Attributes:
         program: What messages call it.
         where: The machine, for messages.
@@ -95,6 +123,8 @@ class ProcessTarget(Target, Generic[P]):
     """
 
     counts = "instructions"
+    retry_after = 2.0
+    deadline = 30.0
     program: ClassVar[str]
 
     def __init__(self, where: str, instructions_per_second: float) -> None:
@@ -119,7 +149,6 @@ class ProcessTarget(Target, Generic[P]):
     def reset(self) -> None:  # noqa: D102
         if self._process is None:
             raise TargetError(f"{self.program} is not running", where=self.where, hint="call open() before reset()")
-        self._process.drain()
         self._process.restart()
 
     def close(self) -> None:  # noqa: D102

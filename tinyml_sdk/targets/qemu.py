@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from ..boards.model import Board, QemuMachine
 from ..errors import BoardError, DeviceTimeoutError, MissingToolError, TargetError
-from .process import EmulatorProcess, ProcessTarget
+from .process import EmulatorProcess, ProcessTarget, Watchdog
 
 __all__ = ["QemuTarget"]
 
@@ -25,7 +25,7 @@ _PACKAGES = {"arm": "qemu-system-arm", "riscv32": "qemu-system-misc"}
 """Debian's packages with the program for each `system` of a board file."""
 
 _REMEDY = "install QEMU again, or use --target builtin"
-_START_DEADLINE_S = 20.0
+_START_DEADLINE_S = 60.0
 _NANOSECONDS = 1e9
 
 
@@ -83,8 +83,9 @@ class _QemuProcess(EmulatorProcess):
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr,
             )
-        # Also when nobody calls close(): QEMU would outlive this process, and run one processor hot.
-        self.close = weakref.finalize(self, _end_process, self._process, (self.console, self._control, self._stderr))
+        files = (self.console, self._control, self._stderr)
+        # Also when nobody calls close(): QEMU would outlive this process.
+        self.close = weakref.finalize(self, _end_process, self._process, Watchdog(self._process), files)
         self._lines = b""
         try:
             self._reply("QMP")
@@ -95,7 +96,10 @@ class _QemuProcess(EmulatorProcess):
             raise
 
     def restart(self) -> None:
+        self.control("stop")  # or the firmware may say something more while this drops what it has said
+        self.drain()
         self.control("system_reset")
+        self.control("cont")
 
     def control(self, command: str) -> None:
         """Run one command of the QEMU Machine Protocol."""
@@ -159,9 +163,11 @@ def _command(program: str, machine: QemuMachine, elf: Path, console: int, contro
     ]
 
 
-def _end_process(process: subprocess.Popen[bytes], files: tuple[socket.socket | IO[bytes], ...]) -> None:
-    if process.poll() is None:
-        process.kill()  # there is nothing it would have to save
+def _end_process(
+    process: subprocess.Popen[bytes], watchdog: Watchdog, files: tuple[socket.socket | IO[bytes], ...]
+) -> None:
+    process.kill()  # there is nothing it would have to save
+    watchdog.end()
     process.wait()
     for file in files:
         file.close()
@@ -170,7 +176,9 @@ def _end_process(process: subprocess.Popen[bytes], files: tuple[socket.socket | 
 @lru_cache
 def _version(program: str) -> str:
     try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
+        said = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=_START_DEADLINE_S, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise MissingToolError(f"QEMU does not start: {error}", where=program, hint=_REMEDY) from error
     found = re.search(r"version (\S+)", said)

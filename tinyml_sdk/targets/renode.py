@@ -20,7 +20,7 @@ from typing import IO
 from ..boards.model import Board
 from ..codegen.renode import renode_platform, renode_run_script
 from ..errors import BoardError, MissingToolError, TargetError
-from .process import EmulatorProcess, ProcessTarget
+from .process import EmulatorProcess, ProcessTarget, Watchdog
 
 __all__ = ["RenodeTarget"]
 
@@ -43,7 +43,6 @@ class RenodeTarget(ProcessTarget["_RenodeProcess"]):
 
     name = "renode"
     program = "Renode"
-    retry_after = 2.0
 
     def __init__(self, board: Board) -> None:
         if board.emulators.renode is None:
@@ -76,7 +75,7 @@ class _RenodeProcess(EmulatorProcess):
             stderr=subprocess.STDOUT,
         )
         # Also when nobody calls close(): Renode would outlive this process.
-        self.close = weakref.finalize(self, _end_process, self._process, self._said, folder)
+        self.close = weakref.finalize(self, _end_process, self._process, Watchdog(self._process), self._said, folder)
         try:
             self.console = self._connect(port)
             self.monitor("start")
@@ -85,6 +84,7 @@ class _RenodeProcess(EmulatorProcess):
             raise
 
     def restart(self) -> None:
+        self.drain()
         self.monitor("machine Reset")
 
     def monitor(self, command: str) -> None:
@@ -141,11 +141,14 @@ def _free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def _end_process(process: subprocess.Popen[bytes], said: IO[bytes], folder: tempfile.TemporaryDirectory[str]) -> None:
+def _end_process(
+    process: subprocess.Popen[bytes], watchdog: Watchdog, said: IO[bytes], folder: tempfile.TemporaryDirectory[str]
+) -> None:
     """Ask it to quit, as its launcher is a script that would leave it behind."""
     if process.poll() is None:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             process.communicate(b"quit\n", timeout=_QUIT_DEADLINE_S)
+    watchdog.end()
     if process.poll() is None:
         process.kill()
     process.wait()
@@ -163,7 +166,9 @@ def _require_renode() -> str:
 @lru_cache
 def _version(program: str) -> str:
     try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60, check=True).stdout
+        said = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=_START_DEADLINE_S, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise MissingToolError(f"Renode does not start: {error}", where=program, hint=_REMEDY) from error
     lines = [line for line in said.splitlines() if line.strip()]

@@ -22,7 +22,7 @@ from .base import (
     search_flags,
     staged_output,
 )
-from .process import run_program
+from .process import VERSION_DEADLINE_S, run_program
 
 __all__ = ["GnuArmToolchain"]
 
@@ -127,7 +127,7 @@ def _require_gcc() -> str:
 
 @lru_cache
 def _version(gcc: str) -> str:
-    done = run_program([gcc, "-dumpfullversion"], deadline=30.0)
+    done = run_program([gcc, "-dumpfullversion"], deadline=VERSION_DEADLINE_S)
     if done.returncode != 0:
         raise MissingToolError(
             f"{_GCC} does not start: {done.stderr.strip() or 'no message'}", where=gcc, hint=_GCC_REMEDY

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ..errors import MissingToolError
 from .base import BuildJob, BuildResult, Toolchain, common_flags, missing_tool, search_flags, staged_output
-from .process import run_program
+from .process import VERSION_DEADLINE_S, run_program
 from .zig import find_zig, zig_cache
 
 __all__ = ["HostToolchain"]
@@ -75,7 +75,7 @@ class HostToolchain(Toolchain):
 
 @lru_cache
 def _version(compiler: tuple[str, ...]) -> str:
-    done = run_program([*compiler, "--version"], deadline=30.0)
+    done = run_program([*compiler, "--version"], deadline=VERSION_DEADLINE_S)
     if done.returncode != 0:
         raise MissingToolError(
             f"the C compiler does not start: {done.stderr.strip() or 'no message'}",

@@ -17,7 +17,7 @@ from ..boards.model import Board
 from ..errors import BuildError, MissingToolError
 from .base import BuildJob, BuildResult, Toolchain, last_lines, missing_tool, staged_output
 from .cache import cache_dir
-from .process import Completed, run_program
+from .process import VERSION_DEADLINE_S, Completed, run_program
 from .zig import zig_cache
 
 __all__ = ["PlatformioToolchain", "offline_environment"]
@@ -150,7 +150,9 @@ def _flags(board: Board, job: BuildJob) -> tuple[str, ...]:
 
 @lru_cache
 def _version() -> str:
-    done = run_program([sys.executable, "-m", "platformio", "--version"], deadline=30.0, environment=_quiet())
+    done = run_program(
+        [sys.executable, "-m", "platformio", "--version"], deadline=VERSION_DEADLINE_S, environment=_quiet()
+    )
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["no message"]
         raise MissingToolError(f"PlatformIO does not start: {said[-1].strip()}", hint=_REMEDY)

@@ -11,7 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Completed", "kill_group", "run_program"]
+__all__ = ["VERSION_DEADLINE_S", "Completed", "kill_group", "run_program"]
+
+VERSION_DEADLINE_S = 120.0
+"""For a program to say which it is. PlatformIO takes seconds of processor time, of which a busy machine gives few."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from .base import (
     staged_output,
 )
 from .cache import cache_dir, one_at_a_time
-from .process import run_program
+from .process import VERSION_DEADLINE_S, run_program
 
 __all__ = ["ZigToolchain", "find_zig", "zig_cache"]
 
@@ -113,7 +113,7 @@ def zig_cache() -> Iterator[dict[str, str]]:
 
 @lru_cache
 def _version(zig: str) -> str:
-    done = run_program([zig, "version"], deadline=30.0)
+    done = run_program([zig, "version"], deadline=VERSION_DEADLINE_S)
     if done.returncode != 0:
         raise MissingToolError(
             f"zig does not start: {done.stderr.strip() or 'no message'}",
