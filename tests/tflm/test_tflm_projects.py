@@ -70,3 +70,9 @@ def test_readmes_do_not_promise_what_does_not_hold(board: str, kind: ProjectKind
 def test_boards_of_emulators_have_no_registry_to_get_it_from() -> None:
     with pytest.raises(BoardError, match="builds with zig"):
         files_of("mps2-an386", "platformio")
+
+
+@pytest.mark.parametrize("kind", ["baremetal", "cmake"])
+def test_its_makefile_makes_libraries_of_cortex_m_only(kind: ProjectKind) -> None:
+    with pytest.raises(BoardError, match="Cortex-M only, this board has a riscv32imc"):
+        files_of("virt-rv32", kind)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ...boards.compiler_flags import is_arm
+from ...errors import BoardError
 from ..port_files import PortFiles, host_port_files, port_files
 from ..templates import render
 from .base import Contents, Layout, app_files, config_file, port_texts, within
@@ -22,8 +24,18 @@ def host_program(contents: Contents) -> Layout:
 
 
 def plain_folders(contents: Contents, extra: dict[str, str]) -> Layout:
-    """Everything that runs without an operating system or framework, and `extra` files beside it."""
+    """Everything that runs without an operating system or framework, and `extra` files beside it.
+
+    Raises:
+        BoardError: runtime `tflm`, for which its own Makefile makes libraries of Cortex-M only.
+    """
     assert contents.board is not None
+    if contents.source.runtime == "tflm" and not is_arm(contents.board):
+        raise BoardError(
+            f"runtime tflm has bare-metal and CMake projects for Cortex-M only, this board has a {contents.board.core}",
+            where=contents.board.name,
+            hint="choose --runtime aot, or --project esp_idf for an ESP32",
+        )
     return _plain(contents, port_files(contents.board), extra)
 
 

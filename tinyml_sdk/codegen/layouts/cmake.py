@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ...boards.compiler_flags import gnu_cpu_flags, is_arm, tflm_architecture, tflm_make_flags, zig_cpu_flags
 from ...boards.model import Board
-from ...errors import BoardError
 from ..model_source import Runtime
 from ..templates import render
 from .baremetal import plain_folders
@@ -42,12 +41,6 @@ def cmake(contents: Contents) -> Layout:
 
 def _presets(runtime: Runtime, board: Board) -> list[str]:
     """The toolchains that can build it."""
-    if runtime == "aot":
-        return ["gnu_arm", "zig"] if is_arm(board) else ["zig"]
-    if is_arm(board):
+    if runtime == "tflm":
         return ["gnu_arm"]
-    raise BoardError(
-        f"runtime tflm has CMake projects for Cortex-M only, this board has a {board.core}",
-        where=board.name,
-        hint="choose --runtime aot, or --project esp_idf for an ESP32",
-    )
+    return ["gnu_arm", "zig"] if is_arm(board) else ["zig"]
