@@ -51,11 +51,12 @@ def matrix_layer(view: OpView, *, rows: int, scales: tuple[float, ...]) -> Layer
     weights = filter_channels(view.input(1))
     constants = filter_constants(view, weights, scales=scales, fold_zero_point=view.activation(0).zero_point)
     portable, mve = _portable(view, constants, rows), mve_rows(view, constants, rows)
+    scalar = scalar_rows(view, constants, rows)
     if rows == 1:
         row = scalar_row(view, constants)
-        return choose_kernel(view, [portable, _dsp_row(view, constants), mve, row, *sparse_row(view, constants)])
+        candidates = [portable, _dsp_row(view, constants), mve, row, scalar, *sparse_row(view, constants)]
+        return choose_kernel(view, candidates)
     sparse = sparse_convolutions(view, rows_window(rows), constants, input_channels=weights.shape[1])
-    scalar = scalar_rows(view, constants, rows)
     return choose_kernel(view, [portable, _dsp_rows(view, constants, rows), mve, scalar, *sparse])
 
 
