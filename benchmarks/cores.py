@@ -1,4 +1,4 @@
-"""MLPerf Tiny's models on every core: instructions, code and memory, as the table of docs/performance.md.
+"""MLPerf Tiny's models on every core: instructions, constants, code and memory, as the table of docs/performance.md.
 
     python -m benchmarks.cores [--toolchain gnu_arm] [--models kws ad] [--document docs/performance.md]
 
@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tinyml_sdk import BenchResult, benchmark
+from tinyml_sdk import BenchResult, benchmark, inspect_model
 
 from .baseline import CORPUS
 
@@ -29,25 +29,46 @@ ARM_ONLY = "gnu_arm"
 MODELS = ("kws", "ad", "ic", "vww")
 BEGIN, END = "<!-- models on cores -->\n", "<!-- /models on cores -->\n"
 
-HEAD = """\
-| core | model | instructions | per MAC | code, speed / size | instructions for size | arena | RAM |
-| --- | --- | --- | --- | --- | --- | --- | --- |
-"""
+COLUMNS = (
+    "core",
+    "model",
+    "instructions",
+    "per MAC",
+    "code, speed / size",
+    "constants, speed / size",
+    "instructions for size",
+    "arena",
+    "RAM",
+)
+HEAD = f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}\n"
+
+
+def model_path(model: str) -> Path:
+    return CORPUS / "mlperf_tiny" / f"{model}.tflite"
+
+
+def bare_constants(model: str) -> int:
+    """Bytes of the constants that a model cannot do without: the portable kernels', which are as the file has them."""
+    return inspect_model(model_path(model)).weight_bytes
 
 
 def measure(model: str, board: str, toolchain: str) -> tuple[BenchResult, BenchResult]:
     """Optimized for speed and for size. Raises TinymlError; exits when an output byte differs."""
     results = []
     for optimize in ("speed", "size"):
-        path = CORPUS / "mlperf_tiny" / f"{model}.tflite"
-        result = benchmark(path, board=board, toolchain=toolchain, optimize=optimize)
+        result = benchmark(model_path(model), board=board, toolchain=toolchain, optimize=optimize)
         if not result.check.bit_exact:
             sys.exit(f"{model} on {board}, optimized for {optimize}: outputs differ from {result.check.reference}")
         results.append(result)
     return results[0], results[1]
 
 
-def row(core: str, speed: BenchResult, size: BenchResult) -> str:
+def with_excess(constants: int, bare: int) -> str:
+    """Bytes of constants, and how many percent these are more than the least."""
+    return f"{constants:,} (+{100 * (constants / bare - 1):.1f} %)"
+
+
+def row(core: str, speed: BenchResult, size: BenchResult, bare: int) -> str:
     count = speed.per_inference.median
     cells = (
         core,
@@ -55,6 +76,7 @@ def row(core: str, speed: BenchResult, size: BenchResult) -> str:
         f"{count:,}",
         f"{count / speed.model.macs:.2f}",
         f"{speed.flash.code:,} / {size.flash.code:,}",
+        " / ".join(with_excess(result.flash.weights, bare) for result in (speed, size)),
         f"{size.per_inference.median:,}",
         f"{speed.ram.arena:,}",
         f"{speed.ram.total:,}",
@@ -81,7 +103,7 @@ def main() -> None:
         if arguments.toolchain == ARM_ONLY and core.startswith("RV"):
             continue
         for model in arguments.models:
-            line = row(core, *measure(model, board, arguments.toolchain))
+            line = row(core, *measure(model, board, arguments.toolchain), bare_constants(model))
             print(line, end="", flush=True)
             table += line
     if arguments.document is not None:

@@ -12,14 +12,15 @@ static inline uint32_t get_u32(const uint8_t *from) {
   return get_u16(from) | (uint32_t)get_u16(from + 2) << 16;
 }
 
-/* Each put returns where the next goes. */
+/* Each put returns where the next goes. Replies have many of them, and bytes one by one take more
+ * instructions than a call. */
 static inline uint8_t *put_u16(uint8_t *to, uint32_t value) {
   to[0] = (uint8_t)value;
   to[1] = (uint8_t)(value >> 8);
   return to + 2;
 }
 
-static inline uint8_t *put_u32(uint8_t *to, uint32_t value) {
+static __attribute__((noinline, unused)) uint8_t *put_u32(uint8_t *to, uint32_t value) {
   return put_u16(put_u16(to, value), value >> 16);
 }
 

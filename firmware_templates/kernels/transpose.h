@@ -1,5 +1,6 @@
-/* TRANSPOSE, bytes, portable C: the output in order, each row of it gathered from the input.
- * Semantics: tensorflow/lite/kernels/internal/reference/transpose.h.
+/* TRANSPOSE, DEPTH_TO_SPACE and SPACE_TO_DEPTH, bytes, portable C: the output in order, each row of
+ * it gathered from the input. Semantics: transpose.h, depth_to_space.h and space_to_depth.h in
+ * tensorflow/lite/kernels/internal/reference.
  *
  * Memory: what is read goes up and down, so the host finds out how far above the output the input
  * must start for nothing to be overwritten that is still to be read.

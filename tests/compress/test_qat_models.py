@@ -60,7 +60,7 @@ def two_dimensions() -> Any:
     s = kl.GlobalAveragePooling2D(keepdims=True)(x)
     s = kl.Conv2D(8, 1, activation="sigmoid", name="excite")(s)
     x = kl.Concatenate(name="both")([kl.Multiply()([x, s]), y])
-    x = kl.MaxPooling2D(2)(x)
+    x = kl.Cropping2D(1)(kl.UpSampling2D(2, interpolation="bilinear")(kl.MaxPooling2D(2)(x)))
     x = kl.Conv2D(8, 3, strides=2, activation="relu", name="wide")(kl.AveragePooling2D(2)(x))
     x = kl.Dropout(0.2)(kl.Flatten()(x))
     return with_live_norms(keras.Model(i, kl.Dense(4, activation="softmax", name="classes")(x)))
@@ -76,7 +76,8 @@ def one_dimension() -> Any:
     x = kl.Conv1D(8, 3, padding="causal", activation="relu", name="causal")(x)
     x = kl.DepthwiseConv1D(3, padding="same", activation="relu", name="depthwise")(x)
     x = kl.SeparableConv1D(12, 3, padding="same", activation="relu", name="separable")(x)
-    x = kl.GlobalAveragePooling1D()(kl.MaxPooling1D(2)(x))
+    x = kl.Permute((2, 1))(kl.Cropping1D(1)(kl.UpSampling1D(3)(kl.MaxPooling1D(2)(x))))
+    x = kl.GlobalAveragePooling1D()(x)
     return with_live_norms(keras.Model(i, kl.Dense(5, name="classes")(x)))
 
 

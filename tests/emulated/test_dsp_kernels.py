@@ -95,6 +95,7 @@ def depthwise(
         row(SIGNED, 8, 20),
         row(GENERAL, 15, 9),
         row(CLAMPED, 28, 19),
+        row(SIGNED, 32, 2),
         # Pairs of columns and a last one, a last row without a partner, a group of channels that overlaps another.
         depthwise(CLAMPED, 9, 7, 1),
         depthwise(SIGNED, 9, 7, 1),
@@ -107,6 +108,7 @@ def depthwise(
         # Filters that are not 3x3, a number of channels that is no multiple of four, two outputs for each channel.
         depthwise(SIGNED, 7, 10, 1, (5, 5)),
         depthwise(GENERAL, 7, 6, 2, (5, 2), 2),
+        depthwise(CLAMPED, 9, 8, 1, (7, 7)),
         pool("AVERAGE_POOL_2D"),
         pool("MAX_POOL_2D"),
     ],

@@ -10,17 +10,24 @@ from support.tflite_model import ModelBuilder
 from support.tools import TARGET_TOOLS, TOOLCHAIN_TOOLS, require_tool
 
 from tinyml_sdk import benchmark
+from tinyml_sdk.ops import Optimize
 
 pytestmark = pytest.mark.slow
 
-BUILDS = [("mps2-cm0plus", "zig"), ("mps2-cm0plus", "gnu_arm"), ("virt-rv32", "zig"), ("mps2-an385", "gnu_arm")]
+BUILDS = [
+    ("mps2-cm0plus", "zig", "speed"),
+    ("mps2-cm0plus", "zig", "size"),
+    ("mps2-cm0plus", "gnu_arm", "speed"),
+    ("virt-rv32", "zig", "speed"),
+    ("mps2-an385", "gnu_arm", "size"),
+]
 
 
 def network(activation: str, output_zero_point: int, spread: int) -> bytes:
     """A convolution, a depthwise one of either stride, a pointwise one and a fully connected layer.
 
     Channels that are no whole block, tiles that are not full, images whose rows are no whole groups. Weights that
-    spread over 127 make segments of two products, over 9 as long ones as there are.
+    spread over 127 make the row kernel's segments of two products, over 9 as long ones as there are.
     """
     rng = np.random.default_rng(spread)
     builder = ModelBuilder()
@@ -51,16 +58,22 @@ def network(activation: str, output_zero_point: int, spread: int) -> bytes:
     return builder.build()
 
 
-@pytest.mark.parametrize(("board", "toolchain"), BUILDS)
+@pytest.mark.parametrize(("board", "toolchain", "optimize"), BUILDS)
 @pytest.mark.parametrize(
     ("activation", "output_zero_point", "spread"), [("RELU", -128, 127), ("NONE", 4, 9), ("RELU6", -100, 40)]
 )
 def test_equals_tflm(
-    activation: str, output_zero_point: int, spread: int, board: str, toolchain: str, tmp_path: Path
+    activation: str,
+    output_zero_point: int,
+    spread: int,
+    board: str,
+    toolchain: str,
+    optimize: Optimize,
+    tmp_path: Path,
 ) -> None:
     require_tool(TOOLCHAIN_TOOLS[toolchain])
     require_tool(TARGET_TOOLS["builtin"])
     file = tmp_path / "model.tflite"
     file.write_bytes(network(activation, output_zero_point, spread))
-    result = benchmark(file, board=board, toolchain=toolchain, runs=1)
+    result = benchmark(file, board=board, toolchain=toolchain, optimize=optimize, runs=1)
     assert result.check.bit_exact, result.check

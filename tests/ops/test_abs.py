@@ -29,7 +29,7 @@ def test_every_value() -> None:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(st.lists(st.tuples(quantizations(), quantizations()), min_size=16, max_size=16))
 def test_every_value_of_any_quantization(cases: list[tuple[Quantization, Quantization]]) -> None:
     assert_equals_tflm(unary_model("ABS", (256,), *cases), [[EVERY_VALUE] * len(cases)])

@@ -60,7 +60,7 @@ def test_layouts(shape1: Shape, shape2: Shape, options: dict[str, bool]) -> None
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(
     batches=broadcast_shapes(max_rank=3),
     sizes=st.tuples(*[st.integers(1, 9)] * 3),

@@ -59,6 +59,16 @@ class Network(ModelBuilder):
                      stride_h=1, stride_w=1, padding="VALID")  # fmt: skip
         self._append("RESHAPE", [], (1, channels))
 
+    def rearrange(self) -> None:
+        """Larger, on its side, and with a dimension more and less: channels stay what they are."""
+        _, height, width, channels = self.shape
+        larger = self.constant(np.array([2 * height, 3 * width], np.int32))
+        self._append("RESIZE_NEAREST_NEIGHBOR", [larger], (1, 2 * height, 3 * width, channels))
+        order = self.constant(np.array([0, 2, 1, 3], np.int32))
+        self._append("TRANSPOSE", [order], (1, 3 * width, 2 * height, channels))
+        self._append("EXPAND_DIMS", [self.constant(np.array(0, np.int32))], (1, *self.shape))
+        self._append("SQUEEZE", [], self.shape[1:], squeeze_dims=[0])
+
     def _append(
         self, name: str, constants: list[int], shape: tuple[int, ...], *, last: bool = False, **options: object
     ) -> None:
@@ -119,6 +129,15 @@ NONE: list[dict[int, float]] = [{}, {}, {}, {}]
 )
 def test_constant_channels_go(dead: list[dict[int, float]], expected: list[int]) -> None:
     assert depths(assert_unchanged(network(dead, [12, 12]))) == expected
+
+
+@needs_tflm
+def test_channels_pass_through_what_only_rearranges() -> None:
+    builder = Network(5, 3, seed=0)
+    builder.layer("CONV_2D", 12, dict.fromkeys(range(8), 1.0), filter_=3)
+    builder.rearrange()
+    builder.layer("CONV_2D", 5, {}, last=True)
+    assert depths(assert_unchanged(builder.build())) == [4, 4, 4, 4, 4, 5]
 
 
 def test_tensors_say_which_channels_they_have_kept() -> None:

@@ -57,6 +57,12 @@ def model(weights: npt.NDArray[np.int8], *, bias: list[int], scales: list[float]
         (ROW, Numbers(output_zero_point=-128, activation="RELU"), "row_clamped"),
         (ROW, Numbers(), "row_signed"),
         (ROW, Numbers(factor=1e-7, bias=False), "row_signed"),  # no output ever changes
+        # Channels that are left over.
+        (replace(ROWS, units=21), Numbers(), "pair_tail_signed"),
+        (replace(ROWS, units=23), Numbers(), "pair_signed"),
+        (replace(ROW, units=20), Numbers(), "row_tail_signed"),
+        (replace(ROW, units=4), Numbers(), "row_pairs_signed"),
+        (replace(ROW, units=21), Numbers(), "row_signed"),
     ],
 )
 def test_the_cheapest_exact_form_is_chosen(layer: FullyConnected, numbers: Numbers, expected: str) -> None:
@@ -139,6 +145,22 @@ def test_rows_that_are_not_whole_words(depth: int, units: int, activation: str) 
     rows = FullyConnected((9, depth), units=units, numbers=Numbers(activation=activation)).model()
     assert lowered(rows).kernel == "tinyml_fully_connected_rows_dsp"
     assert_equals_tflm(rows)
+
+
+@needs_tflm
+@pytest.mark.parametrize(
+    ("depth", "units", "numbers"),
+    [
+        (64, 2, Numbers(output_zero_point=-128, activation="RELU")),
+        (40, 4, Numbers()),
+        (8, 19, Numbers(activation="RELU")),  # read again once the first channels are written
+        (31, 12, Numbers()),
+    ],
+)
+def test_the_last_channels_of_a_row(depth: int, units: int, numbers: Numbers) -> None:
+    row = FullyConnected((1, depth), units=units, numbers=numbers).model()
+    assert lowered(row).kernel == "tinyml_fully_connected_row_dsp"
+    assert_equals_tflm(row)
 
 
 @needs_tflm

@@ -23,7 +23,7 @@ def test_all_pairs(name: str) -> None:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(
     shapes=broadcast_shapes() | st.sampled_from(SHAPES),
     name=st.sampled_from(NAMES),

@@ -220,7 +220,7 @@ def test_a_padding_that_cannot_be_is_refused_as_ever() -> None:
 
 # -- activations --------------------------------------------------------------------------------------------------
 
-LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD")
+LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "ADD")
 
 
 def activated(
@@ -240,6 +240,9 @@ def activated(
     elif layer == "CONV_2D":
         inputs = [x, n.add_filter(builder, (8, 3, 3, 8))]
         options |= {"stride_h": 1, "stride_w": 1}
+    elif layer == "TRANSPOSE_CONV":
+        inputs = [builder.constant(np.array(shape, np.int32)), n.add_filter(builder, (8, 3, 3, 8)), x]
+        options |= {"stride_h": 1, "stride_w": 1}
     else:
         inputs = [x, n.add_filter(builder, (8, 8))]
     builder.op(layer, inputs, [y], **options)
@@ -255,6 +258,7 @@ def activated(
         ("CONV_2D", "RELU", -128),
         ("DEPTHWISE_CONV_2D", "RELU6", 120),
         ("FULLY_CONNECTED", "RELU", -20),
+        ("TRANSPOSE_CONV", "RELU", -20),
     ],
 )
 def test_an_activation_is_the_layers_clamp(layer: str, activation: str, zero_point: int) -> None:

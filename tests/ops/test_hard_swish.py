@@ -32,7 +32,7 @@ def test_every_value() -> None:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(st.lists(st.tuples(quantizations(), quantizations()), min_size=16, max_size=16))
 def test_every_value_of_any_quantization(cases: list[tuple[Quantization, Quantization]]) -> None:
     cases = [(x, y) for x, y in cases if 2**-8 < x[0] / y[0] < 2**7]

@@ -27,7 +27,7 @@ def test_rows_of_every_length() -> None:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(shape=shapes(max_rank=4, max_size=9, min_rank=1), of=quantizations(), seed=seeds())
 def test_anything(shape: tuple[int, ...], of: Quantization, seed: int) -> None:
     assert_equals_tflm(unary_model("L2_NORMALIZATION", shape, (of, TO)), seed=seed)

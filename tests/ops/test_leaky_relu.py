@@ -43,7 +43,7 @@ def test_every_value() -> None:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(st.lists(st.tuples(quantizations(), quantizations()), min_size=16, max_size=16), st.floats(-2, 2, width=32))
 def test_every_value_of_any_quantization(cases: list[tuple[Quantization, Quantization]], slope: float) -> None:
     assert_equals_tflm(model_of(cases, [slope]), [[EVERY_VALUE] * len(cases)])

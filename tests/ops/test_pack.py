@@ -51,7 +51,7 @@ def unpack_model(
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=4)
+@settings(max_examples=2)
 @given(shapes(max_rank=4, max_size=4), st.integers(1, 14), st.integers(0, 8), st.booleans())
 def test_anything(shape: Shape, count: int, axis: int, constant: bool) -> None:
     assert_equals_tflm(pack_model(shape, count, axis % (2 * len(shape) + 2) - len(shape) - 1, constant=constant))

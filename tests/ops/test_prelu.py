@@ -43,7 +43,7 @@ def test_shapes(shape: Shape, slopes: Shape) -> None:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(shapes=broadcast_shapes(), of=st.tuples(*[quantizations()] * 3), seed=seeds())
 def test_anything(shapes: tuple[Shape, Shape], of: Quantizations, seed: int) -> None:
     assert_equals_tflm(binary_model("PRELU", *shapes, of, seed=seed), seed=seed)

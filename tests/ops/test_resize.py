@@ -56,7 +56,7 @@ def test_images(name: str, shape: tuple[int, int, int, int], size: tuple[int, in
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(
     st.lists(
         st.tuples(st.tuples(*[st.integers(1, 40)] * 4), st.sampled_from(WAYS), st.integers(1, 2), st.integers(1, 3)),

@@ -166,6 +166,15 @@ def test_extreme_weights(values: tuple[int, ...], rows: int, core: Core) -> None
     assert_equals_tflm(extreme(weights, rows), cores=(core,))
 
 
+@needs_tflm
+def test_two_products_fit_half_a_register_but_for_weights_of_minus_128() -> None:
+    weights = np.tile(np.array([-128, -127], np.int8), (8, 32))
+    assert kernel(extreme(weights, rows=6), M0) == "fully_connected_rows_scalar"
+    assert_equals_tflm(extreme(weights, rows=6), cores=(M0,))
+    weights[3, 5] = -128
+    assert kernel(extreme(weights, rows=6), M0) == "fully_connected"
+
+
 def test_segments_fit_whatever_the_inputs_are() -> None:
     rng = np.random.default_rng(0)
     for spread in (0, 5, 40, 127):

@@ -49,7 +49,7 @@ def test_slices(shape: Sequence[int], begin: Sequence[int], size: Sequence[int],
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(shapes(max_rank=5, max_size=5, min_rank=1), st.data())
 def test_anything(shape: tuple[int, ...], data: st.DataObject) -> None:
     begin = [data.draw(st.integers(0, whole - 1)) for whole in shape]

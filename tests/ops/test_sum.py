@@ -62,7 +62,7 @@ def test_axes(name: str) -> None:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(
     name=st.sampled_from(NAMES),
     shape=shapes(max_rank=6, max_size=5, min_rank=1),

@@ -90,7 +90,7 @@ pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=4)
+@settings(max_examples=2)
 @given(
     st.lists(
         st.builds(

@@ -49,11 +49,12 @@ static int run_{name}(FILE *in, FILE *out) {{
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to generate a model: where its tensors lie, and for what it is optimized."""
+    """One way to generate a model: where its tensors lie, for what it is optimized, and layers of its own, if any."""
 
     name: str
     plan: MemoryPlan
     optimize: Optimize = "speed"
+    layers: Sequence[Layer] | None = None
 
 
 def run_variants(
@@ -102,7 +103,7 @@ def _build(
     sources = ["main.c"]
     for variant, runner in zip(variants, runners, strict=True):
         named = replace(graph, name=variant.name)
-        model = generate_model(named, layers, variant.plan, variant.optimize)
+        model = generate_model(named, variant.layers or layers, variant.plan, variant.optimize)
         for path, text in model.files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text)

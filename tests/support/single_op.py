@@ -79,19 +79,22 @@ def run_generated(
     graph: Graph, inferences: Sequence[Sequence[Array]], core: Core | None = None, *, anew: bool = True
 ) -> dict[str, list[list[Array]]]:
     """The outputs of each inference by variant: see `variants_of`."""
-    layers = lower_graph(graph, core)
-    return run_variants(graph, layers, variants_of(graph, layers), inferences, anew=anew)
+    layers, small = lower_graph(graph, core), lower_graph(graph, core, "size")
+    return run_variants(graph, layers, variants_of(graph, layers, small), inferences, anew=anew)
 
 
-def variants_of(graph: Graph, layers: Sequence[Layer]) -> list[Variant]:
+def variants_of(graph: Graph, layers: Sequence[Layer], small: Sequence[Layer] | None = None) -> list[Variant]:
     """Optimized for speed as planned, for size with every tensor apart, and with one op also in its tightest overlaps.
 
     Those are: for each input that allows it, the output exactly `lead` bytes below it, so that one byte less of lead
     than the kernel needs shows as a wrong result.
+
+    Args:
+        small: The layers for size, where their kernels were chosen for it.
     """
     variants = [
         Variant("planned", plan_memory(graph, layers)),
-        Variant("apart", plan_with(graph, layers, {}), "size"),
+        Variant("apart", plan_with(graph, small or layers, {}), "size", small),
     ]
     if len(layers) == 1:
         layer = layers[0]

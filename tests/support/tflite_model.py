@@ -39,6 +39,7 @@ OPTIONS = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
 }
 ENUMS = {
+    "mode": schema.MirrorPadMode,
     "padding": schema.Padding,
     "fused_activation_function": schema.ActivationFunctionType,
     "weights_format": schema.FullyConnectedOptionsWeightsFormat,

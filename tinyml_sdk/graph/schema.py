@@ -12,6 +12,7 @@ from .model import DType
 __all__ = [
     "ACTIVATIONS",
     "INT4",
+    "MIRROR_MODES",
     "OPERATOR_NAMES",
     "OPTION_TABLES",
     "PADDINGS",
@@ -67,6 +68,7 @@ RESOURCE = TENSOR_TYPE_NAMES.index("resource")
 TENSOR_TYPES: dict[int, DType] = {TENSOR_TYPE_NAMES.index(dtype.value): dtype for dtype in DType}
 
 PADDINGS = ("SAME", "VALID")
+MIRROR_MODES = ("REFLECT", "SYMMETRIC")
 ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
 
 
@@ -139,6 +141,7 @@ OPTION_TABLES: dict[str, OptionTable] = {
             OptionField("dilation_h_factor", 6, "i", 1),
         ),
     ),
+    "DEPTH_TO_SPACE": OptionTable(94, (OptionField("block_size", 0, "i"),)),
     "DEQUANTIZE": OptionTable(38),
     "FULLY_CONNECTED": OptionTable(
         8,
@@ -152,6 +155,7 @@ OPTION_TABLES: dict[str, OptionTable] = {
     "LEAKY_RELU": OptionTable(75, (OptionField("alpha", 0, "f"),)),
     "MAX_POOL_2D": _POOL,
     "MEAN": _REDUCER,
+    "MIRROR_PAD": OptionTable(77, (OptionField("mode", 0, MIRROR_MODES),)),
     "MUL": _activation_only(21),
     "PACK": OptionTable(59, (OptionField("values_count", 0, "i"), OptionField("axis", 1, "i"))),
     "PAD": OptionTable(22),
@@ -178,6 +182,7 @@ OPTION_TABLES: dict[str, OptionTable] = {
             OptionField("offset", 5, "?"),
         ),
     ),
+    "SPACE_TO_DEPTH": OptionTable(19, (OptionField("block_size", 0, "i"),)),
     "SPLIT": OptionTable(35),
     "SPLIT_V": OptionTable(79),
     "SUB": _activation_only(28),

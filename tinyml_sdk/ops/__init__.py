@@ -32,6 +32,7 @@ from .batch_matmul import BatchMatMul
 from .concatenation import Concatenation
 from .constant_channels import remove_constant_channels
 from .conv_2d import Conv2D
+from .depth_to_space import DepthToSpace
 from .depthwise_conv_2d import DepthwiseConv2D
 from .dequantize import Dequantize
 from .expand_dims import ExpandDims
@@ -45,6 +46,7 @@ from .max_pool_2d import MaxPool2D
 from .maximum import Maximum
 from .mean import Mean
 from .minimum import Minimum
+from .mirror_pad import MirrorPad
 from .mul import Mul
 from .pack import Pack
 from .pad import Pad
@@ -61,6 +63,7 @@ from .rows import RowField, Rows, RowWindow, merged_parameters, op_of_rows, row_
 from .selection import not_worth_their_code, price_of_byte
 from .slice import Slice
 from .softmax import Softmax
+from .space_to_depth import SpaceToDepth
 from .sparse.layers import CODE_BYTES
 from .split import Split
 from .split_v import SplitV
@@ -111,6 +114,7 @@ OPERATORS: dict[str, Operator] = {
         BatchMatMul(),
         Concatenation(),
         Conv2D(),
+        DepthToSpace(),
         DepthwiseConv2D(),
         Dequantize(),
         ExpandDims(),
@@ -123,6 +127,7 @@ OPERATORS: dict[str, Operator] = {
         Maximum(),
         Mean(),
         Minimum(),
+        MirrorPad(),
         Mul(),
         Pack(),
         Pad(),
@@ -137,6 +142,7 @@ OPERATORS: dict[str, Operator] = {
         ResizeNearestNeighbor(),
         Slice(),
         Softmax(),
+        SpaceToDepth(),
         Split(),
         SplitV(),
         Squeeze(),

@@ -51,11 +51,12 @@ def matrix_layer(view: OpView, *, rows: int, scales: tuple[float, ...]) -> Layer
     weights = filter_channels(view.input(1))
     constants = filter_constants(view, weights, scales=scales, fold_zero_point=view.activation(0).zero_point)
     portable, mve = _portable(view, constants, rows), mve_rows(view, constants, rows)
+    scalar = scalar_rows(view, constants, rows)
     if rows == 1:
         row = scalar_row(view, constants)
-        return choose_kernel(view, [portable, _dsp_row(view, constants), mve, row, *sparse_row(view, constants)])
+        candidates = [portable, _dsp_row(view, constants), mve, row, scalar, *sparse_row(view, constants)]
+        return choose_kernel(view, candidates)
     sparse = sparse_convolutions(view, rows_window(rows), constants, input_channels=weights.shape[1])
-    scalar = scalar_rows(view, constants, rows)
     return choose_kernel(view, [portable, _dsp_rows(view, constants, rows), mve, scalar, *sparse])
 
 
@@ -82,7 +83,8 @@ def _portable(view: OpView, constants: FilterConstants, rows: int) -> Candidate:
     )
     # Four channels at a time, then what is left of them one by one.
     together, alone = units // 4 * 4, units % 4
-    row = together * (2.6 * depth + 20) + alone * (3.4 * depth + 14)
+    finishing = 20 if rows == 1 or together <= 4 else 38
+    row = together * (2.6 * depth + finishing) + alone * (3.4 * depth + 14)
     return Candidate(layer, cost=portable_effort(view) * (rows * row + 30), code_bytes=250)
 
 

@@ -17,20 +17,15 @@ from .base import Layer
 __all__ = ["Registration", "find_registrations", "tflm_layers"]
 
 _BESIDE_OURS = """
-    ABS Abs, ADD_N AddN, ARG_MAX ArgMax, ARG_MIN ArgMin, BATCH_MATMUL BatchMatMul, BATCH_TO_SPACE_ND BatchToSpaceNd,
-    BROADCAST_ARGS BroadcastArgs, BROADCAST_TO BroadcastTo, CAST Cast, CEIL Ceil, COS Cos, CUMSUM CumSum,
-    DEPTH_TO_SPACE DepthToSpace, DIV Div, DYNAMIC_UPDATE_SLICE DynamicUpdateSlice, ELU Elu,
-    EMBEDDING_LOOKUP EmbeddingLookup, EQUAL Equal, EXP Exp, EXPAND_DIMS ExpandDims, FILL Fill, FLOOR Floor,
-    FLOOR_DIV FloorDiv, FLOOR_MOD FloorMod, GATHER Gather, GATHER_ND GatherNd, GREATER Greater,
-    GREATER_EQUAL GreaterEqual, HARD_SWISH HardSwish, L2_NORMALIZATION L2Normalization, L2_POOL_2D L2Pool2D,
-    LEAKY_RELU LeakyRelu, LESS Less, LESS_EQUAL LessEqual, LOG Log, LOGICAL_AND LogicalAnd, LOGICAL_NOT LogicalNot,
-    LOGICAL_OR LogicalOr, LOG_SOFTMAX LogSoftmax, MAXIMUM Maximum, MINIMUM Minimum, MIRROR_PAD MirrorPad, NEG Neg,
-    NOT_EQUAL NotEqual, PACK Pack, PADV2 PadV2, PRELU Prelu, REDUCE_ALL ReduceAll, REDUCE_MAX ReduceMax,
-    REDUCE_MIN ReduceMin, RESIZE_BILINEAR ResizeBilinear, RESIZE_NEAREST_NEIGHBOR ResizeNearestNeighbor,
-    REVERSE_V2 ReverseV2, ROUND Round, RSQRT Rsqrt, SELECT_V2 SelectV2, SHAPE Shape, SIN Sin, SLICE Slice,
-    SPACE_TO_BATCH_ND SpaceToBatchNd, SPACE_TO_DEPTH SpaceToDepth, SPLIT Split, SPLIT_V SplitV, SQRT Sqrt,
-    SQUARE Square, SQUARED_DIFFERENCE SquaredDifference, SQUEEZE Squeeze, SUM Sum, SVDF Svdf, TRANSPOSE Transpose,
-    TRANSPOSE_CONV TransposeConv, UNPACK Unpack, ZEROS_LIKE ZerosLike
+    ADD_N AddN, BATCH_TO_SPACE_ND BatchToSpaceNd, BROADCAST_ARGS BroadcastArgs, BROADCAST_TO BroadcastTo, CAST Cast,
+    CEIL Ceil, COS Cos, CUMSUM CumSum, DIV Div, DYNAMIC_UPDATE_SLICE DynamicUpdateSlice, ELU Elu,
+    EMBEDDING_LOOKUP EmbeddingLookup, EQUAL Equal, EXP Exp, FILL Fill, FLOOR Floor, FLOOR_DIV FloorDiv,
+    FLOOR_MOD FloorMod, GATHER Gather, GATHER_ND GatherNd, GREATER Greater, GREATER_EQUAL GreaterEqual,
+    L2_POOL_2D L2Pool2D, LESS Less, LESS_EQUAL LessEqual, LOG Log, LOGICAL_AND LogicalAnd, LOGICAL_NOT LogicalNot,
+    LOGICAL_OR LogicalOr, LOG_SOFTMAX LogSoftmax, NEG Neg, NOT_EQUAL NotEqual, PADV2 PadV2,
+    REDUCE_ALL ReduceAll, REVERSE_V2 ReverseV2, ROUND Round, RSQRT Rsqrt, SELECT_V2 SelectV2, SHAPE Shape, SIN Sin,
+    SPACE_TO_BATCH_ND SpaceToBatchNd, SQRT Sqrt, SQUARE Square, SQUARED_DIFFERENCE SquaredDifference, SVDF Svdf,
+    ZEROS_LIKE ZerosLike
 """
 """Operators of TFLM that have no file here, and their methods. Those that need a second subgraph or resource variables
 (CALL_ONCE, IF, WHILE, VAR_HANDLE …) are left out: a Graph has one subgraph and no such variables."""
@@ -111,9 +106,9 @@ def _kernels(graph: Graph, op: Op) -> str:
 
 def _is_int8(graph: Graph, op: Op) -> bool:
     """Whether the activations and weights of an op are int8. Shapes, axes and biases are int32."""
-    read = [graph.tensors[index].dtype for index in op.inputs[:2] if index != ABSENT]
+    read = {graph.tensors[index].dtype for index in op.inputs[:2] if index != ABSENT} - {DType.INT32}
     written = {graph.tensors[index].dtype for index in op.outputs}
-    return read[:1] == [DType.INT8] and set(read[1:]) <= {DType.INT8, DType.INT32} and written == {DType.INT8}
+    return read == written == {DType.INT8}
 
 
 def _layer(graph: Graph, op: Op) -> Layer:

@@ -5,6 +5,7 @@ Semantics: tensorflow/lite/micro/kernels/transpose_common.cc and reference_ops::
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -14,7 +15,7 @@ from .base import Input, Layer, Operator, OpView, Output, Parameters
 from .overlap import gathered_lead
 from .reshape import copy_layer
 
-__all__ = ["Transpose", "read_permutation"]
+__all__ = ["Transpose", "read_permutation", "rearranged_layer"]
 
 _MAX_RANK = 5
 """TFLM's limit, and the kernel's."""
@@ -37,27 +38,38 @@ class Transpose(Operator):
         output = view.output()
         permutation = read_permutation(view, input_)
         view.expect_shape(output, tuple(input_.shape[axis] for axis in permutation))
-        loops = _merged(input_.shape, permutation)
-        if len(loops) == 1:
-            return copy_layer(view)
-        *around, (row, row_step) = loops
-        around = [(1, 0)] * (_MAX_RANK - 1 - len(around)) + around
-        parameters = Parameters(
-            "tinyml_transpose_params",
-            {
-                "sizes": tuple(size for size, _ in around),
-                "steps": tuple(step for _, step in around),
-                "row": row,
-                "row_step": row_step,
-            },
-        )
-        return Layer(
-            op=view.op,
-            kernel="tinyml_transpose",
-            header="transpose.h",
-            arguments=(parameters, Input(0), Output()),
-            lead=(_lead(loops),),
-        )
+        return rearranged_layer(view, [(input_.shape[axis], prod(input_.shape[axis + 1 :])) for axis in permutation])
+
+
+def rearranged_layer(view: OpView, dimensions: Sequence[tuple[int, int]]) -> Layer:
+    """The layer whose output has all bytes of input 0 in another order; for DEPTH_TO_SPACE and SPACE_TO_DEPTH too.
+
+    Args:
+        view: The op; its shapes are checked.
+        dimensions: Of the output, outermost first: sizes, and steps in the input's bytes. At most five where those are
+            merged that are neighbours in both.
+    """
+    loops = _merged(dimensions)
+    if len(loops) == 1:
+        return copy_layer(view)
+    *around, (row, row_step) = loops
+    around = [(1, 0)] * (_MAX_RANK - 1 - len(around)) + around
+    parameters = Parameters(
+        "tinyml_transpose_params",
+        {
+            "sizes": tuple(size for size, _ in around),
+            "steps": tuple(step for _, step in around),
+            "row": row,
+            "row_step": row_step,
+        },
+    )
+    return Layer(
+        op=view.op,
+        kernel="tinyml_transpose",
+        header="transpose.h",
+        arguments=(parameters, Input(0), Output()),
+        lead=(_lead(loops),),
+    )
 
 
 def read_permutation(view: OpView, input_: Tensor) -> list[int]:
@@ -72,11 +84,10 @@ def read_permutation(view: OpView, input_: Tensor) -> list[int]:
     return permutation
 
 
-def _merged(shape: tuple[int, ...], permutation: list[int]) -> list[tuple[int, int]]:
-    """The output's loops, outermost first: turns, and the input's bytes from one to the next. At least one."""
+def _merged(dimensions: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same with neighbours as one where their bytes follow one another, without those of size 1. At least one."""
     merged: list[tuple[int, int]] = []
-    for axis in permutation:
-        size, step = shape[axis], prod(shape[axis + 1 :])
+    for size, step in dimensions:
         if size == 1:
             continue
         if merged and merged[-1][1] == size * step:

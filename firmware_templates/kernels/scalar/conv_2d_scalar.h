@@ -91,9 +91,6 @@ TINYML_KERNEL void tinyml_conv_2d_scalar(const tinyml_conv_2d_scalar_params *p, 
           columns_left = w->output_width;
         }
       }
-      if (p->matrix.widened) {
-        tinyml_armv6m_widen(scratch, p->matrix.depth);
-      }
       p->matrix.multiply(&p->matrix, scratch, &constants, output, pixels);
       output += pixels * p->matrix.channels;
     }

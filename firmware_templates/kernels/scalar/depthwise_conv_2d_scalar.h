@@ -13,7 +13,7 @@
 #ifndef TINYML_DEPTHWISE_CONV_2D_SCALAR_H
 #define TINYML_DEPTHWISE_CONV_2D_SCALAR_H
 
-#include "tinyml_scalar.h"
+#include "tinyml_scalar_armv6m.h"
 
 #define TINYML_SCALAR_LANES 4 /* channels at a time; bytes from column to column of a line */
 
@@ -27,23 +27,25 @@ typedef struct {
 } tinyml_scalar_filter;
 
 struct tinyml_depthwise_conv_2d_scalar_params {
-  int32_t batches;
-  int32_t input_height;
-  int32_t input_width;
-  int32_t output_height;
-  int32_t output_width;
-  int32_t stride;
-  int32_t padding_top;
-  int32_t padding_left;
-  int32_t channels;
-  int32_t input_zero_point;
-  int32_t scale_step;           /* 1: constants for each channel; 0: the same for all */
-  int32_t form;                 /* TINYML_SCALAR_… */
-  tinyml_requantization output; /* for TINYML_SCALAR_GENERAL */
-  /* The instance below for the layer's stride and form. Named by the layer, so that no other is
-   * linked. Writes one channel of an output row. */
+  int16_t batches;
+  int16_t input_height;
+  int16_t input_width;
+  int16_t output_height;
+  int16_t output_width;
+  int16_t padding_top;
+  int16_t padding_left;
+  int16_t channels;
+  uint8_t stride;
+  int8_t input_zero_point;
+  uint8_t scale_step; /* 1: constants for each channel; 0: the same for all */
+  uint8_t form;       /* TINYML_SCALAR_… */
+  tinyml_requantization output;
+  /* The instance below for the layer's stride and form, or for all forms, which takes the form's
+   * function. Named by the layer, so that no other is linked. Writes one channel of an output row.
+   */
   void (*row)(const tinyml_depthwise_conv_2d_scalar_params *p, const int8_t *const lines[3],
               const tinyml_scalar_filter *filter, int8_t *output);
+  tinyml_scalar_finisher *finish; /* NULL where the row is for one form */
 };
 
 /* -- one channel of a row ---------------------------------------------------------------------- */
@@ -98,6 +100,12 @@ TINYML_INLINE void tinyml_scalar_depthwise_row(int32_t form, int32_t stride,
     TINYML_SCALAR_FOUR_OUTPUTS(0);
     TINYML_SCALAR_FOUR_OUTPUTS(1);
     TINYML_SCALAR_FOUR_OUTPUTS(2);
+    if (form == TINYML_SCALAR_ANY) {
+      const int32_t sums[4] = {a, b, c, d};
+      p->finish(&p->output, &scale, sums, 4, output, channels);
+      output += 4 * channels;
+      continue;
+    }
     output[0] = tinyml_scalar_requantize(form, &p->output, &scale, a);
     output += channels;
     output[0] = tinyml_scalar_requantize(form, &p->output, &scale, b);
@@ -115,7 +123,11 @@ TINYML_INLINE void tinyml_scalar_depthwise_row(int32_t form, int32_t stride,
       sum += line[TINYML_SCALAR_LANES] * w[3 * row + 1];
       sum += line[2 * TINYML_SCALAR_LANES] * w[3 * row + 2];
     }
-    output[0] = tinyml_scalar_requantize(form, &p->output, &scale, sum);
+    if (form == TINYML_SCALAR_ANY) {
+      p->finish(&p->output, &scale, &sum, 1, output, channels);
+    } else {
+      output[0] = tinyml_scalar_requantize(form, &p->output, &scale, sum);
+    }
     output += channels;
   }
 }
@@ -136,6 +148,10 @@ TINYML_SCALAR_DEPTHWISE_ROW(2_general, TINYML_SCALAR_GENERAL, 2)
 TINYML_SCALAR_DEPTHWISE_ROW(1_narrow, TINYML_SCALAR_NARROW, 1)
 TINYML_SCALAR_DEPTHWISE_ROW(2_narrow, TINYML_SCALAR_NARROW, 2)
 
+/* For all forms, where code shall be small. */
+TINYML_SCALAR_DEPTHWISE_ROW(1, TINYML_SCALAR_ANY, 1)
+TINYML_SCALAR_DEPTHWISE_ROW(2, TINYML_SCALAR_ANY, 2)
+
 /* -- lines ------------------------------------------------------------------------------------- */
 
 /* Columns of a line: what the output row's windows span. */
@@ -151,7 +167,7 @@ TINYML_SCALAR_SHARED void tinyml_scalar_fill_line(const tinyml_depthwise_conv_2d
   line += TINYML_SCALAR_LANES * p->padding_left;
   if (row < 0 || row >= p->input_height) {
     for (int32_t i = 0; i < TINYML_SCALAR_LANES * columns; ++i) {
-      line[i] = (int8_t)p->input_zero_point;
+      line[i] = p->input_zero_point;
     }
     return;
   }
@@ -224,7 +240,7 @@ tinyml_depthwise_conv_2d_scalar(const tinyml_depthwise_conv_2d_scalar_params *p,
                                 int8_t *scratch) {
   input = tinyml_scalar_depthwise_align(p, input, output);
   for (int32_t i = 0; i < 3 * TINYML_SCALAR_LANES * tinyml_scalar_line_columns(p); ++i) {
-    scratch[i] = (int8_t)p->input_zero_point;
+    scratch[i] = p->input_zero_point;
   }
   for (int32_t batch = 0; batch < p->batches; ++batch) {
     for (int32_t first = 0; first < p->channels; first += TINYML_SCALAR_LANES) {

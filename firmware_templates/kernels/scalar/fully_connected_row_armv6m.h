@@ -35,6 +35,7 @@ tinyml_fully_connected_row_armv6m(const tinyml_fully_connected_row_armv6m_params
     }
     input = scratch;
   }
+  tinyml_scalar_scale constants = tinyml_scalar_load(p->form, &p->output, scale, shift, 0);
   for (int32_t first = 0; first < p->channels; first += 4) {
     const int32_t count = tinyml_min(4, p->channels - first);
     int32_t sums[4];
@@ -44,8 +45,9 @@ tinyml_fully_connected_row_armv6m(const tinyml_fully_connected_row_armv6m_params
     tinyml_armv6m_dot_1x4(input, weights, quads, sums);
     weights += 16 * quads;
     for (int32_t i = 0; i < count; ++i) {
-      const tinyml_scalar_scale constants =
-          tinyml_scalar_load(p->form, &p->output, scale, shift, (first + i) * p->scale_step);
+      if (p->scale_step != 0) {
+        constants = tinyml_scalar_load(p->form, &p->output, scale, shift, first + i);
+      }
       *output++ = tinyml_scalar_requantize(p->form, &p->output, &constants, sums[i]);
     }
   }

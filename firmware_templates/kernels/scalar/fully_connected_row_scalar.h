@@ -96,6 +96,7 @@ tinyml_fully_connected_row_scalar(const tinyml_fully_connected_row_scalar_params
                                   const int8_t *input, const int32_t *weights,
                                   const uint8_t *segments, const int32_t *bias,
                                   const int32_t *scale, const int8_t *shift, int8_t *output) {
+  tinyml_scalar_scale constants = tinyml_scalar_load(p->form, &p->output, scale, shift, 0);
   for (int32_t first = 0; first < p->channels; first += TINYML_ROW_CHANNELS) {
     const int32_t count = tinyml_min(TINYML_ROW_CHANNELS, p->channels - first);
     int32_t sums[TINYML_ROW_CHANNELS];
@@ -105,8 +106,9 @@ tinyml_fully_connected_row_scalar(const tinyml_fully_connected_row_scalar_params
     segments = tinyml_scalar_dot_row(input, p->depth, (const uint32_t *)weights, segments, sums);
     weights += 2 * p->depth;
     for (int32_t i = 0; i < count; ++i) {
-      const tinyml_scalar_scale constants =
-          tinyml_scalar_load(p->form, &p->output, scale, shift, (first + i) * p->scale_step);
+      if (p->scale_step != 0) {
+        constants = tinyml_scalar_load(p->form, &p->output, scale, shift, first + i);
+      }
       *output++ = tinyml_scalar_requantize(p->form, &p->output, &constants, sums[i]);
     }
   }

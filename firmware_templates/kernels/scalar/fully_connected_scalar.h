@@ -28,9 +28,6 @@ TINYML_KERNEL void tinyml_fully_connected_rows_scalar(const tinyml_fully_connect
     for (int32_t row = 0; row < pixels; ++row) {
       (void)tinyml_scalar_put(bytes + 4 * row, tile, input + row * p->depth, p->depth);
     }
-    if (p->matrix.widened) {
-      tinyml_armv6m_widen(scratch, p->matrix.depth);
-    }
     p->matrix.multiply(&p->matrix, scratch, &constants, output, pixels);
     input += tile * p->depth;
     output += tile * p->matrix.channels;

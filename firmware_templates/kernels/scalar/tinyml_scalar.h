@@ -92,7 +92,7 @@ enum {
 #define TINYML_SCALAR_EXPONENT_BITS 4
 #define TINYML_SCALAR_SPAN_BITS 8
 
-/* A channel's constants. tinyml_armv6m_outputs reads them in this order. */
+/* A channel's constants. tinyml_scalar_finish_narrow reads them in this order. */
 typedef struct {
   int32_t multiplier; /* TINYML_SCALAR_NARROW: the upper part of the factor */
   int32_t offset;
@@ -101,40 +101,51 @@ typedef struct {
   int32_t high;
 } tinyml_scalar_scale;
 
+/* What the offsets of all channels have in common: the zero point and a half. */
+TINYML_INLINE int32_t tinyml_scalar_base(int32_t form, const tinyml_requantization *p) {
+  const int32_t bits =
+      form == TINYML_SCALAR_NARROW ? TINYML_SCALAR_NARROW_FRACTION : TINYML_SCALAR_FRACTION;
+  return p->output_zero_point * (1 << bits) + (1 << (bits - 1));
+}
+
 /* From a word, and its span and what else its offset has (see ops/scalar/narrow_scaling.py). */
 TINYML_INLINE tinyml_scalar_scale tinyml_scalar_load_narrow(const tinyml_requantization *p,
-                                                            uint32_t word, const int8_t *bytes) {
+                                                            int32_t base, uint32_t word,
+                                                            const int8_t *bytes) {
   tinyml_scalar_scale loaded;
   const uint32_t exponent = word & ((1u << TINYML_SCALAR_EXPONENT_BITS) - 1u);
   const int32_t span = ((1 << TINYML_SCALAR_SPAN_BITS) + (uint8_t)bytes[0]) << exponent;
-  const int32_t half = 1 << (TINYML_SCALAR_NARROW_FRACTION - 1);
   const uint32_t factor = word >> (exponent - 2u);
   loaded.low = ((p->activation_min - p->output_zero_point) * span) >> TINYML_SCALAR_SPAN_BITS;
   loaded.high = ((p->activation_max - p->output_zero_point) * span) >> TINYML_SCALAR_SPAN_BITS;
   loaded.multiplier = (int32_t)(factor >> TINYML_SCALAR_LOWER_BITS);
   loaded.shift = (int32_t)(factor & ((1u << TINYML_SCALAR_LOWER_BITS) - 1u));
-  loaded.offset = p->output_zero_point * 2 * half + half + (half >> exponent) + bytes[1];
+  loaded.offset = base + ((1 << (TINYML_SCALAR_NARROW_FRACTION - 1)) >> exponent) + bytes[1];
   return loaded;
 }
 
 /* From a layer's table: the multiplier and the shift of each channel, or a word and two bytes. */
-TINYML_INLINE tinyml_scalar_scale tinyml_scalar_load(int32_t form, const tinyml_requantization *p,
-                                                     const int32_t *scale, const int8_t *shift,
-                                                     int32_t index) {
+TINYML_INLINE tinyml_scalar_scale tinyml_scalar_load_form(int32_t form,
+                                                          const tinyml_requantization *p,
+                                                          int32_t base, const int32_t *scale,
+                                                          const int8_t *shift, int32_t index) {
   tinyml_scalar_scale loaded;
   if (form == TINYML_SCALAR_NARROW) {
-    return tinyml_scalar_load_narrow(p, (uint32_t)scale[index], shift + 2 * index);
+    return tinyml_scalar_load_narrow(p, base, (uint32_t)scale[index], shift + 2 * index);
   }
   loaded.low = 0;
   loaded.high = 0;
   loaded.multiplier = scale[index];
   loaded.shift = shift[index];
-  loaded.offset = 0;
-  if (form != TINYML_SCALAR_GENERAL) {
-    loaded.offset = p->output_zero_point * (1 << TINYML_SCALAR_FRACTION) +
-                    (1 << (TINYML_SCALAR_FRACTION - 1)) + (1 << (loaded.shift - 2));
-  }
+  loaded.offset = form == TINYML_SCALAR_GENERAL ? 0 : base + ((1 << loaded.shift) >> 2);
   return loaded;
+}
+
+/* The same where channels are few, or the form is no literal. */
+TINYML_STEP tinyml_scalar_scale tinyml_scalar_load(int32_t form, const tinyml_requantization *p,
+                                                   const int32_t *scale, const int8_t *shift,
+                                                   int32_t index) {
+  return tinyml_scalar_load_form(form, p, tinyml_scalar_base(form, p), scale, shift, index);
 }
 
 /* The upper half of a product with a factor that is not negative, from products of 16-bit halves:
@@ -179,5 +190,36 @@ TINYML_INLINE int8_t tinyml_scalar_requantize(int32_t form, const tinyml_requant
   }
   return (int8_t)tinyml_clamp(scaled >> TINYML_SCALAR_FRACTION, -128, 127);
 }
+
+/* The outputs of some sums of a channel. step: from output to output. */
+TINYML_INLINE void tinyml_scalar_finish(int32_t form, const tinyml_requantization *p,
+                                        const tinyml_scalar_scale *scale, const int32_t *sums,
+                                        int32_t count, int8_t *output, int32_t step) {
+  for (int32_t i = 0; i < count; ++i) {
+    *output = tinyml_scalar_requantize(form, p, scale, sums[i]);
+    output += step;
+  }
+}
+
+/* -- for all forms, where code shall be small (Armv6-M) ---------------------------------------- */
+
+#define TINYML_SCALAR_ANY (-1) /* the form is not a literal but the layer's */
+
+/* One of the functions below. Named by the layer, so that no other is linked. */
+typedef void tinyml_scalar_finisher(const tinyml_requantization *p,
+                                    const tinyml_scalar_scale *scale, const int32_t *sums,
+                                    int32_t count, int8_t *output, int32_t step);
+
+#define TINYML_SCALAR_FINISH(name, form)                                                           \
+  TINYML_SCALAR_SHARED void tinyml_scalar_finish_##name(                                           \
+      const tinyml_requantization *p, const tinyml_scalar_scale *scale, const int32_t *sums,       \
+      int32_t count, int8_t *output, int32_t step) {                                               \
+    tinyml_scalar_finish(form, p, scale, sums, count, output, step);                               \
+  }
+
+TINYML_SCALAR_FINISH(clamped, TINYML_SCALAR_CLAMPED)
+TINYML_SCALAR_FINISH(signed, TINYML_SCALAR_SIGNED)
+TINYML_SCALAR_FINISH(general, TINYML_SCALAR_GENERAL)
+/* tinyml_scalar_finish_narrow is in tinyml_scalar_armv6m.h. */
 
 #endif

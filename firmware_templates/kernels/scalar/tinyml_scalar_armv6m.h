@@ -103,27 +103,29 @@ TINYML_ARMV6M_NAKED void tinyml_armv6m_dot_4x1(const uint32_t *inputs TINYML_ARM
                    ".purgem tinyml_products\n");
 }
 
-/* r0 to r3 are the arguments. In the loop: r0 sums, r1 and r3 products, r2 output, r4 to r8 the
+/* r1 to r3 are arguments. In the loop: r0 and r3 products, r1 output, r2 sums, r4 to r8 the
  * constants in the order of their struct, r12 the end of the sums, lr the step. */
 TINYML_ARMV6M_NAKED void
-tinyml_armv6m_outputs(const int32_t *sums TINYML_ARMV6M_UNUSED, int32_t count TINYML_ARMV6M_UNUSED,
-                      int8_t *output TINYML_ARMV6M_UNUSED,
-                      const tinyml_scalar_scale *scale TINYML_ARMV6M_UNUSED,
-                      int32_t step TINYML_ARMV6M_UNUSED) {
+tinyml_scalar_finish_narrow(const tinyml_requantization *p TINYML_ARMV6M_UNUSED,
+                            const tinyml_scalar_scale *scale TINYML_ARMV6M_UNUSED,
+                            const int32_t *sums TINYML_ARMV6M_UNUSED,
+                            int32_t count TINYML_ARMV6M_UNUSED, int8_t *output TINYML_ARMV6M_UNUSED,
+                            int32_t step TINYML_ARMV6M_UNUSED) {
   __asm__ volatile(".syntax unified\n"
                    "push {r4-r7, lr}\n"
                    "mov r4, r8\n"
                    "push {r4}\n"
-                   "lsls r1, r1, #2\n"
-                   "adds r1, r1, r0\n"
-                   "mov r12, r1\n"
-                   "ldmia r3!, {r4-r7}\n"
-                   "ldr r1, [r3]\n"
-                   "mov r8, r1\n"
-                   "ldr r1, [sp, #24]\n" /* step */
-                   "mov lr, r1\n"
+                   "lsls r3, r3, #2\n"
+                   "adds r3, r3, r2\n"
+                   "mov r12, r3\n"
+                   "ldmia r1!, {r4-r7}\n"
+                   "ldr r3, [r1]\n"
+                   "mov r8, r3\n"
+                   "ldr r1, [sp, #24]\n" /* output */
+                   "ldr r3, [sp, #28]\n" /* step */
+                   "mov lr, r3\n"
                    "1:\n"
-                   "ldmia r0!, {r3}\n"
+                   "ldmia r2!, {r3}\n"
                    "cmp r3, r7\n"
                    "bge 2f\n"
                    "mov r3, r7\n"
@@ -132,16 +134,16 @@ tinyml_armv6m_outputs(const int32_t *sums TINYML_ARMV6M_UNUSED, int32_t count TI
                    "ble 3f\n"
                    "mov r3, r8\n"
                    "3:\n"
-                   "movs r1, r3\n"
-                   "muls r1, r6, r1\n"
-                   "asrs r1, r1, #12\n"
+                   "movs r0, r3\n"
+                   "muls r0, r6, r0\n"
+                   "asrs r0, r0, #12\n"
                    "muls r3, r4, r3\n"
-                   "adds r3, r3, r1\n"
+                   "adds r3, r3, r0\n"
                    "adds r3, r3, r5\n"
                    "asrs r3, r3, #22\n"
-                   "strb r3, [r2]\n"
-                   "add r2, lr\n"
-                   "cmp r0, r12\n"
+                   "strb r3, [r1]\n"
+                   "add r1, lr\n"
+                   "cmp r2, r12\n"
                    "bne 1b\n"
                    "pop {r4}\n"
                    "mov r8, r4\n"
@@ -229,14 +231,8 @@ TINYML_SCALAR_SHARED void tinyml_armv6m_dot_4x1(const uint32_t *inputs, const in
   }
 }
 
-/* TINYML_SCALAR_NARROW for the sums of a channel, at least one. step: from output to output. */
-TINYML_SCALAR_SHARED void tinyml_armv6m_outputs(const int32_t *sums, int32_t count, int8_t *output,
-                                                const tinyml_scalar_scale *scale, int32_t step) {
-  for (int32_t i = 0; i < count; ++i) {
-    *output = tinyml_scalar_requantize(TINYML_SCALAR_NARROW, NULL, scale, sums[i]);
-    output += step;
-  }
-}
+/* At least one sum. */
+TINYML_SCALAR_FINISH(narrow, TINYML_SCALAR_NARROW)
 
 /* Adds to the sums of four channels the products of `quads` times four inputs, at least one.
  * weights: for each input the four channels', raised by 128. */

@@ -23,16 +23,19 @@ typedef struct {
 typedef struct tinyml_scalar_matrix tinyml_scalar_matrix;
 
 struct tinyml_scalar_matrix {
-  int32_t depth;                /* products of an output, padded to a multiple of 4 */
-  int32_t channels;             /* outputs */
-  int32_t tile;                 /* pixels that are computed together */
-  int32_t widened;              /* whether inputs are words of two pixels (Armv6-M) */
-  int32_t scale_step;           /* 1: scale and shift for each channel; 0: the same for all */
-  tinyml_requantization output; /* for TINYML_SCALAR_GENERAL */
-  /* The instance below for the layer's form. Named by the layer, so that no other is linked.
+  int32_t depth;      /* products of an output, padded to a multiple of 4 */
+  int32_t channels;   /* outputs */
+  uint8_t tile;       /* pixels that are computed together */
+  uint8_t widened;    /* whether inputs are words of two pixels (Armv6-M) */
+  uint8_t scale_step; /* 1: scale and shift for each channel; 0: the same for all */
+  uint8_t form;       /* TINYML_SCALAR_… */
+  tinyml_requantization output;
+  /* The instance below for the layer's form, or for all forms, which takes the form's function.
+   * Named by the layer, so that no other is linked.
    * inputs: words of the tile's pixels in turns. pixels: how many of them have an output. */
-  void (*multiply)(const tinyml_scalar_matrix *m, const int8_t *inputs,
+  void (*multiply)(const tinyml_scalar_matrix *m, int8_t *inputs,
                    const tinyml_scalar_constants *constants, int8_t *output, int32_t pixels);
+  tinyml_scalar_finisher *finish; /* NULL where the instance is for one form */
 };
 
 /* -- sums of products -------------------------------------------------------------------------- */
@@ -120,46 +123,56 @@ TINYML_SCALAR_SHARED void tinyml_scalar_dot_2x4(const int8_t *inputs, int32_t de
 
 /* -- all channels ------------------------------------------------------------------------------ */
 
-/* Four channels of a tile, from their sums. */
-TINYML_INLINE void tinyml_scalar_outputs(int32_t form, int32_t tile, const tinyml_scalar_matrix *m,
+/* The outputs of a channel's sums. Constants are loaded here, not before, as they take five
+ * registers. base: of the form, see tinyml_scalar_base. */
+TINYML_INLINE void tinyml_scalar_outputs(int32_t form, const tinyml_scalar_matrix *m, int32_t base,
                                          const tinyml_scalar_constants *constants, int32_t channel,
                                          const int32_t *sums, int8_t *output, int32_t pixels) {
-  const int32_t end = tinyml_min(channel + 4, m->channels);
-  for (; channel < end; ++channel, sums += tile) {
-    const tinyml_scalar_scale scale = tinyml_scalar_load(form, &m->output, constants->scale,
-                                                         constants->shift, channel * m->scale_step);
-    int8_t *to = output + channel;
-    if (pixels == tile) {
-      for (int32_t pixel = 0; pixel < tile; ++pixel, to += m->channels) {
-        *to = tinyml_scalar_requantize(form, &m->output, &scale, sums[pixel]);
-      }
-    } else {
-      for (int32_t pixel = 0; pixel < pixels; ++pixel, to += m->channels) {
-        *to = tinyml_scalar_requantize(form, &m->output, &scale, sums[pixel]);
-      }
-    }
+  const int32_t index = channel * m->scale_step;
+  output += channel;
+  if (form == TINYML_SCALAR_ANY) {
+    const tinyml_scalar_scale scale =
+        tinyml_scalar_load(m->form, &m->output, constants->scale, constants->shift, index);
+    m->finish(&m->output, &scale, sums, pixels, output, m->channels);
+    return;
+  }
+  const tinyml_scalar_scale scale =
+      tinyml_scalar_load_form(form, &m->output, base, constants->scale, constants->shift, index);
+  if (form == TINYML_SCALAR_NARROW) {
+    tinyml_scalar_finish_narrow(&m->output, &scale, sums, pixels, output, m->channels);
+  } else {
+    tinyml_scalar_finish(form, &m->output, &scale, sums, pixels, output, m->channels);
   }
 }
 
 TINYML_INLINE void tinyml_scalar_multiply(int32_t form, int32_t tile,
                                           void (*dot)(const int8_t *, int32_t, const int8_t *,
                                                       const int32_t *, int32_t *),
-                                          const tinyml_scalar_matrix *m, const int8_t *inputs,
+                                          const tinyml_scalar_matrix *m, int8_t *inputs,
                                           const tinyml_scalar_constants *constants, int8_t *output,
                                           int32_t pixels) {
+  const int32_t base = tinyml_scalar_base(form, &m->output);
   const int8_t *weights = constants->weights;
   int32_t sums[16];
   for (int32_t channel = 0; channel < m->channels; channel += 4) {
     dot(inputs, m->depth, weights, constants->bias + channel, sums);
-    tinyml_scalar_outputs(form, tile, m, constants, channel, sums, output, pixels);
+    const int32_t end = tinyml_min(channel + 4, m->channels);
+    const int32_t *sum = sums;
+    for (int32_t i = channel; i < end; ++i, sum += tile) {
+      if (pixels == tile) { /* a literal */
+        tinyml_scalar_outputs(form, m, base, constants, i, sum, output, tile);
+      } else {
+        tinyml_scalar_outputs(form, m, base, constants, i, sum, output, pixels);
+      }
+    }
     weights += 4 * m->depth;
   }
 }
 
 #define TINYML_SCALAR_MULTIPLY(name, form, tile, dot)                                              \
-  TINYML_SCALAR_SHARED void tinyml_scalar_##name(                                                  \
-      const tinyml_scalar_matrix *m, const int8_t *inputs,                                         \
-      const tinyml_scalar_constants *constants, int8_t *output, int32_t pixels) {                  \
+  TINYML_SCALAR_SHARED void tinyml_scalar_##name(const tinyml_scalar_matrix *m, int8_t *inputs,    \
+                                                 const tinyml_scalar_constants *constants,         \
+                                                 int8_t *output, int32_t pixels) {                 \
     tinyml_scalar_multiply(form, tile, dot, m, inputs, constants, output, pixels);                 \
   }
 
@@ -170,35 +183,27 @@ TINYML_SCALAR_MULTIPLY(tile_2_clamped, TINYML_SCALAR_CLAMPED, 2, tinyml_scalar_d
 TINYML_SCALAR_MULTIPLY(tile_2_signed, TINYML_SCALAR_SIGNED, 2, tinyml_scalar_dot_2x4)
 TINYML_SCALAR_MULTIPLY(tile_2_general, TINYML_SCALAR_GENERAL, 2, tinyml_scalar_dot_2x4)
 
-/* The same channel by channel, from words of two pixels. */
+/* The same channel by channel, from words of two pixels, which are made of the bytes behind them.
+ */
 TINYML_INLINE void tinyml_armv6m_multiply(int32_t form, const tinyml_scalar_matrix *m,
-                                          const int8_t *inputs,
-                                          const tinyml_scalar_constants *constants, int8_t *output,
-                                          int32_t pixels) {
+                                          int8_t *inputs, const tinyml_scalar_constants *constants,
+                                          int8_t *output, int32_t pixels) {
+  const int32_t base = tinyml_scalar_base(form, &m->output);
   const int8_t *weights = constants->weights;
+  tinyml_armv6m_widen(inputs, m->depth);
   for (int32_t channel = 0; channel < m->channels; ++channel) {
     int32_t sums[4];
-    int8_t *to = output + channel;
     sums[0] = constants->bias[channel];
-    tinyml_armv6m_dot_4x1((const uint32_t *)(const void *)inputs, weights, m->depth, sums);
+    tinyml_armv6m_dot_4x1((const uint32_t *)(void *)inputs, weights, m->depth, sums);
     weights += m->depth;
-    /* Not before, as there are too few registers to keep them. */
-    const tinyml_scalar_scale scale = tinyml_scalar_load(form, &m->output, constants->scale,
-                                                         constants->shift, channel * m->scale_step);
-    if (form == TINYML_SCALAR_NARROW) {
-      tinyml_armv6m_outputs(sums, pixels, to, &scale, m->channels);
-      continue;
-    }
-    for (int32_t pixel = 0; pixel < pixels; ++pixel, to += m->channels) {
-      *to = tinyml_scalar_requantize(form, &m->output, &scale, sums[pixel]);
-    }
+    tinyml_scalar_outputs(form, m, base, constants, channel, sums, output, pixels);
   }
 }
 
 #define TINYML_ARMV6M_MULTIPLY(name, form)                                                         \
-  TINYML_SCALAR_SHARED void tinyml_scalar_##name(                                                  \
-      const tinyml_scalar_matrix *m, const int8_t *inputs,                                         \
-      const tinyml_scalar_constants *constants, int8_t *output, int32_t pixels) {                  \
+  TINYML_SCALAR_SHARED void tinyml_scalar_##name(const tinyml_scalar_matrix *m, int8_t *inputs,    \
+                                                 const tinyml_scalar_constants *constants,         \
+                                                 int8_t *output, int32_t pixels) {                 \
     tinyml_armv6m_multiply(form, m, inputs, constants, output, pixels);                            \
   }
 
@@ -206,5 +211,6 @@ TINYML_ARMV6M_MULTIPLY(armv6m_clamped, TINYML_SCALAR_CLAMPED)
 TINYML_ARMV6M_MULTIPLY(armv6m_signed, TINYML_SCALAR_SIGNED)
 TINYML_ARMV6M_MULTIPLY(armv6m_general, TINYML_SCALAR_GENERAL)
 TINYML_ARMV6M_MULTIPLY(armv6m_narrow, TINYML_SCALAR_NARROW)
+TINYML_ARMV6M_MULTIPLY(armv6m, TINYML_SCALAR_ANY)
 
 #endif

@@ -21,7 +21,10 @@ WITH_KERNEL = frozenset("Conv1D Conv2D Dense DepthwiseConv1D DepthwiseConv2D Sep
 COMPUTING = frozenset("Add BatchNormalization Multiply Rescaling Subtract".split())
 AVERAGING = frozenset("GlobalAveragePooling1D GlobalAveragePooling2D".split())
 POOLING = frozenset("AveragePooling1D AveragePooling2D MaxPooling1D MaxPooling2D".split())
-MOVING = frozenset("Concatenate Flatten Reshape ZeroPadding1D ZeroPadding2D".split())
+MOVING = frozenset(
+    "Concatenate Cropping1D Cropping2D Flatten Permute Reshape UpSampling1D UpSampling2D ZeroPadding1D "
+    "ZeroPadding2D".split()
+)
 ABSENT = frozenset(
     "ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise Identity SpatialDropout1D "
     "SpatialDropout2D".split()

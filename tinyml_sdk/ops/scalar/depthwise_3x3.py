@@ -10,13 +10,16 @@ from ..overlap import IN_PLACE
 from ..selection import Candidate, Refusal
 from ..weights import FilterConstants
 from ..window import Window
-from .matrix import SCALAR, ScalarScale, scalar_channels
+from .matrix import SCALAR, ScalarScale, scalar_channels, scalar_instances
 
 __all__ = ["scalar_depthwise"]
 
 _KERNEL = "tinyml_depthwise_conv_2d_scalar"
 _LANES, _LINES = 4, 3
 """Channels that go through the image together; input rows that an output row reads."""
+
+_LARGEST_SIZE = 2**15 - 1
+"""The kernel's parameters take half words."""
 
 
 def scalar_depthwise(
@@ -36,23 +39,28 @@ def scalar_depthwise(
         return Refusal(_KERNEL, "it is for 3x3 filters of stride 1 or 2 with one output a channel")
     scaled = scalar_channels(view, constants)
     scale = ScalarScale.of(scaled)
+    shape = {
+        "batches": window.batches,
+        "input_height": window.input_height,
+        "input_width": window.input_width,
+        "output_height": window.output_height,
+        "output_width": window.output_width,
+        "padding_top": window.padding_top,
+        "padding_left": window.padding_left,
+        "channels": channels,
+    }
+    if max(shape.values()) > _LARGEST_SIZE:
+        return Refusal(_KERNEL, f"a dimension is larger than {_LARGEST_SIZE:,}")
     parameters = Parameters(
         "tinyml_depthwise_conv_2d_scalar_params",
         {
-            "batches": window.batches,
-            "input_height": window.input_height,
-            "input_width": window.input_width,
-            "output_height": window.output_height,
-            "output_width": window.output_width,
+            **shape,
             "stride": stride,
-            "padding_top": window.padding_top,
-            "padding_left": window.padding_left,
-            "channels": channels,
             "input_zero_point": input_.zero_point,
             "scale_step": scale.step,
             "form": f"TINYML_SCALAR_{scaled.form.upper()}",
             "output": constants.requantization,
-            "row": f"tinyml_scalar_depthwise_{stride}_{scaled.form}",
+            **scalar_instances(view, "row", f"depthwise_{stride}", scaled.form),
         },
     )
     layer = Layer(

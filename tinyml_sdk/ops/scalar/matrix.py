@@ -28,6 +28,7 @@ __all__ = [
     "portable_effort",
     "scalar_channels",
     "scalar_convolution",
+    "scalar_instances",
     "scalar_matrix",
     "scalar_rows",
 ]
@@ -151,9 +152,20 @@ def scalar_matrix(view: OpView, constants: FilterConstants) -> ScalarMatrix | No
             "widened": int(widened),
             "scale_step": scale.step,
             "output": constants.requantization,
-            "multiply": f"tinyml_scalar_{'armv6m' if widened else f'tile_{tile}'}_{channels.form}",
+            "form": f"TINYML_SCALAR_{channels.form.upper()}",
+            **scalar_instances(view, "multiply", "armv6m" if widened else f"tile_{tile}", channels.form),
         },
     )
+
+
+def scalar_instances(view: OpView, field: str, name: str, form: str) -> dict[str, ParameterValue]:
+    """The C functions that a parameter struct names: an instance for the layer's form, or for size one for all forms.
+
+    The latter on Armv6-M alone: there it takes a twentieth more instructions, elsewhere a tenth.
+    """
+    if view.optimize == "size" and has_low_registers(view):
+        return {field: f"tinyml_scalar_{name}", "finish": f"tinyml_scalar_finish_{form}"}
+    return {field: f"tinyml_scalar_{name}_{form}", "finish": "NULL"}
 
 
 def _blocks(channels: ScaledChannels, depth: int, block: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -200,7 +212,10 @@ def scalar_rows(view: OpView, constants: FilterConstants, rows: int) -> Candidat
         scratch_bytes=matrix.tile_bytes,
         shared=True,
     )
-    return Candidate(layer, _cost(view, rows, matrix.depth, units, gathering=1.5 * depth), SCALAR)
+    gathering = (1.5 if depth % 4 == 0 else 7.0) * depth
+    if not has_low_registers(view):
+        gathering += 25 + 3 * units  # of a row, beside what a convolution's pixel takes
+    return Candidate(layer, _cost(view, rows, matrix.depth, units, gathering=gathering), SCALAR)
 
 
 def scalar_convolution(view: OpView, window: Window, constants: FilterConstants) -> Candidate | Refusal:
