@@ -15,6 +15,7 @@ from tinyml_sdk.bench.inputs import check_inputs
 from tinyml_sdk.bench.reference import open_reference
 from tinyml_sdk.bench.session import measure
 from tinyml_sdk.firmware import build_inspected, inspect_model
+from tinyml_sdk.ops import Optimize
 from tinyml_sdk.plan import plan_memory
 from tinyml_sdk.targets import open_target
 
@@ -46,6 +47,23 @@ ODD = Chain(
 )
 def test_rows_of_any_length(board, emulator, tool, optimize, tmp_path: Path):
     require_tool(tool)
+    run_bit_exact(board, emulator, optimize, tmp_path)
+
+
+@pytest.mark.parametrize("board", ["mps2-cm0plus", "virt-rv32"])
+def test_words_are_aligned(board, tmp_path: Path):
+    """Where a core or its memory may know no other words."""
+    require_tool("unicorn")
+    from support.alignment import accesses_by_alignment
+
+    with accesses_by_alignment() as counts:
+        run_bit_exact(board, "builtin", "speed", tmp_path)
+    assert counts[False] == 0
+    assert counts[True] > 100_000
+
+
+def run_bit_exact(board: str, emulator: str, optimize: Optimize, tmp_path: Path) -> None:
+    """The chain as one stream, and every output byte as TFLM has it."""
     model = tmp_path / "odd.tflite"
     model.write_bytes(ODD.model())
     inspection = inspect_model(model, board, optimize, streams=False)
