@@ -142,7 +142,7 @@ def dsp_convolution(
         shared=True,
     )
     # At the border a run is copied with the padding, which its two pixels do for each other.
-    gathering = (35 + 140 * (1 - window.inside_pairs)) * runs + 3 * dsp.depth + 12 * rests
+    gathering = (35 + 90 * (1 - window.inside_pairs)) * runs + 3 * dsp.depth + 12 * rests
     return Candidate(
         layer, pair_cost(output.elements // channels, dsp.depth, channels, gathering=gathering), DSP, code_bytes=900
     )

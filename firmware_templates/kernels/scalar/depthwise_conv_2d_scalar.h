@@ -223,7 +223,7 @@ tinyml_scalar_depthwise_align(const tinyml_depthwise_conv_2d_scalar_params *p, c
                               int8_t *output) {
   const uintptr_t distance = (uintptr_t)input - (uintptr_t)output;
   const int32_t output_bytes = p->batches * p->output_height * p->output_width * p->channels;
-  const uintptr_t excess = distance % (uintptr_t)p->channels;
+  const uintptr_t excess = distance % (uint16_t)p->channels;
   if (excess == 0 || distance >= (uintptr_t)output_bytes) {
     return input;
   }
