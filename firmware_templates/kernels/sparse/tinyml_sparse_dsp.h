@@ -177,7 +177,7 @@ TINYML_NAKED void tinyml_sparse_finish_sums(const tinyml_sparse_job *job TINYML_
 #define TINYML_SUMS_8(of) of("r6", "r7") of("r8", "r9") of("r10", "r11")
 #define TINYML_SUMS_4(of) of("r6", "r7")
 
-/* These take all registers, as in tinyml_dsp_matrix.h. Sums begin as 2^23 * bias + bias, and 2^22
+/* These take all registers, as in tinyml_dsp_sums.h. Sums begin as 2^23 * bias + bias, and 2^22
  * more, with which the first pixel's part is never negative. Two steps a turn; an odd number of
  * them enters at the second. */
 #define TINYML_SPARSE_LISTS(name, format, words, list_end, copy_codebook, sums, step)              \

@@ -1,6 +1,6 @@
 """Constants for the kernels of cores with Arm's DSP extension, and the proof that these are exact for a layer.
 
-The kernels (`kernels/dsp/tinyml_dsp_matrix.h`) compute with two weights in each half word and requantize
+The kernels (`kernels/dsp/tinyml_dsp_sums.h`) compute with two weights in each half word and requantize
 in one multiplication. Neither is exact for every model; each condition is checked here, channel by channel, with the
 true bounds of the channel's sums. Where one fails, the layer gets the general requantization or no such kernel.
 """
@@ -265,7 +265,7 @@ def _constant_outputs(channels: _Channels, which: npt.NDArray[np.bool_]) -> dict
 def mixed_stream(
     weights: Int64, bias: Int64, order: npt.NDArray[np.intp], *, block: int
 ) -> npt.NDArray[np.int32] | None:
-    """Biases and weights as the kernels read them: the C side is `tinyml_dsp_matrix.h`.
+    """Biases and weights as the kernels read them: the C side is `tinyml_dsp_sums.h`.
 
     Args:
         weights: (channels, products).
