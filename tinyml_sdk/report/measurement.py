@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +27,7 @@ __all__ = ["measurement_line", "measurement_report"]
 
 BAR_WIDTH = 10
 NAME_WIDTH = 14
+REMARK_WIDTH = 40
 
 
 def measurement_report(result: BenchResult) -> RenderableType:
@@ -97,7 +100,8 @@ def _costs(result: BenchResult) -> Table:
     if (estimate := result.estimated_cycles) is not None:
         at = f"{significant(estimate.milliseconds)} ms at {significant(result.clock_hz / 1e6)} MHz"
         row("estimated", figure(estimate.total), "cycles", f"{at}, without wait states")
-        row("", "", "", estimate.expected_error, "dim")
+        for line in wrap(estimate.expected_error, REMARK_WIDTH):
+            row("", "", "", line)
     row("flash", figure(flash.total), "bytes", "of the whole benchmark firmware", "bold")
     row("  code", figure(flash.code))
     row("  weights", figure(flash.weights))
