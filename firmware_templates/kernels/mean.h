@@ -41,21 +41,6 @@ TINYML_INLINE void tinyml_mean_lanes(const tinyml_mean_params *p, const int8_t *
   }
 }
 
-TINYML_KERNEL void tinyml_mean(const tinyml_mean_params *p, const int8_t *input, int8_t *output) {
-  const tinyml_reduction *w = &p->walk;
-  const int32_t end_of_blocks = w->kept[2] / 4 * 4;
-  for (int32_t a = 0; a < w->kept[0]; ++a) {
-    for (int32_t b = 0; b < w->kept[1]; ++b) {
-      const int8_t *first = input + a * w->kept_step[0] + b * w->kept_step[1];
-      for (int32_t c = 0; c < end_of_blocks; c += 4) {
-        tinyml_mean_lanes(p, first + c * w->kept_step[2], 4, output + c);
-      }
-      for (int32_t c = end_of_blocks; c < w->kept[2]; ++c) {
-        tinyml_mean_lanes(p, first + c * w->kept_step[2], 1, output + c);
-      }
-      output += w->kept[2];
-    }
-  }
-}
+TINYML_REDUCTION_KERNEL(tinyml_mean)
 
 #endif

@@ -108,9 +108,7 @@ def _price(view: OpView, candidate: Candidate) -> tuple[float, int]:
 
 def price_of_byte(layers: Iterable[Layer]) -> float:
     """Instructions of an inference that a byte of code is worth, where code shall be small."""
-    return max(
-        1.0, _PRICE_OF_BYTE * sum(choice.cost or 0 for layer in layers for choice in layer.choices if choice.taken)
-    )
+    return max(1.0, _PRICE_OF_BYTE * sum(layer.estimate for layer in layers))
 
 
 def not_worth_their_code(layers: Iterable[Layer], code_bytes: dict[str, int]) -> frozenset[str]:
