@@ -131,13 +131,14 @@ def test_a_firmware_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
             probe.stream.write(bytes(4_000_000))
 
 
-def test_a_reset_drops_what_was_sent_before() -> None:
+def test_a_reset_drops_what_the_board_had_said() -> None:
     with running_probe("qemu", "mps2-an386") as probe:
         for _ in range(20):
             probe.stream.write(b"E\x80" + bytes(128))
         assert probe.read(1)[:1] == b"\0"
         probe.target.reset()  # while it goes on to answer
-        assert probe.read(len(GREETING)) == GREETING
+        # What it had not read yet waits in the socket, so more may follow: the rest of a request is no command.
+        assert probe.read(len(GREETING))[: len(GREETING)] == GREETING
 
 
 def test_ticks_are_nanoseconds_and_so_instructions() -> None:

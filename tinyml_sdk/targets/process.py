@@ -100,7 +100,7 @@ class EmulatorProcess(ABC):
 
     @abstractmethod
     def restart(self) -> None:
-        """Reset the board, and drop what it has said before."""
+        """Reset the board, and drop what it has said before. What it has not read yet, it reads after the reset."""
 
     @abstractmethod
     def ended(self) -> TargetError:
