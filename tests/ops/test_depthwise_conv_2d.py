@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.overlap import breaks_one_byte_closer, works_at_distances
 from support.single_op import assert_equals_tflm, lower, run_generated, varied_inputs
@@ -18,6 +18,8 @@ from tinyml_sdk.errors import ModelError
 from tinyml_sdk.graph import parse_graph
 from tinyml_sdk.ops import depthwise_conv_2d
 from tinyml_sdk.ops.selection import Refusal
+
+DSP = CORES["cortex-m4"]
 
 
 def depthwise_model(
@@ -111,11 +113,50 @@ def test_any_filter_for_the_dsp_extension(case: dict[str, Any], seed: int) -> No
     """With no other kernel to choose, by its twin in C."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(depthwise_conv_2d, "_PORTABLE_COST", 1e9)
-        patch.setattr(depthwise_conv_2d, "dsp_depthwise", lambda *_: Refusal("3x3", "for this test"))
-        patch.setattr(depthwise_conv_2d, "dsp_convolution", lambda *_, **__: Refusal("conv", "for this test"))
+        for other in ("dsp_depthwise", "dsp_depthwise_lines", "dsp_convolution"):
+            patch.setattr(depthwise_conv_2d, other, lambda *_, **__: Refusal("other", "for this test"))
         model = depthwise_model(**case)
         assert lower(model, CORES["cortex-m4"])[0].kernel.startswith("tinyml_depthwise_conv_2d_dsp")
         assert_equals_tflm(model, seed=seed)
+
+
+@st.composite
+def line_cases(draw: st.DrawFn) -> dict[str, Any]:
+    """What the kernel that goes through an image line by line is made for; sums of all three forms."""
+    case = draw(cases())
+    batches, height, width, _ = case["shape"]
+    taps = draw(st.tuples(st.integers(1, 6), st.integers(1, 14)))
+    dilation = tuple(gap if draw(st.booleans()) else 1 for gap in case["dilation"])
+    stride = (case["stride"][0], min(2, case["stride"][1]))
+    depth, relu, factor = draw(st.integers(4, 9)), draw(st.booleans()), draw(st.sampled_from([0.3, 0.01, 1e-4]))
+    least = [(each - 1) * gap + 1 if case["padding"] == "VALID" else 1 for each, gap in zip(taps, dilation, strict=True)]
+    return {
+        **case,
+        "shape": (batches, max(least[0], height), max(least[1], width + draw(st.integers(0, 9))), depth),
+        "multiplier": 1,
+        "filter_size": taps,
+        "dilation": dilation,
+        "stride": tuple(1 if gap > 1 else step for step, gap in zip(stride, dilation, strict=True)),
+        "activation": "RELU" if relu else case["activation"],
+        "input_quantization": (1.0, case["input_quantization"][1]),
+        "output_quantization": (1.0, -128 if relu else case["output_quantization"][1]),
+        "filter_scale": [factor * 2.0**-exponent for exponent in range(depth)] if draw(st.booleans()) else factor,
+    }
+
+
+@needs_tflm
+@pytest.mark.slow
+@settings(max_examples=40)
+@given(case=line_cases(), seed=seeds())
+def test_line_by_line_for_the_dsp_extension(case: dict[str, Any], seed: int) -> None:
+    """With no other kernel to choose, by its twin in C."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(depthwise_conv_2d, "_PORTABLE_COST", 1e9)
+        for other in ("dsp_depthwise", "dsp_depthwise_taps", "dsp_convolution"):
+            patch.setattr(depthwise_conv_2d, other, lambda *_, **__: Refusal("other", "for this test"))
+        model = depthwise_model(**case)
+        assume(lower(model, DSP)[0].kernel == "tinyml_dsp_depthwise_lines")
+        assert_equals_tflm(model, seed=seed, cores=[DSP])
 
 
 @needs_tflm
@@ -148,9 +189,6 @@ def test_a_bias_left_out_is_zero_where_tflm_dies_of_it() -> None:
     expected = run_tflm(depthwise_model(bias=None), inferences)
     for outputs in run_generated(graph, inferences).values():
         assert [mine[0].tolist() for mine in outputs] == [theirs[0].tolist() for theirs in expected]
-
-
-DSP = CORES["cortex-m4"]
 
 
 @pytest.fixture(scope="module", autouse=True)
