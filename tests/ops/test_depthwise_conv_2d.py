@@ -129,7 +129,9 @@ def line_cases(draw: st.DrawFn) -> dict[str, Any]:
     dilation = tuple(gap if draw(st.booleans()) else 1 for gap in case["dilation"])
     stride = (case["stride"][0], min(2, case["stride"][1]))
     depth, relu, factor = draw(st.integers(4, 9)), draw(st.booleans()), draw(st.sampled_from([0.3, 0.01, 1e-4]))
-    least = [(each - 1) * gap + 1 if case["padding"] == "VALID" else 1 for each, gap in zip(taps, dilation, strict=True)]
+    least = [
+        (each - 1) * gap + 1 if case["padding"] == "VALID" else 1 for each, gap in zip(taps, dilation, strict=True)
+    ]
     return {
         **case,
         "shape": (batches, max(least[0], height), max(least[1], width + draw(st.integers(0, 9))), depth),
@@ -146,7 +148,7 @@ def line_cases(draw: st.DrawFn) -> dict[str, Any]:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=6)
 @given(case=line_cases(), seed=seeds())
 def test_line_by_line_for_the_dsp_extension(case: dict[str, Any], seed: int) -> None:
     """With no other kernel to choose, by its twin in C."""
@@ -285,7 +287,7 @@ def test_a_single_input_channel_makes_it_a_convolution(case: dict[str, Any]) -> 
     ],
 )
 def test_what_the_3x3_kernels_leave_to_others(case: dict[str, Any]) -> None:
-    assert not lower(depthwise_model(**case), DSP)[0].kernel.startswith("tinyml_dsp_depthwise")
+    assert not lower(depthwise_model(**case), DSP)[0].kernel.startswith("tinyml_dsp_depthwise_stride")
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -297,6 +299,34 @@ def test_dsp_kernels_work_in_place_and_anywhere_above(channels: int, padding: st
     assert works_at_distances(model, [0, 1, channels, channels + 1, 4 * channels - 1, 7 * channels], DSP)
     # Four channels go through the image together; only a fifth can be in the way of an output too high.
     assert channels == 4 or breaks_one_byte_closer(model, core=DSP)
+
+
+def test_what_would_take_more_memory_line_by_line() -> None:
+    """Every second column would be gone through by itself, over pixels that the others have yet to read."""
+    model = depthwise_model((1, 9, 20, 8), filter_size=(3, 3), dilation=(1, 2), padding="VALID")
+    layer = lower(model, DSP)[0]
+    refused = next(choice for choice in layer.choices if choice.kernel == "tinyml_dsp_depthwise_lines")
+    assert not refused.possible
+    assert "lie over less of its input" in refused.reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("case", "lead"),
+    [
+        ({"shape": (2, 6, 7, 6), "filter_size": (5, 4)}, 0),
+        ({"shape": (1, 9, 8, 6), "filter_size": (4, 3), "dilation": (2, 1), "stride": (1, 2), "padding": "VALID"}, 6),
+        ({"shape": (1, 9, 1, 7), "filter_size": (3, 1), "stride": (2, 1)}, 0),
+    ],
+)
+def test_line_by_line_works_in_place_and_anywhere_above(case: dict[str, Any], lead: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(depthwise_conv_2d, "dsp_depthwise_taps", lambda *_: Refusal("other", "for this test"))
+        model, channels = depthwise_model(**case), case["shape"][3]
+        (layer,) = lower(model, DSP)
+        assert (layer.kernel, layer.lead_of(0)) == ("tinyml_dsp_depthwise_lines", lead)
+        assert works_at_distances(model, [lead + more for more in (0, 1, channels, 3 * channels + 2)], DSP)
+        assert breaks_one_byte_closer(model, core=DSP)
 
 
 @pytest.mark.slow

@@ -18,7 +18,6 @@
 #ifndef TINYML_DSP_DEPTHWISE_H
 #define TINYML_DSP_DEPTHWISE_H
 
-#include "../tinyml_bytes.h"
 #include "tinyml_dsp_depthwise_rows.h"
 
 typedef struct {
@@ -70,7 +69,8 @@ TINYML_INLINE void tinyml_dsp_depthwise_unpack(const tinyml_dsp_depthwise_params
   filter->lower[1] = tinyml_pkhtb(row2, column1);
   filter->lower[2] = (column2 >> 16) | ((uint32_t)weights[8] << (16 + left));
   filter->bias = constants->bias[channel];
-  filter->scale = tinyml_dsp_depthwise_scale_of(&p->scaling, constants->multiplier[channel], shift);
+  filter->scale =
+      tinyml_dsp_depthwise_scale_of(&p->scaling, left, constants->multiplier[channel], shift);
 }
 
 /* What all channels have in common. */
@@ -296,8 +296,8 @@ TINYML_SHARED void tinyml_dsp_depthwise(const tinyml_dsp_depthwise_params *p, in
   }
   const int32_t input_bytes = p->input_height * p->input_width * p->channels;
   const int32_t output_bytes = p->output_height * p->output_width * p->channels;
-  input = tinyml_whole_pixels_above(input, p->batches * input_bytes, output,
-                                    p->batches * output_bytes, p->channels);
+  input = tinyml_dsp_depthwise_input(input, p->batches * input_bytes, output,
+                                     p->batches * output_bytes, p->channels);
   for (int32_t batch = 0; batch < p->batches; ++batch) {
     tinyml_dsp_depthwise_batch(p, stride, rows, input, constants, output, lines);
     input += input_bytes;

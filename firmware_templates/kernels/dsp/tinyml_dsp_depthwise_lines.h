@@ -23,7 +23,6 @@
 #ifndef TINYML_DSP_DEPTHWISE_LINES_H
 #define TINYML_DSP_DEPTHWISE_LINES_H
 
-#include "../tinyml_bytes.h"
 #include "../tinyml_window.h"
 #include "tinyml_dsp_lines.h"
 
@@ -143,7 +142,8 @@ TINYML_INLINE void tinyml_dsp_lines_unpack(const tinyml_dsp_depthwise_lines_para
   const int32_t left = tinyml_dsp_depthwise_left(&p->scaling, shift);
   const int8_t *weights = constants->weights + filter * w->filter_height * w->filter_width;
   channel->bias = constants->bias[filter];
-  channel->scale = tinyml_dsp_depthwise_scale_of(&p->scaling, constants->multiplier[filter], shift);
+  channel->scale =
+      tinyml_dsp_depthwise_scale_of(&p->scaling, left, constants->multiplier[filter], shift);
   for (int32_t row = 0; row < w->filter_height; ++row) {
     uint32_t before = 0;
     TINYML_ROLLED
@@ -267,8 +267,8 @@ TINYML_SHARED void tinyml_dsp_depthwise_lines(const tinyml_dsp_depthwise_lines_p
   const tinyml_dsp_lines_constants constants = {weights, bias, multiplier, shift};
   const int32_t input_bytes = w->input_height * w->input_width * p->channels;
   const int32_t output_bytes = w->output_height * w->output_width * p->channels;
-  input = tinyml_whole_pixels_above(input, w->batches * input_bytes, output,
-                                    w->batches * output_bytes, p->channels);
+  input = tinyml_dsp_depthwise_input(input, w->batches * input_bytes, output,
+                                     w->batches * output_bytes, p->channels);
   for (int32_t batch = 0; batch < w->batches; ++batch) {
     for (int32_t y = 0; y < tinyml_min(w->dilation_height, w->output_height); ++y) {
       const tinyml_dsp_lines_axis rows = tinyml_dsp_lines_part(

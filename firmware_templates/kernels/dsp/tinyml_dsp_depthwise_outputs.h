@@ -1,4 +1,5 @@
-/* How sums of depthwise kernels for the DSP extension become outputs.
+/* What depthwise kernels for the DSP extension have in common: where their input lies, and how sums
+ * become outputs.
  *
  * A channel's weights and bias are scaled by a power of two, 2^k, as far as int16 goes, so that all
  * channels' sums need the same last shift; tinyml_sdk/ops/dsp/depthwise.py proves where that is
@@ -8,6 +9,7 @@
 #ifndef TINYML_DSP_DEPTHWISE_OUTPUTS_H
 #define TINYML_DSP_DEPTHWISE_OUTPUTS_H
 
+#include "../tinyml_bytes.h"
 #include "tinyml_dsp.h"
 
 /* Fractional bits of a scaled output just before it is saturated, but for TINYML_DSP_CLAMP. */
@@ -45,9 +47,9 @@ TINYML_INLINE int32_t tinyml_dsp_depthwise_left(const tinyml_dsp_depthwise_scali
   return (shift & scaling->shift_mask) | scaling->shift_base;
 }
 
+/* left: k. */
 TINYML_INLINE tinyml_dsp_depthwise_scale tinyml_dsp_depthwise_scale_of(
-    const tinyml_dsp_depthwise_scaling *scaling, int32_t multiplier, int32_t shift) {
-  const int32_t left = tinyml_dsp_depthwise_left(scaling, shift);
+    const tinyml_dsp_depthwise_scaling *scaling, int32_t left, int32_t multiplier, int32_t shift) {
   const tinyml_dsp_depthwise_scale scale = {multiplier, scaling->offset + ((1 << left) >> 2),
                                             shift};
   return scale;
@@ -101,5 +103,12 @@ TINYML_INLINE int8_t tinyml_dsp_depthwise_output(int32_t form,
   "smmla " SUM ", " SUM ", r12, " TEMP "\n"
 
 #endif
+
+/* The input, a whole number of pixels above the output: an instance for all kernels. */
+TINYML_RARE const int8_t *tinyml_dsp_depthwise_input(const int8_t *input, int32_t input_bytes,
+                                                     int8_t *output, int32_t output_bytes,
+                                                     int32_t pixel) {
+  return tinyml_whole_pixels_above(input, input_bytes, output, output_bytes, pixel, tinyml_copy);
+}
 
 #endif

@@ -1,4 +1,4 @@
-"""DEPTHWISE_CONV_2D with filters other than 3x3 for cores with the DSP extension: when it applies, and what it costs."""
+"""DEPTHWISE_CONV_2D of other than 3x3 for cores with the DSP extension: when it applies, and what it costs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from ...graph import Tensor
 from ..base import Input, Layer, OpView, Output, Parameters, Scratch
+from ..overlap import window_lead
 from ..selection import Candidate, Refusal
 from ..weights import FilterConstants
 from ..window import Window
@@ -45,6 +46,10 @@ def dsp_depthwise_lines(
         return Refusal(_KERNEL, "it is for four channels or more")
     if window.stride_width > 2 or _is_strided_and_dilated(window):
         return Refusal(_KERNEL, "it is for a stride of 1 or 2 along the width, and of 1 where the filter is dilated")
+    lead = _lead(window) * channels
+    others = window_lead(window, input_channels=channels, output_channels=channels, channelwise=True)
+    if lead > others + window.input_width * channels:
+        return Refusal(_KERNEL, "with this dilation its output could lie over less of its input")
     numbers = scaled_depthwise(constants)
     if numbers is None:
         return Refusal(_KERNEL, NO_EXACT_FORM)
@@ -71,7 +76,7 @@ def dsp_depthwise_lines(
         header="dsp/tinyml_dsp_depthwise_lines.h",
         arguments=(parameters, Input(0), *numbers.arguments(range(numbers.weights.shape[1])), Output(), Scratch()),
         macs=portable.macs,
-        lead=(_lead(window) * channels, None, None),
+        lead=(lead, None, None),
         scratch_bytes=4 * _LANES * window.filter_height * (line_words + 2 * pairs * (3 - stride)),
         shared=True,
     )
@@ -133,8 +138,8 @@ def _lead(window: Window) -> int:
                     known = max(known, reached)
                     start = batch * window.input_height + (fresh[0] if fresh else 0)
                     first_read.append(start * window.input_width + column if fresh else never)
-                    line += batch * window.output_height
-                    last_written.append(line * window.output_width + outputs[-1])
+                    output_row = batch * window.output_height + line
+                    last_written.append(output_row * window.output_width + outputs[-1])
     read_later = np.minimum.accumulate(np.array([*first_read[1:], never])[::-1])[::-1]
     return max(0, int((np.array(last_written) + 1 - read_later).max()))
 
