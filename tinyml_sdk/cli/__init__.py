@@ -20,7 +20,7 @@ from .build import build
 from .compare import compare
 from .compress import compress
 from .doctor import doctor
-from .errors import run_guarded
+from .errors import Command, run_guarded
 from .flash import flash
 from .generate import generate
 from .inspect import inspect
@@ -94,14 +94,6 @@ def root(
         emit(context.get_help() + "\n")
 
 
-app.command()(compress)
-app.command()(quantize)
-app.command()(inspect)
-app.command()(generate)
-app.command()(build)
-app.command()(flash)
-app.command()(bench)
-app.command()(compare)
-app.command()(simulate)
+for command in (compress, quantize, inspect, generate, build, flash, bench, compare, simulate, doctor):
+    app.command(cls=Command)(command)
 app.add_typer(boards_app, name="boards")
-app.command()(doctor)
