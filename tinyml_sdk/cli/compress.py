@@ -80,9 +80,12 @@ def compress(
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="Epochs of fine-tuning after each stage.", rich_help_panel=_SHORTCUTS)
+        int | None,
+        typer.Option(metavar="N", help="Epochs of fine-tuning after each stage.", rich_help_panel=_SHORTCUTS),
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Of all random numbers.  [default: the recipe's, or 0]")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Of all random numbers.  [default: the recipe's, or 0]")
+    ] = None,
     metric: MetricOption = "accuracy",
     work: Annotated[
         Path | None,
