@@ -80,7 +80,7 @@ def test_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (np.full_like(GOOD, np.nan), "not finite"),
+        (np.full_like(GOOD, np.nan), "NaN or infinity"),
         (np.zeros_like(GOOD), "are zero"),
         (GOOD[:9], "9 calibration samples are too few"),
         (GOOD[:, :3], "does not fit input 'image'"),

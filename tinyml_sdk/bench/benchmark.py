@@ -13,6 +13,7 @@ from ..codegen import Optimize, Runtime
 from ..firmware import Inspection, build_inspected, default_toolchain, inspect_for
 from ..targets import SerialTarget, Target, open_target
 from .check import compare_outputs, first_differing, measure_accuracy
+from .classes import check_classes
 from .inputs import check_inputs, load_inputs
 from .reference import open_reference
 from .result import BenchResult
@@ -83,6 +84,8 @@ def benchmark(
             samples, labels = check_inputs(graph.input_tensors), None
         else:
             samples, labels = load_inputs(inputs, graph.input_tensors)
+            if labels is not None:
+                check_classes(labels, graph.output_tensors[0].elements, Path(inputs).name)
         report("building", 0, 1)
         firmware = build_inspected(inspection, folder, toolchain, optimize, tflm_root=tflm_root)
         report("building", 1, 1)
@@ -99,7 +102,7 @@ def benchmark(
             check = replace(check, first_divergent_layer=divergent)
         if on_samples is not None:
             on_samples(Samples(samples, measurement.outputs, labels))
-        accuracy = measure_accuracy(labels, expected, measurement.outputs)
+        accuracy = measure_accuracy(labels, graph.output_tensors[0], expected, measurement.outputs)
         return assemble_result(inspection, firmware, device, measurement, check, accuracy)
 
 
