@@ -32,6 +32,13 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert all(len(line) <= 80 for line in out.splitlines())
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_written_to_by_nobody(closed: str) -> None:
+    line = f"exec '{sys.executable}' -m tinyml_sdk boards show microbit --yaml {closed}"
+    finished = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
 BUILDING = ["--optimize", "--no-streams", "--runtime", "--tflm-root", "--app"]
 
 

@@ -24,7 +24,7 @@ from .errors import Command, run_guarded
 from .flash import flash
 from .generate import generate
 from .inspect import inspect
-from .output import emit
+from .output import emit, replace_closed_streams
 from .quantize import quantize
 from .simulate import simulate
 
@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 is success, 1 that what was checked does not hold, 2 bad usage or input, 3 that a tool or device failed, and 130
     that Ctrl-C ended it.
     """
+    replace_closed_streams()
     settings = Settings(
         debug=os.environ.get("TINYML_DEBUG", "0") not in ("", "0"),
         line=tuple(sys.argv[1:]) if arguments is None else None,
