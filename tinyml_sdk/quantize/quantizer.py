@@ -162,7 +162,9 @@ def _check_weights(weights: str, activations: str, keep_int8: Sequence[str], min
     if weights == "int8":
         if keep_int8 or min_snr is not None:
             option = "layers to keep int8" if keep_int8 else "a least signal-to-noise"
-            raise InputError(f"{option}, where all are int8", where="quantize", hint="these go with int4 weights (--weights int4)")
+            raise InputError(
+                f"{option}, where all are int8", where="quantize", hint="these go with int4 weights (--weights int4)"
+            )
         return
     if activations != "int8":
         raise InputError(
