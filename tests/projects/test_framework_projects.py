@@ -129,6 +129,20 @@ def compile_for(folder: Path, stand_in: str, target: str, cpu: str, *flags: str)
             run_tool(*command, cwd=folder, **environment)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("board", "kind"), [("esp32dev", "esp_idf"), ("esp32-s3-devkitc-1", "arduino")])
+def test_esp32_projects_compile_for_xtensa(tmp_path: Path, board: str, kind: ProjectKind) -> None:
+    """With the compiler for ESP8266's lx106, the one Xtensa that Debian has: calls without register windows."""
+    require_tool("xtensa-lx106-elf-gcc")
+    folder = project(tmp_path, board, kind)
+    target = ("-mlongcalls", "-mtext-section-literals", "-ffreestanding", "-O2")
+    flags = ("-DARDUINO_ARCH_ESP32",) if kind == "arduino" else ()
+    for file in sources(folder, leave_out=""):
+        compiler = f"xtensa-lx106-elf-{'g++' if file.suffix == '.cpp' else 'gcc'}"
+        options = (*target, standard(file), *WARNINGS, "-Wconversion", *flags, *include_flags(folder, kind))
+        run_tool(compiler, *options, "-c", file, "-o", folder / "file.o", cwd=folder)
+
+
 def test_an_esp_idf_project_is_one(tmp_path: Path) -> None:
     files = generate(DIGITS, tmp_path / "p", board="esp32-c3-devkitm-1", project="esp_idf").files
     assert 'CONFIG_IDF_TARGET="esp32c3"' in files["sdkconfig.defaults"]
