@@ -137,7 +137,7 @@ class _Problem:
         return sum(self.bytes[index] for index in self.first if self.needed(index, 0))
 
     def walk(self, order: Sequence[int]) -> tuple[list[int], list[int]]:
-        """Bytes that live while each layer runs, in this order, and between them: before the first to after the last."""
+        """Bytes that live while each layer runs, in this order; and before the first, between two, after the last."""
         done, peaks, between = 0, [], [self.live_at_start]
         for position in order:
             done |= 1 << position

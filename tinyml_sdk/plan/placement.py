@@ -13,6 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from .buffers import Buffer
 
@@ -21,8 +22,9 @@ __all__ = ["ALIGNMENT", "Placement", "lower_bound", "place"]
 ALIGNMENT = 4
 """Bytes. Kernels may load words from the start of a tensor."""
 
-EXACT_NODES = 4_000
-"""Partial placements that the exact search may look at before it gives up. Well under a second."""
+EXACT_NODES = (200, 4_000)
+"""Partial placements that the exact search may look at before it gives up: at first, and once local search has found
+less to beat. Well under a second."""
 
 SEARCH_STEPS = 400
 """Orders that the local search then tries from each simple order."""
@@ -144,7 +146,8 @@ def lower_bound(buffers: Sequence[Buffer], leads: Leads) -> int:
 
 
 def place(buffers: Sequence[Buffer], leads: Leads, enough: int = 0) -> Placement:
-    """The smallest placement found: by simple orders, then by exact search, then by local search from each order.
+    """The smallest placement found: by simple orders, a short exact search, local search from each order, a long
+    exact search.
 
     Deterministic: the same buffers give the same placement.
 
@@ -174,20 +177,20 @@ def _among(places: Sequence[int], leads: Leads) -> Leads:
 def _search(buffers: Sequence[Buffer], leads: Leads, enough: int) -> Placement:
     """`place` without setting buffers aside; over as soon as so few bytes are reached."""
     conflicts = _Conflicts(buffers, leads)
-    bound = lower_bound(buffers, leads)
-    enough = max(bound, enough)
+    enough = max(enough, lower_bound(buffers, leads))
     orders = (*_simple_orders(buffers), _tensors_first(buffers, leads))
     best = min((conflicts.place(order) for order in orders), key=lambda placement: placement.bytes)
-    if best.bytes <= enough:
-        return replace(best, optimal=best.bytes == bound)
-    exact = _ExactSearch(conflicts, best, enough)
-    whole = exact.run()
-    best = replace(exact.best, optimal=whole or exact.best.bytes == bound)
-    for order in orders:
+    quick, thorough = EXACT_NODES
+    searches: list[Callable[[Placement], Placement]] = [
+        lambda best: _ExactSearch(conflicts, best, enough, quick).run(),
+        *(partial(_local_search, conflicts, order, enough) for order in orders),
+        lambda best: _ExactSearch(conflicts, best, enough, thorough).run(),
+    ]
+    for search in searches:
         if best.optimal or best.bytes <= enough:
-            return best
-        best = _local_search(conflicts, order, best, enough)
-    return replace(best, optimal=best.bytes == bound)
+            break
+        best = search(best)
+    return best
 
 
 def _simple_orders(buffers: Sequence[Buffer]) -> tuple[list[int], ...]:
@@ -213,28 +216,28 @@ def _tensors_first(buffers: Sequence[Buffer], leads: Leads) -> list[int]:
     scratch = [index for index, buffer in enumerate(buffers) if buffer.layer is not None]
     if not scratch:
         return tensors
-    offsets = dict(zip(tensors, place([buffers[index] for index in tensors], _among(tensors, leads)).offsets, strict=True))
+    offsets = dict(
+        zip(tensors, place([buffers[index] for index in tensors], _among(tensors, leads)).offsets, strict=True)
+    )
     return [*sorted(tensors, key=lambda index: offsets[index]), *scratch]
 
 
 class _ExactSearch:
     """Depth first over all orders of growing offset, cut where nothing better can follow, or where it is enough."""
 
-    def __init__(self, conflicts: _Conflicts, best: Placement, enough: int) -> None:
-        self.conflicts = conflicts
-        self.best = best
-        self.enough = enough
+    def __init__(self, conflicts: _Conflicts, best: Placement, enough: int, most_nodes: int) -> None:
+        self.conflicts, self.best, self.enough, self.most_nodes = conflicts, best, enough, most_nodes
         self.nodes = 0
 
     @property
     def is_over(self) -> bool:
         """Whether to look no further."""
-        return self.nodes > EXACT_NODES or self.best.bytes <= self.enough
+        return self.nodes > self.most_nodes or self.best.bytes <= self.enough
 
-    def run(self) -> bool:
-        """Whether the whole tree was searched, so that `best` is optimal."""
+    def run(self) -> Placement:
+        """The best placement; the smallest at all, if the whole tree was searched."""
         self._visit({}, dict.fromkeys(range(len(self.conflicts.sizes)), 0), 0, 0)
-        return not self.is_over
+        return replace(self.best, optimal=not self.is_over)
 
     def _visit(self, offsets: dict[int, int], starts: dict[int, int], lowest: int, top: int) -> None:
         """Try what may come next. `starts`: the lowest offset of each buffer that is not placed."""
@@ -263,7 +266,7 @@ class _ExactSearch:
         return behind
 
 
-def _local_search(conflicts: _Conflicts, order: Sequence[int], best: Placement, enough: int) -> Placement:
+def _local_search(conflicts: _Conflicts, order: Sequence[int], enough: int, best: Placement) -> Placement:
     """Move one buffer to another place in the order, keep what is no worse. Seeded, so always the same."""
     chance = random.Random(0)
     current, current_bytes = list(order), conflicts.place(order).bytes

@@ -124,7 +124,10 @@ class _Search:
     def _path(self, longest: int) -> tuple[Chain, ...]:
         """Chains, by what they cost at the least: with the lowest peak, of these the fewest layers and streams."""
         count = len(self.chains.layers)
-        steps = [[(None, place, self.chains.live.peaks[place]), *self._steps_to(place + 1, longest)] for place in range(count)]
+        steps = [
+            [(None, place, self.chains.live.peaks[place]), *self._steps_to(place + 1, longest)]
+            for place in range(count)
+        ]
         lowest = [0]
         for step in steps:
             lowest.append(min(max(lowest[first], peak) for _, first, peak in step))
