@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
-from support.simulated import DIGITS, FaultyStream, firmware
+from support.simulated import DIGITS, FaultyStream, TalkingLine, firmware
 from support.tools import TARGET_TOOLS, require_tool
 
 from tinyml_sdk import load_board, port_doctor
@@ -118,9 +118,10 @@ def test_a_firmware_for_another_chip():
     ],
 )
 def test_a_board_that_does_not_answer(monkeypatch, said, detail, remedy):
-    monkeypatch.setattr(port_doctor, "_ANSWER_DEADLINE_S", 1.0)
-    with plugged(lambda _stream: Says(said)) as port:
-        findings = diagnose_port(port, board=BOARD)
+    pty = PtyBoard(Says(b""))
+    monkeypatch.setattr(port_doctor, "SerialLine", lambda device, *_, **__: TalkingLine(monkeypatch, said, device))
+    findings = diagnose_port(pty.path, board=BOARD)
+    pty.close()
     assert [finding.name for finding in findings] == ALL_STEPS[:5]
     wrong = broken(findings)
     assert detail in wrong["answer"].detail

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import pytest
 from support.corpus import corpus_model, without_corpus
-from support.simulated import DIGITS, FaultyStream, TalkativeStream, firmware
+from support.simulated import DIGITS, FaultyStream, TalkativeStream, TalkingLine, firmware
 from support.tools import TARGET_TOOLS, require_tool
 
 from tinyml_sdk import benchmark, list_boards, load_board
@@ -375,12 +375,20 @@ class Says:
     ],
 )
 def test_a_board_that_does_not_answer_gets_an_explanation(monkeypatch, said, message, hint):
-    monkeypatch.setattr(serial_target, "_BOOT_DEADLINE_S", 0.7)
-    with simulated(spoil=lambda _stream: Says(said)) as (pty, _):
-        target = SerialTarget(load_board(BOARD), pty.path, flash=False)
-        with pytest.raises(DeviceTimeoutError, match=message) as caught:
-            target.open()
+    monkeypatch.setattr(serial_target, "SerialLine", lambda device, *_, **__: TalkingLine(monkeypatch, said, device))
+    target = SerialTarget(load_board(BOARD), "/dev/ttyBoard", flash=False)
+    with pytest.raises(DeviceTimeoutError, match=message) as caught:
+        target.open()
     assert hint in caught.value.hint
+    assert caught.value.where == "/dev/ttyBoard"
+
+
+@pytest.mark.slow
+def test_an_explanation_over_a_real_port():
+    with simulated(spoil=lambda _stream: Says(b"Hello from another firmware\r\n")) as (pty, _):
+        target = SerialTarget(load_board(BOARD), pty.path, flash=False)
+        with pytest.raises(DeviceTimeoutError, match=r"another firmware answers.*\(waited 10 s\)") as caught:
+            target.open()
     assert caught.value.where == pty.path
 
 
@@ -457,8 +465,17 @@ def test_slow_lines_get_more_time():
 
 
 def test_a_terminal_nobody_reads_does_not_stop_the_board():
-    with simulated(spoil=lambda _stream: Says(bytes(3000))) as (pty, _):
-        time.sleep(1.0)
+    said = []
+
+    def talkative(_stream):
+        device = Says(bytes(3000))
+        read = device.read
+        device.read = lambda deadline: said.append(deadline) or read(deadline)
+        return device
+
+    with simulated(spoil=talkative) as (pty, _):
+        while len(said) < 4:  # a terminal holds 4 KB
+            time.sleep(0.01)
         reader = os.open(pty.path, os.O_RDONLY | os.O_NOCTTY)
-        assert select.select([reader], [], [], 1.0)[0]
+        assert select.select([reader], [], [], 60)[0]
         os.close(reader)
