@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 FLAGS = "-std=c99 -O1 -fno-sanitize-recover=all -Wall -Wextra -Wconversion -Wshadow -Werror".split()
 WATCHED = "-fsanitize=address,undefined,float-cast-overflow"
 MOVED = "-fsanitize=address,alignment"
-"""For what differs from a variant that is watched by all of them in nothing but where its tensors lie: half the work."""
+"""Half of the work, for code that differs from watched code in nothing but where its tensors lie."""
 
 # Binutils' quicker linker, where it is installed.
 LINKER = ["-fuse-ld=gold"] if shutil.which("ld.gold") else []

@@ -300,8 +300,10 @@ def test_a_port_that_vanishes_and_returns_in_the_middle(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_port_that_vanishes_for_good_is_what_the_error_says(monkeypatch):
+def test_a_port_that_vanishes_for_good_is_what_the_error_says(monkeypatch, tmp_path):
+    """Behind a link, which stays away: the number of the pseudo-terminal would soon be another program's."""
     monkeypatch.setitem(SerialLine.__init__.__kwdefaults__, "reopen_within", 1.0)
+    link = tmp_path / "port"
     ended = []
 
     class Pulled:
@@ -323,7 +325,7 @@ def test_a_port_that_vanishes_for_good_is_what_the_error_says(monkeypatch):
     require_tool(TARGET_TOOLS["builtin"])
     with open_target("builtin", load_board(BOARD)) as target:
         target.load(firmware(BOARD))
-        pty = PtyBoard(Pulled(target.open()))
+        pty = PtyBoard(Pulled(target.open()), link)
 
         def play():
             pty.serve(lambda: not ended)
@@ -332,7 +334,7 @@ def test_a_port_that_vanishes_for_good_is_what_the_error_says(monkeypatch):
         thread = threading.Thread(target=play, daemon=True)
         thread.start()
         with pytest.raises(TargetError, match="the port vanished and was not back after 1 s") as caught:
-            benchmark(DIGITS, board=BOARD, port=pty.path, flash=False)
+            benchmark(DIGITS, board=BOARD, port=str(link), flash=False)
         thread.join()
     assert "cable" in caught.value.hint
 
