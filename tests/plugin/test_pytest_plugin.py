@@ -86,6 +86,7 @@ def test_wrong_use_is_a_message_and_no_traceback(repository, call, arguments, me
     assert "Traceback" not in shown
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_fit_says_by_how_much(repository):
     """A board file of the repository's own, named relative to its root."""
     board = (Path(__file__).parents[2] / "boards" / "mps2-an386.yaml").read_text(encoding="utf-8")
