@@ -76,6 +76,7 @@ def test_a_tensor_plus_itself() -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 def test_a_residual_block_is_planned_in_place() -> None:
     """Sums in a row, each over the input before it: the planner may lay all of them over one another."""
     builder = ModelBuilder()
