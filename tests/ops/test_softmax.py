@@ -58,7 +58,7 @@ def test_many_sums(scale: float) -> None:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     shape=shapes(max_rank=4, max_size=12, min_rank=1),
     of_input=st.tuples(scales(-12, 5), zero_points()),
