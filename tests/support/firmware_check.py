@@ -31,7 +31,7 @@ def run_bit_exact(elf: Path, board: str, model: Path = DIGITS) -> Measurement:
     return measurement
 
 
-def run_tool(*command: object, cwd: Path, timeout: float = 120, **variables: str) -> str:
+def run_tool(*command: object, cwd: Path, timeout: float = 900, **variables: str) -> str:
     """Run a program that finds this environment's Python and packages first. Returns what it printed."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(

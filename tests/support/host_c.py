@@ -83,7 +83,7 @@ def run_variants(
             input=request * len(variants),
             capture_output=True,
             env=os.environ | {"ASAN_OPTIONS": "detect_leaks=0"},
-            timeout=120,
+            timeout=1200,
             check=False,
         )
     assert finished.returncode == 0, finished.stderr.decode()[:4000]

@@ -3,9 +3,9 @@
 import fcntl
 import termios
 import time
+from typing import Any
 
 import pytest
-from _pytest.mark import ParameterSet
 from support.probe import GREETING, Probe, running_probe
 
 BOARDS = ("mps2-an385", "mps2-an386", "mps2-an500", "netduinoplus2", "microbit", "virt-rv32")
@@ -22,7 +22,7 @@ QUICK = ("mps2-an386", "microbit", "virt-rv32")
 """One with DSP instructions, one of the smallest, one that is no Arm; the fast suite leaves the others out."""
 
 
-def of(board: str, *others: str) -> ParameterSet:
+def of(board: str, *others: str) -> Any:
     marks = () if board in QUICK else pytest.mark.slow
     return pytest.param((board, *others), id="-".join((board, *others)), marks=marks)
 
