@@ -240,7 +240,12 @@ def test_what_platformio_has_built_is_uploaded_as_its_project(program, tmp_path,
         (folder / "platformio.ini").touch()
         return folder / "build" / "firmware.elf"
 
-    model = Path("model.tflite")
-    assert flash_firmware(model, board="mine", port="/dev/ttyX", toolchain="platformio") == "platformio"
+    model = tmp_path / "model.tflite"
+    model.touch()
+    master, terminal = os.openpty()
+    port = os.ttyname(terminal)
+    os.close(terminal)
+    assert flash_firmware(model, board="mine", port=port, toolchain="platformio") == "platformio"
+    os.close(master)
     said = (tmp_path / "log").read_text()
-    assert said.endswith("/project --target upload --upload-port /dev/ttyX\n")
+    assert said.endswith(f"/project --target upload --upload-port {port}\n")

@@ -406,7 +406,7 @@ def test_what_cannot_be_flashed_is_known_before_anything_is_built(monkeypatch):
         with pytest.raises(MissingToolError, match="st-flash is not installed"):
             SerialTarget(load_board("netduinoplus2"), pty.path, tool="st-flash")
     with pytest.raises(TargetError, match="no such port"):
-        SerialTarget(load_board(BOARD), "/dev/nothing", flash=False)
+        SerialTarget(load_board("netduinoplus2"), "/dev/nothing", tool="st-flash")
 
 
 class Crashed:
