@@ -114,7 +114,7 @@ def _build(
         for path, text in model.files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             # One copy of the constants is enough, too.
-            (folder / path).write_text(re.sub(rf"\b{name}_(weights|\d)", rf"{first}_\1", text))
+            (folder / path).write_text(re.sub(rf"\b{name}_(weights|tensor_|\d)", rf"{first}_\1", text))
         sources[f"{name}.c"] = WATCHED if first == name else MOVED
         main.append(f'#include "{name}.h"')
         if first == name:
