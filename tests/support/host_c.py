@@ -104,7 +104,8 @@ def run_variants(
 def _build(
     folder: Path, graph: Graph, layers: Sequence[Layer], variants: Sequence[Variant], runners: Sequence[str]
 ) -> Path:
-    main = ["#include <stdio.h>", "#include <stdlib.h>", "#include <string.h>"]
+    # The first model is compiled with main.c, one process less; before the headers that it does not include itself.
+    main = [f'#include "{variants[0].name}.c"', "#include <stdio.h>", "#include <stdlib.h>", "#include <string.h>"]
     sources = {"main.c": WATCHED}
     watched: dict[tuple[Optimize, int], str] = {}
     for variant, runner in zip(variants, runners, strict=True):
@@ -115,7 +116,8 @@ def _build(
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             # One copy of the constants is enough, too.
             (folder / path).write_text(re.sub(rf"\b{name}_(weights|tensor_|\d)", rf"{first}_\1", text))
-        sources[f"{name}.c"] = WATCHED if first == name else MOVED
+        if variant is not variants[0]:
+            sources[f"{name}.c"] = WATCHED if first == name else MOVED
         main.append(f'#include "{name}.h"')
         if first == name:
             main.append(f'#include "{name}_weights.c"')
