@@ -44,6 +44,7 @@ def run_with_progress(command: Sequence[str], cwd: Path, deadline: float, percen
         percent: Called with 0 to 100 when the program says how far it is, and with the last number again now and
             then: what it raises ends the program.
     """
+    end = time.monotonic() + deadline
     process = subprocess.Popen(
         command,
         cwd=cwd,
@@ -55,7 +56,6 @@ def run_with_progress(command: Sequence[str], cwd: Path, deadline: float, percen
     )
     assert process.stdout is not None
     output, unfinished = bytearray(), b""
-    end = time.monotonic() + deadline
     reached = 0
     timed_out = False
     try:
