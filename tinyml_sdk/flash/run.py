@@ -68,8 +68,9 @@ def run_with_progress(command: Sequence[str], cwd: Path, deadline: float, percen
                 output += chunk
                 del output[:-_KEPT_BYTES]
                 said = unfinished + chunk
-                found = _PERCENT.findall(said)
-                reached = min(100, int(found[-1])) if found else reached
+                for number in _PERCENT.findall(said):
+                    reached = min(100, int(number))
+                    percent(reached)
                 unfinished = b"".join(_UNFINISHED.findall(said))
             if left <= 0:
                 timed_out = True
