@@ -18,7 +18,8 @@
  *
  * Memory: what a channel still needs of the rows that its output overwrites is in the lines, and
  * other channels lie elsewhere, as for tinyml_dsp_depthwise.h; how far the output may lie over rows
- * that are not there yet, tinyml_sdk/ops/dsp/depthwise_lines.py finds out.
+ * that are not there yet, tinyml_sdk/ops/dsp/depthwise_lines.py finds out. With dilation, an input
+ * that the output overlaps is moved down to where the output starts.
  */
 #ifndef TINYML_DSP_DEPTHWISE_LINES_H
 #define TINYML_DSP_DEPTHWISE_LINES_H
@@ -267,8 +268,11 @@ TINYML_SHARED void tinyml_dsp_depthwise_lines(const tinyml_dsp_depthwise_lines_p
   const tinyml_dsp_lines_constants constants = {weights, bias, multiplier, shift};
   const int32_t input_bytes = w->input_height * w->input_width * p->channels;
   const int32_t output_bytes = w->output_height * w->output_width * p->channels;
-  input = tinyml_dsp_depthwise_input(input, w->batches * input_bytes, output,
-                                     w->batches * output_bytes, p->channels);
+  /* Parts of a dilated layer keep to their own pixels in place only. */
+  const int32_t is_dilated = w->dilation_height * w->dilation_width > 1;
+  input =
+      tinyml_dsp_depthwise_input(input, w->batches * input_bytes, output, w->batches * output_bytes,
+                                 is_dilated ? w->batches * output_bytes : p->channels);
   for (int32_t batch = 0; batch < w->batches; ++batch) {
     for (int32_t y = 0; y < tinyml_min(w->dilation_height, w->output_height); ++y) {
       const tinyml_dsp_lines_axis rows = tinyml_dsp_lines_part(

@@ -8,7 +8,6 @@ import numpy as np
 
 from ...graph import Tensor
 from ..base import Input, Layer, OpView, Output, Parameters, Scratch
-from ..overlap import window_lead
 from ..selection import Candidate, Refusal
 from ..weights import FilterConstants
 from ..window import Window
@@ -46,10 +45,8 @@ def dsp_depthwise_lines(
         return Refusal(_KERNEL, "it is for four channels or more")
     if window.stride_width > 2 or _is_strided_and_dilated(window):
         return Refusal(_KERNEL, "it is for a stride of 1 or 2 along the width, and of 1 where the filter is dilated")
-    lead = _lead(window) * channels
-    others = window_lead(window, input_channels=channels, output_channels=channels, channelwise=True)
-    if lead > others + window.input_width * channels:
-        return Refusal(_KERNEL, "with this dilation its output could lie over less of its input")
+    if _is_dilated(window) and not _works_in_place(window):
+        return Refusal(_KERNEL, "with this dilation its output could not lie over its input")
     numbers = scaled_depthwise(constants)
     if numbers is None:
         return Refusal(_KERNEL, NO_EXACT_FORM)
@@ -76,7 +73,7 @@ def dsp_depthwise_lines(
         header="dsp/tinyml_dsp_depthwise_lines.h",
         arguments=(parameters, Input(0), *numbers.arguments(range(numbers.weights.shape[1])), Output(), Scratch()),
         macs=portable.macs,
-        lead=(lead, None, None),
+        lead=(0 if _is_dilated(window) else _lead(window) * channels, None, None),
         scratch_bytes=4 * _LANES * window.filter_height * (line_words + 2 * pairs * (3 - stride)),
         shared=True,
     )
@@ -116,39 +113,55 @@ def _is_strided_and_dilated(window: Window) -> bool:
     return any(stride > 1 and dilation > 1 for stride, dilation in axes)
 
 
+def _is_dilated(window: Window) -> bool:
+    return (window.dilation_height, window.dilation_width) != (1, 1)
+
+
 def _lead(window: Window) -> int:
-    """The least distance in pixels: a row of outputs must end at or below the first pixel that is read after it.
+    """The least distance in pixels without dilation.
 
-    Parts of the image, row by row: those of a dilated filter are every so many of its rows and columns.
+    A row of outputs must end at or below the first pixel that is read after it.
     """
-    first_read: list[int] = []
-    last_written: list[int] = []
-    never = window.batches * window.input_height * window.input_width
-    for batch in range(window.batches):
-        for phase_y in range(min(window.dilation_height, window.output_height)):
-            row, padding = _part(phase_y, window.dilation_height, window.padding_top)
-            rows = range(row, window.input_height, window.dilation_height)
-            for phase_x in range(min(window.dilation_width, window.output_width)):
-                column, _ = _part(phase_x, window.dilation_width, window.padding_left)
-                outputs = range(phase_x, window.output_width, window.dilation_width)
-                known = 0
-                for place, line in enumerate(range(phase_y, window.output_height, window.dilation_height)):
-                    reached = place * window.stride_height - padding + window.filter_height
-                    fresh = rows[known:reached] if reached > known else range(0)
-                    known = max(known, reached)
-                    start = batch * window.input_height + (fresh[0] if fresh else 0)
-                    first_read.append(start * window.input_width + column if fresh else never)
-                    output_row = batch * window.output_height + line
-                    last_written.append(output_row * window.output_width + outputs[-1])
-    read_later = np.minimum.accumulate(np.array([*first_read[1:], never])[::-1])[::-1]
-    return max(0, int((np.array(last_written) + 1 - read_later).max()))
+    rows, batches = np.arange(window.output_height), np.arange(window.batches)[:, None]
+    known = rows * window.stride_height - window.padding_top + window.filter_height
+    unread = batches * window.input_height + np.clip(known, 0, window.input_height)
+    written = batches * window.output_height + rows + 1
+    over = written * window.output_width - unread * window.input_width
+    # Behind the last row of a batch the next batch begins; behind that of the last one, nothing.
+    return int(np.where(unread < window.batches * window.input_height, over, 0).max(initial=0))
 
 
-def _part(phase: int, dilation: int, padding: int) -> tuple[int, int]:
-    """The first input position of the part that the output positions from `phase` on read, and its padding."""
-    before = padding - phase
-    inside = max(0, -(-before // dilation))
-    return inside * dilation - before, inside
+def _works_in_place(window: Window) -> bool:
+    """Whether no part of a dilated layer overwrites pixels of another where the output starts at the input.
+
+    A part is every so many rows and columns. That the input starts there, the kernel takes care of.
+    """
+    sizes = ((window.input_height, window.output_height), (window.input_width, window.output_width))
+    dilations = (window.dilation_height, window.dilation_width)
+    paddings = (window.padding_top, window.padding_left)
+    if any(padding % dilation for padding, dilation in zip(paddings, dilations, strict=True)):
+        return False
+    if sizes[1][0] != sizes[1][1] and sizes[0] != (1, 1):
+        return False
+    if window.batches > 1 and any(before != after for before, after in sizes):
+        return False
+    (input_height, output_height), (input_width, output_width) = (
+        (-(-before // dilation), -(-after // dilation))
+        for (before, after), dilation in zip(sizes, dilations, strict=True)
+    )
+    part = replace(
+        window,
+        batches=1,
+        input_height=input_height,
+        input_width=input_width,
+        output_height=output_height,
+        output_width=output_width,
+        dilation_height=1,
+        dilation_width=1,
+        padding_top=window.padding_top // window.dilation_height,
+        padding_left=window.padding_left // window.dilation_width,
+    )
+    return _lead(part) == 0
 
 
 def _cost(window: Window, form: str, channels: int, pairs: int) -> float:
