@@ -1,5 +1,6 @@
 """zig and arm-none-eabi-gcc: whole ELFs or none, the same bytes anywhere, and one clear error for each failure."""
 
+import os
 import re
 import time
 from dataclasses import replace
