@@ -62,9 +62,9 @@ def test_the_whole_way(tmp_path: Path) -> None:
     """Filters, weights, clusters, a teacher, int8 in the loop: each does what it says, and all hold to the end."""
     recipe = {
         "seed": 3,
-        "training": {"epochs": 3, "learning_rate": 2e-3},
+        "training": {"epochs": 2, "learning_rate": 2e-3},
         "stages": [
-            {"stage": "prune_filters", "ratio": 0.5, "fine_tune": {"epochs": 8, "distil": {"alpha": 0.3}}},
+            {"stage": "prune_filters", "ratio": 0.5, "fine_tune": {"epochs": 6, "distil": {"alpha": 0.3}}},
             {"stage": "prune_weights", "sparsity": 0.5},
             {"stage": "cluster", "clusters": 16},
             {"stage": "quantize_aware"},
@@ -95,7 +95,7 @@ def test_the_whole_way(tmp_path: Path) -> None:
 
 def test_low_rank_and_a_file_of_the_teacher(tmp_path: Path) -> None:
     recipe = {
-        "training": {"epochs": 8, "learning_rate": 3e-3},
+        "training": {"epochs": 5, "learning_rate": 3e-3},
         "stages": [
             {"stage": "low_rank", "ratio": 0.6},
             {"stage": "distil", "teacher": str(DIGITS / "digits.keras"), "temperature": 2},
