@@ -81,6 +81,7 @@ def main() -> int:
             print(error)
             worst = 1
         else:
+            assert result.flash is not None
             print(f"{name}: {result.per_inference.median:,} instructions, {result.flash.total:,} bytes of flash")
     return worst
 

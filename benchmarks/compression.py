@@ -171,6 +171,8 @@ def _paid(model: Path, optimize: Optimize) -> dict[str, int]:
     result = benchmark(model, board=BOARD, optimize=optimize)
     if not result.check.bit_exact:
         raise SystemExit(f"{model} is not bit exact")
+    assert result.flash is not None
+    assert result.ram.total is not None
     return {
         "instructions": int(result.per_inference.median),
         "flash": result.flash.total,

@@ -70,13 +70,15 @@ def with_excess(constants: int, bare: int) -> str:
 
 def row(core: str, speed: BenchResult, size: BenchResult, bare: int) -> str:
     count = speed.per_inference.median
+    assert speed.flash is not None
+    assert size.flash is not None
     cells = (
         core,
         speed.model.name,
         f"{count:,}",
         f"{count / speed.model.macs:.2f}",
         f"{speed.flash.code:,} / {size.flash.code:,}",
-        " / ".join(with_excess(result.flash.weights, bare) for result in (speed, size)),
+        " / ".join(with_excess(flash.weights, bare) for flash in (speed.flash, size.flash)),
         f"{size.per_inference.median:,}",
         f"{speed.ram.arena:,}",
         f"{speed.ram.total:,}",

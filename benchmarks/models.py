@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tinyml_sdk import BenchResult, benchmark
+from tinyml_sdk.bench.result import FlashUse
 
 HERE = Path(__file__).parent
 CORPUS = Path(os.environ.get("TINYML_CORPUS", HERE.parents[1] / "shared" / "models"))
@@ -47,21 +48,29 @@ def theirs(result: BenchResult, baseline: dict[str, Any]) -> int | None:
     return baseline.get("m55") if result.core == "cortex-m55" else baseline["instructions"]
 
 
+def sizes(result: BenchResult) -> tuple[FlashUse, int]:
+    """Flash, and bytes of RAM: known of all firmware that is built here."""
+    assert result.flash is not None
+    assert result.ram.total is not None
+    return result.flash, result.ram.total
+
+
 def row(result: BenchResult, baseline: dict[str, Any]) -> list[str]:
     count = result.per_inference.median
+    flash, ram = sizes(result)
     return [
         result.model.name,
         f"{count:,}",
         f"{count / result.model.macs:.2f}" if result.model.macs else "-",
         ratio(count, theirs(result, baseline)),
         ratio(count, baseline.get("reference")),
-        f"{result.flash.total:,}",
-        f"{result.flash.code:,}",
-        ratio(result.flash.total, baseline["flash"]),
+        f"{flash.total:,}",
+        f"{flash.code:,}",
+        ratio(flash.total, baseline["flash"]),
         f"{result.ram.arena:,}",
         ratio(result.ram.arena, baseline["arena"]),
-        f"{result.ram.total:,}",
-        ratio(result.ram.total, baseline["ram"]),
+        f"{ram:,}",
+        ratio(ram, baseline["ram"]),
         "yes" if result.check.bit_exact else f"NO ({result.check.differing})",
     ]
 
@@ -69,9 +78,9 @@ def row(result: BenchResult, baseline: dict[str, Any]) -> list[str]:
 def measured(results: list[BenchResult]) -> dict[str, list[int]]:
     return {
         "instructions": [result.per_inference.median for result in results],
-        "flash": [result.flash.total for result in results],
+        "flash": [sizes(result)[0].total for result in results],
         "arena": [result.ram.arena for result in results],
-        "ram": [result.ram.total for result in results],
+        "ram": [sizes(result)[1] for result in results],
     }
 
 

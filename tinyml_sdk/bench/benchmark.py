@@ -57,7 +57,8 @@ def benchmark(
         runs: Least number of inferences to count; every input is run at least once.
         inputs: An .npz file with inputs and, for accuracy, labels; made-up inputs of several amplitudes where None.
         port: The serial port of a board, `auto` for the one that has its USB id; in place of `target`.
-        flash: With `port`: whether to write the firmware to the board first.
+        flash: With `port`: whether to write the firmware to the board first. Where it is there already, and the board
+            has no port of its own to build it with, only a framework's, the result has no sizes.
         tool: With `port`: which of the board's flash tools to use; its first where None.
         project_dir: Where to keep the generated project and the ELF; a temporary folder where None.
         progress: Called with a stage, how much of it is done, and of how much.
@@ -86,24 +87,27 @@ def benchmark(
             samples, labels = load_inputs(inputs, graph.input_tensors)
             if labels is not None:
                 check_classes(labels, graph.output_tensors[0].elements, Path(inputs).name)
-        report("building", 0, 1)
-        firmware = build_inspected(inspection, folder, toolchain, optimize, tflm_root=tflm_root)
-        report("building", 1, 1)
+        firmware = None
+        if flash or port is None or toolchain == "platformio" or "baremetal" in chosen.projects:
+            report("building", 0, 1)
+            firmware = build_inspected(inspection, folder, toolchain, optimize, tflm_root=tflm_root)
+            report("building", 1, 1)
+        elf = firmware.elf if firmware is not None else folder / "firmware.elf"  # which is not flashed, so not read
         report("computing the reference", 0, 1)
         generated = inspection if isinstance(inspection, Inspection) else None
         reference = open_reference(Path(model), generated, stack)
         expected = reference.run(samples)
         report("computing the reference", 1, 1)
-        measurement = measure(device, firmware.elf, graph, chosen, samples, runs, report)
+        measurement = measure(device, elf, graph, chosen, samples, runs, report)
         check = compare_outputs(reference.name, expected, measurement.outputs)
         if not check.bit_exact and generated is not None:
             worst = first_differing(expected, measurement.outputs)
-            divergent = first_divergent_layer(device, firmware.elf, generated, reference, samples[worst])
+            divergent = first_divergent_layer(device, elf, generated, reference, samples[worst])
             check = replace(check, first_divergent_layer=divergent)
         if on_samples is not None:
             on_samples(Samples(samples, measurement.outputs, labels))
         accuracy = measure_accuracy(labels, graph.output_tensors[0], expected, measurement.outputs)
-        return assemble_result(inspection, firmware, device, measurement, check, accuracy)
+        return assemble_result(inspection, firmware, chosen, runtime, optimize, device, measurement, check, accuracy)
 
 
 def _open_device(

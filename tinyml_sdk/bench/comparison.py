@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,8 +94,7 @@ def compare_results(old: BenchResult, new: BenchResult) -> Comparison:
         settings=tuple(name for name, value in _settings(old).items() if value != _settings(new)[name]),
         totals=(
             _cost(old.counter, old.per_inference.median, new.per_inference.median),
-            _cost("flash", old.flash.total, new.flash.total),
-            _cost("RAM", old.ram.total, new.ram.total),
+            *_sizes(old, new),
             _cost("arena", old.ram.arena, new.ram.arena),
         ),
         layers=_layers(old, new),
@@ -109,9 +108,17 @@ def _settings(result: BenchResult) -> dict[str, object]:
         "runtime": result.runtime,
         "optimize": result.optimize,
         "streams": result.streams is not False,
-        "toolchain": (result.toolchain.name, result.toolchain.version),
+        "toolchain": result.toolchain and (result.toolchain.name, result.toolchain.version),
         "target": result.target.name,
     }
+
+
+def _sizes(old: BenchResult, new: BenchResult) -> Iterator[Cost]:
+    """Of the firmware, where both are known."""
+    if old.flash is not None and new.flash is not None:
+        yield _cost("flash", old.flash.total, new.flash.total)
+    if old.ram.total is not None and new.ram.total is not None:
+        yield _cost("RAM", old.ram.total, new.ram.total)
 
 
 def _cost(name: str, old: int, new: int) -> Cost:

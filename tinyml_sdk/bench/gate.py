@@ -75,13 +75,20 @@ def check_limits(result: BenchResult, limits: Limits) -> None:
     Raises:
         FitError: it takes more flash or RAM than allowed.
         CheckError: an inference takes more instructions or cycles.
-        InputError: the limit is in instructions and the target counts cycles, or the other way round.
+        InputError: the limit is in instructions and the target counts cycles, or the other way round; or it is of a
+            size that is not known.
     """
-    over = [
-        f"{name} {used:,} bytes, over the limit of {most:,} by {used - most:,}"
-        for name, used, most in (("flash", result.flash.total, limits.flash), ("RAM", result.ram.total, limits.ram))
-        if most is not None and used > most
-    ]
+    flash = result.flash.total if result.flash is not None else None
+    over = []
+    for name, used, most in (("flash", flash, limits.flash), ("RAM", result.ram.total, limits.ram)):
+        if most is not None and used is None:
+            raise InputError(
+                f"there is a limit of {name}, and the firmware was built elsewhere: what it takes is not known",
+                where=result.model.file,
+                hint="leave the limit out, or let tinyml build and flash the firmware",
+            )
+        if most is not None and used is not None and used > most:
+            over.append(f"{name} {used:,} bytes, over the limit of {most:,} by {used - most:,}")
     if over:
         raise FitError(
             "; ".join(over),

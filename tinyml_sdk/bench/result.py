@@ -74,11 +74,14 @@ class FlashUse:
 
 @dataclass(frozen=True)
 class RamUse:
-    """Bytes of RAM: the arena (inputs and outputs included), other static data, and the stack's measured high water."""
+    """Bytes of RAM: the arena (inputs and outputs included), other static data, and the stack's measured high water.
 
-    total: int
+    Static data, and so the total, are None where the firmware was built elsewhere.
+    """
+
+    total: int | None
     arena: int
-    static: int
+    static: int | None
     stack_peak: int
 
 
@@ -127,6 +130,7 @@ class BenchResult:
     """Everything that `tinyml bench` learned, in the order of the JSON.
 
     Attributes:
+        toolchain, flash: None where the firmware was on the board already and could not be built here: a framework's.
         streams: Whether layers might run row by row; None where TFLM ran them, and in results of older versions.
     """
 
@@ -136,14 +140,14 @@ class BenchResult:
     runtime: str
     optimize: str
     streams: bool | None = field(default=None, kw_only=True)
-    toolchain: ToolchainFacts
+    toolchain: ToolchainFacts | None
     target: TargetFacts
     counter: Literal["instructions", "cycles"]
     counter_resolution: float
     clock_hz: int
     per_inference: PerInference
     latency_us: float | None
-    flash: FlashUse
+    flash: FlashUse | None
     ram: RamUse
     check: Check
     accuracy: Accuracy | None

@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Sequence
 
 from ..boards import Board
+from ..codegen import Optimize, Runtime
+from ..errors import TargetError
 from ..firmware import Firmware, Inspection
 from ..link import CounterKind
 from ..targets import Target
@@ -30,14 +32,16 @@ __all__ = ["assemble_result"]
 
 def assemble_result(
     inspection: Inspection | TflmModel,
-    firmware: Firmware,
+    firmware: Firmware | None,
+    board: Board,
+    runtime: Runtime,
+    optimize: Optimize,
     target: Target,
     measurement: Measurement,
     check: Check,
     accuracy: Accuracy | None,
 ) -> BenchResult:
-    """The result of one benchmark."""
-    board = firmware.board
+    """The result of one benchmark; without sizes where the firmware was not built here."""
     median = round(statistics.median(measurement.counts))
     return BenchResult(
         model=ModelFacts(
@@ -49,10 +53,10 @@ def assemble_result(
         ),
         board=board.name,
         core=board.core,
-        runtime=firmware.runtime,
-        optimize=firmware.optimize,
+        runtime=runtime,
+        optimize=optimize,
         streams=inspection.streams if isinstance(inspection, Inspection) else None,
-        toolchain=ToolchainFacts(firmware.build.toolchain, firmware.build.version, firmware.build.flags),
+        toolchain=_toolchain(firmware),
         target=TargetFacts(target.name, target.version()),
         counter=target.counts,
         counter_resolution=measurement.resolution,
@@ -61,8 +65,8 @@ def assemble_result(
             median=median, min=min(measurement.counts), max=max(measurement.counts), runs=len(measurement.counts)
         ),
         latency_us=_latency_us(median, target, measurement, board),
-        flash=FlashUse(firmware.memory.flash, firmware.memory.code, firmware.memory.weights),
-        ram=_ram(firmware.arena_bytes, firmware.memory.data + firmware.memory.bss, measurement.stack_peak),
+        flash=_flash(firmware),
+        ram=_ram(firmware, measurement),
         check=check,
         accuracy=accuracy,
         layers=_layers(inspection, measurement.layer_counts),
@@ -89,13 +93,35 @@ def _latency_us(cycles: int, target: Target, measurement: Measurement, board: Bo
     return cycles * 1e6 / (measurement.info.clock_hz or board.clock_hz)
 
 
-def _ram(arena: int, static_and_arena: int, stack_peak: int) -> RamUse:
+def _toolchain(firmware: Firmware | None) -> ToolchainFacts | None:
+    if firmware is None:
+        return None
+    return ToolchainFacts(firmware.build.toolchain, firmware.build.version, firmware.build.flags)
+
+
+def _flash(firmware: Firmware | None) -> FlashUse | None:
+    if firmware is None:
+        return None
+    return FlashUse(firmware.memory.flash, firmware.memory.code, firmware.memory.weights)
+
+
+def _ram(firmware: Firmware | None, measurement: Measurement) -> RamUse:
+    stack_peak = measurement.stack_peak
+    if firmware is None:
+        return RamUse(total=None, arena=measurement.info.arena_bytes, static=None, stack_peak=stack_peak)
+    arena, static_and_arena = firmware.arena_bytes, firmware.memory.data + firmware.memory.bss
     return RamUse(
         total=static_and_arena + stack_peak, arena=arena, static=static_and_arena - arena, stack_peak=stack_peak
     )
 
 
 def _layers(inspection: Inspection | TflmModel, counts: Sequence[int]) -> tuple[LayerCost, ...]:
+    if len(counts) != len(inspection.layers):
+        raise TargetError(
+            f"the firmware that answers has {len(counts)} layers, the model as asked for {len(inspection.layers)}",
+            where=inspection.graph.source,
+            hint="give the --optimize, --no-streams and --runtime that it was generated with; or flash it anew",
+        )
     total = sum(counts) or 1
     return tuple(
         LayerCost(

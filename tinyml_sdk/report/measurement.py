@@ -47,17 +47,21 @@ def measurement_line(result: BenchResult) -> str:
     return (
         f"{shorten(result.model.name, 40)} on {result.board}: {_verdict(result).plain}, "
         f"{figure(result.per_inference.median)} {result.counter}, "
-        f"flash {bytes_of(result.flash.total)}, RAM {bytes_of(result.ram.total)}"
+        f"flash {_size(result.flash.total if result.flash else None)}, RAM {_size(result.ram.total)}"
     )
 
 
+def _size(value: int | None) -> str:
+    return "unknown" if value is None else bytes_of(value)
+
+
 def _headline(result: BenchResult) -> Group:
-    toolchain = f"{result.toolchain.name} {result.toolchain.version}"
+    built = f"built by {result.toolchain.name} {result.toolchain.version}" if result.toolchain else "built elsewhere"
     alone = ", layer by layer" if result.streams is False else ""
     return Group(
         Text.assemble((shorten(result.model.file, 40), "bold"), " on ", (result.board, "bold"), f" ({result.core})"),
         Text(
-            f"{result.runtime}, optimized for {result.optimize}{alone}, built by {toolchain}, "
+            f"{result.runtime}, optimized for {result.optimize}{alone}, {built}, "
             f"run by {result.target.name} {result.target.version}"
         ),
     )
@@ -103,14 +107,17 @@ def _costs(result: BenchResult) -> Table:
         row("estimated", figure(estimate.total), "cycles", f"{at}, without wait states")
         for line in wrap(estimate.expected_error, REMARK_WIDTH):
             row("", "", "", line)
-    row("flash", figure(flash.total), "bytes", "of the whole benchmark firmware", "bold")
-    row("  code", figure(flash.code))
-    row("  weights", figure(flash.weights))
-    if initial := flash.total - flash.code - flash.weights:
-        row("  data", figure(initial), "", "initial values of variables")
-    row("RAM", figure(ram.total), "bytes", "", "bold")
+    if flash is None:
+        row("flash", "-", "", "not known: the firmware was built elsewhere", "bold")
+    else:
+        row("flash", figure(flash.total), "bytes", "of the whole benchmark firmware", "bold")
+        row("  code", figure(flash.code))
+        row("  weights", figure(flash.weights))
+        if initial := flash.total - flash.code - flash.weights:
+            row("  data", figure(initial), "", "initial values of variables")
+    row("RAM", "-" if ram.total is None else figure(ram.total), "bytes", "", "bold")
     row("  arena", figure(ram.arena), "", "inputs and outputs included")
-    row("  static", figure(ram.static))
+    row("  static", "-" if ram.static is None else figure(ram.static))
     row("  stack", figure(ram.stack_peak), "", "the most that was used")
     if (accuracy := result.accuracy) is not None:
         reference = f"reference {100 * accuracy.reference:.2f} %, {figure(accuracy.samples)} labelled inputs"
