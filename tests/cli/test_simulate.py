@@ -9,10 +9,13 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import jsonschema
 import pytest
 from support.simulated import DIGITS, firmware
 from support.tools import TARGET_TOOLS, require_tool
 
+from tinyml_sdk.bench.result import result_schema
+from tinyml_sdk.boards import board_file
 from tinyml_sdk.cli import main
 
 BOARD = "mps2-an386"
@@ -83,3 +86,26 @@ def test_a_board_without_an_emulator_is_known_before_building(capsys):
     assert "does not model this board" in capsys.readouterr().err
     assert main(["simulate", str(DIGITS), "--board", "microbit", "--target", "renode"]) == 2
     assert "Renode does not know this board" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_firmware_that_only_a_framework_can_build_is_measured_without_its_sizes(tmp_path, capsys):
+    text = board_file(BOARD).read_text(encoding="utf-8")
+    text = text.replace("[baremetal, cmake, platformio]", "[arduino]").replace("port: mps2\n", "port: arduino\n")
+    board = tmp_path / "board.yaml"
+    board.write_text(text, encoding="utf-8")
+    result = tmp_path / "result.json"
+    with simulating(str(firmware(BOARD)), "--board", BOARD) as (_, port):
+        line = ["bench", str(DIGITS), "--board", str(board), "--port", port, "--no-flash"]
+        assert main([*line, "--json", str(result)]) == 0
+        assert "not known: the firmware was built elsewhere" in capsys.readouterr().out
+        assert main([*line, "--quiet"]) == 0
+        assert "flash unknown, RAM unknown" in capsys.readouterr().out
+        assert main([*line, "--optimize", "size", "--no-streams", "--quiet"]) == 0
+    data = json.loads(result.read_text())
+    jsonschema.validate(data, result_schema())
+    assert data["check"]["bit_exact"]
+    assert (data["toolchain"], data["flash"], data["ram"]["total"]) == (None, None, None)
+    assert data["ram"]["arena"] > 0
+    assert main(["compare", str(result), str(result)]) == 0
+    assert [row.split()[0] for row in capsys.readouterr().out.splitlines()[3:5]] == [data["counter"], "arena"]
