@@ -105,8 +105,10 @@ def _calls(graph: Graph, layer: Layer, step: int, plan: MemoryPlan, most_inputs:
     """Of the layer, or, in a stream, of each of its layers."""
     scratch = plan.scratch_offsets.get(step, 0)
     if isinstance(layer, StreamedLayer):
-        scratch += layer.schedule.buffer_bytes
-        return [LayerCall(graph, part, plan, scratch, stream_inputs=most_inputs) for part in layer.parts]
+        return [
+            LayerCall(graph, part, plan, scratch + layer.scratch_offset(place), stream_inputs=most_inputs)
+            for place, part in enumerate(layer.parts)
+        ]
     return [LayerCall(graph, layer, plan, scratch)]
 
 

@@ -7,7 +7,7 @@ the rows decide. Another layer has a kernel of its own, in which all but that is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from ..ops import Parameters, ParameterValue, RowField
@@ -89,7 +89,7 @@ def stream_source(
         functions: Those of `row_functions`.
         most_inputs: Of any layer in any of the model's streams.
     """
-    scratch = members[0].call.scratch - stream.schedule.buffer_bytes
+    scratch = members[0].call.scratch - stream.scratch_offset(0)
     function = {id(member.layer): each.name for each in functions for member in each.members}
     name = f"stream_{stream.op.index}"
     return {
@@ -156,7 +156,7 @@ def _phase(phase: Phase, scratch: int, plan: MemoryPlan, most_inputs: int) -> li
             rows.append("{.output_rows = 0}")
             continue
         places = [_offset(place, scratch, plan) for place in (*call.inputs, call.output)]
-        numbers = f"{call.rows.input_rows}, {call.rows.output_rows}, {call.rows.padding_top}"
+        numbers = ", ".join(map(str, astuple(call.rows)))
         rows.append(f"{{{{{_places(places, most_inputs)}}}, {numbers}}}")
     return rows
 

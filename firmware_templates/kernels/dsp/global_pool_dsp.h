@@ -1,0 +1,41 @@
+/* Averages, means and sums of a whole image, some rows at a time, int8, for cores with the DSP
+ * extension: four channels in two registers. Equals global_pool.h to the bit.
+ */
+#ifndef TINYML_GLOBAL_POOL_DSP_H
+#define TINYML_GLOBAL_POOL_DSP_H
+
+#include "../global_pool.h"
+#include "tinyml_dsp.h"
+
+/* Elements whose sum fits 16 bits. */
+#define TINYML_SHORT_RUN 255
+
+/* 4 instructions for a pixel's four channels. */
+TINYML_INLINE void tinyml_add_four_dsp(const tinyml_image_rows *rows, const int8_t *input,
+                                       int32_t *sums) {
+  for (int32_t left = rows->pixels; left > 0; left -= TINYML_SHORT_RUN) {
+    uint32_t even = 0, odd = 0;
+    for (int32_t pixel = tinyml_min(left, TINYML_SHORT_RUN); pixel > 0; --pixel) {
+      const uint32_t word = tinyml_load_word(input);
+      even = tinyml_sxtab16(even, word);
+      odd = tinyml_sxtab16_odd(odd, word);
+      input += rows->channels;
+    }
+    const uint32_t pairs[4] = {even, odd, even >> 16, odd >> 16};
+    for (int32_t i = 0; i < 4; ++i) {
+      sums[i] += (int16_t)(pairs[i] & 0xffffu);
+    }
+  }
+}
+
+TINYML_KERNEL void tinyml_global_average_dsp(const tinyml_global_average_params *p,
+                                             const int8_t *input, int8_t *output, int8_t *scratch) {
+  tinyml_global_average_of(p, tinyml_add_four_dsp, input, output, scratch);
+}
+
+TINYML_KERNEL void tinyml_global_sum_dsp(const tinyml_global_sum_params *p, const int8_t *input,
+                                         int8_t *output, int8_t *scratch) {
+  tinyml_global_sum_of(p, tinyml_add_four_dsp, input, output, scratch);
+}
+
+#endif
