@@ -1,6 +1,6 @@
 /* AVERAGE_POOL_2D, MAX_POOL_2D, MEAN, SUM and REDUCE_MAX of a whole image, int8, portable C: the
- * image's rows come a few at a time. What is known of each channel is kept in between; with the last
- * rows comes the output. Arithmetic: as pool_2d.h, mean.h and reduce_extremum.h.
+ * image's rows come a few at a time. What is known of each channel is kept in between; with the
+ * last rows comes the output. Arithmetic: as pool_2d.h, mean.h and reduce_extremum.h.
  *
  * Memory: the output is written when nothing is left to be read.
  */
@@ -113,21 +113,57 @@ TINYML_KERNEL void tinyml_global_sum(const tinyml_global_sum_params *p, const in
   tinyml_global_sum_of(p, tinyml_add_four_portable, input, output, scratch);
 }
 
-/* scratch: the largest value of each channel. */
-TINYML_KERNEL void tinyml_global_max(const tinyml_global_max_params *p, const int8_t *input,
-                                     int8_t *output, int8_t *scratch) {
-  const tinyml_image_rows *rows = &p->rows;
-  for (int32_t channel = 0; channel < rows->channels; ++channel) {
-    int32_t largest = (rows->edges & TINYML_FIRST_ROWS) != 0 ? -128 : scratch[channel];
-    for (int32_t pixel = 0; pixel < rows->pixels; ++pixel) {
-      const int32_t value = input[pixel * rows->channels + channel];
-      largest = value > largest ? value : largest;
+/* Raises the largest values of four neighbouring channels to those of all pixels. */
+typedef void tinyml_raise_four(const tinyml_image_rows *rows, const int8_t *input, int8_t *largest);
+
+TINYML_INLINE int32_t tinyml_larger(int32_t a, int32_t b) {
+  return a > b ? a : b;
+}
+
+TINYML_INLINE void tinyml_raise_four_portable(const tinyml_image_rows *rows, const int8_t *input,
+                                              int8_t *largest) {
+  int32_t value[4] = {largest[0], largest[1], largest[2], largest[3]};
+  for (int32_t pixel = 0; pixel < rows->pixels; ++pixel) {
+    for (int32_t i = 0; i < 4; ++i) {
+      value[i] = tinyml_larger(input[i], value[i]);
     }
-    scratch[channel] = (int8_t)largest;
-    if ((rows->edges & TINYML_LAST_ROWS) != 0) {
-      output[channel] = (int8_t)tinyml_clamp(largest, p->activation_min, p->activation_max);
+    input += rows->channels;
+  }
+  for (int32_t i = 0; i < 4; ++i) {
+    largest[i] = (int8_t)value[i];
+  }
+}
+
+/* largest: of the rows before, whatever they are where there are none. */
+TINYML_INLINE void tinyml_global_max_of(const tinyml_global_max_params *p, tinyml_raise_four *four,
+                                        const int8_t *input, int8_t *output, int8_t *largest) {
+  const tinyml_image_rows *rows = &p->rows;
+  const int32_t end_of_blocks = rows->channels / 4 * 4;
+  if ((rows->edges & TINYML_FIRST_ROWS) != 0) {
+    for (int32_t channel = 0; channel < rows->channels; ++channel) {
+      largest[channel] = -128;
     }
   }
+  for (int32_t channel = 0; channel < end_of_blocks; channel += 4) {
+    four(rows, input + channel, largest + channel);
+  }
+  for (int32_t channel = end_of_blocks; channel < rows->channels; ++channel) {
+    for (int32_t pixel = 0; pixel < rows->pixels; ++pixel) {
+      const int32_t value = input[pixel * rows->channels + channel];
+      largest[channel] = (int8_t)tinyml_larger(value, largest[channel]);
+    }
+  }
+  if ((rows->edges & TINYML_LAST_ROWS) != 0) {
+    for (int32_t channel = 0; channel < rows->channels; ++channel) {
+      output[channel] =
+          (int8_t)tinyml_clamp(largest[channel], p->activation_min, p->activation_max);
+    }
+  }
+}
+
+TINYML_KERNEL void tinyml_global_max(const tinyml_global_max_params *p, const int8_t *input,
+                                     int8_t *output, int8_t *scratch) {
+  tinyml_global_max_of(p, tinyml_raise_four_portable, input, output, scratch);
 }
 
 #endif

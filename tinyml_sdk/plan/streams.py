@@ -92,8 +92,9 @@ class StreamedLayer(Layer):
 
         They share what lies behind the buffers, but for a last layer that keeps its own from call to call.
         """
-        keeps = self.schedule.state is not None and position == len(self.row_layers) - 1
-        return self.schedule.state if keeps else self.schedule.buffer_bytes
+        if self.schedule.state is not None and position == len(self.row_layers) - 1:
+            return self.schedule.state
+        return self.schedule.buffer_bytes
 
     @property
     def most_inputs(self) -> int:

@@ -1,5 +1,5 @@
-/* Averages, means and sums of a whole image, some rows at a time, int8, for cores with the DSP
- * extension: four channels in two registers. Equals global_pool.h to the bit.
+/* Averages, sums and maxima of a whole image, some rows at a time, int8, for cores with the DSP
+ * extension: four channels in one or two registers. Equals global_pool.h to the bit.
  */
 #ifndef TINYML_GLOBAL_POOL_DSP_H
 #define TINYML_GLOBAL_POOL_DSP_H
@@ -28,6 +28,17 @@ TINYML_INLINE void tinyml_add_four_dsp(const tinyml_image_rows *rows, const int8
   }
 }
 
+/* 4 instructions for a pixel's four channels. */
+TINYML_INLINE void tinyml_raise_four_dsp(const tinyml_image_rows *rows, const int8_t *input,
+                                         int8_t *largest) {
+  uint32_t values = tinyml_load_word(largest);
+  for (int32_t pixel = 0; pixel < rows->pixels; ++pixel) {
+    values = tinyml_max_of_bytes(values, tinyml_load_word(input));
+    input += rows->channels;
+  }
+  __builtin_memcpy(largest, &values, 4);
+}
+
 TINYML_KERNEL void tinyml_global_average_dsp(const tinyml_global_average_params *p,
                                              const int8_t *input, int8_t *output, int8_t *scratch) {
   tinyml_global_average_of(p, tinyml_add_four_dsp, input, output, scratch);
@@ -36,6 +47,11 @@ TINYML_KERNEL void tinyml_global_average_dsp(const tinyml_global_average_params 
 TINYML_KERNEL void tinyml_global_sum_dsp(const tinyml_global_sum_params *p, const int8_t *input,
                                          int8_t *output, int8_t *scratch) {
   tinyml_global_sum_of(p, tinyml_add_four_dsp, input, output, scratch);
+}
+
+TINYML_KERNEL void tinyml_global_max_dsp(const tinyml_global_max_params *p, const int8_t *input,
+                                         int8_t *output, int8_t *scratch) {
+  tinyml_global_max_of(p, tinyml_raise_four_dsp, input, output, scratch);
 }
 
 #endif
