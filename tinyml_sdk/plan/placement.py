@@ -173,7 +173,7 @@ def place(buffers: Sequence[Buffer], leads: Leads, enough: int = 0) -> Placement
     # Simple orders tend to let copies stay where they are; that of `undemanding` is sure to find room.
     ways = [*([place for place in order if place in set(last)] for order in orders), last]
     placements = (conflicts.completed(dict(zip(first, found.offsets, strict=True)), way) for way in ways)
-    best = min(placements, key=lambda placement: placement.bytes)
+    best = min(placements, key=lambda placement: (placement.bytes, sum(placement.offsets)))
     return replace(best, optimal=found.optimal or best.bytes == bound)
 
 
