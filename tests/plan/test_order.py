@@ -63,6 +63,7 @@ def topological_orders(graph: Graph):
             yield candidate
 
 
+@pytest.mark.slow
 @given(models())
 @settings(max_examples=40, deadline=None)
 def test_no_other_order_has_a_lower_peak(graph):

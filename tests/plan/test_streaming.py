@@ -90,7 +90,14 @@ def test_the_arena_shrinks_and_the_plan_holds(chain, core):
 
 
 @needs_tflm
-@pytest.mark.parametrize("chain", [EXPANDING, RESIDUAL, POOLED], ids=["expanding", "residual", "pooled"])
+@pytest.mark.parametrize(
+    "chain",
+    [
+        pytest.param(EXPANDING, id="expanding"),
+        pytest.param(RESIDUAL, id="residual", marks=pytest.mark.slow),
+        pytest.param(POOLED, id="pooled"),
+    ],
+)
 def test_chosen_streams_equal_tflm(chain):
     model, core = chain.model(), CORES["cortex-m4"]
     graph = parse_graph(model, "chain.tflite")
