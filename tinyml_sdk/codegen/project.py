@@ -90,7 +90,9 @@ def check_project(board: Board, kind: ProjectKind) -> None:
 def _other_kinds(kinds: Sequence[ProjectKind]) -> str:
     names = ", ".join(kinds[:-1]) + " or " + kinds[-1] if len(kinds) > 1 else kinds[0]
     hint = f"choose --project {names}"
-    return f"{hint}; `tinyml build` makes PlatformIO's with --toolchain platformio" if "platformio" in kinds else hint
+    if "platformio" in kinds:
+        hint += "; `tinyml build` makes PlatformIO's with --toolchain platformio"
+    return f"{hint}; `tinyml bench --elf` measures what something else has built"
 
 
 def generate_host_program(graph: Graph, source: ModelSource, app: Application = "benchmark") -> GeneratedProject:
@@ -142,6 +144,8 @@ def _context(
         "app": app,
         "mlperf": mlperf_task(graph) if app == "mlperf" else None,
         "runtime": source.runtime,
+        "generated_with": (" --runtime tflm" if source.runtime == "tflm" else "")
+        + (" --optimize size" if optimize == "size" else ""),
         "tflm_options": " --runtime tflm --tflm-root TREE" if source.runtime == "tflm" else "",
         "dependence": "TensorFlow Lite Micro alone" if source.runtime == "tflm" else "nothing",
         "kind_of_library": _KINDS_OF_LIBRARY[source.runtime],
