@@ -226,7 +226,7 @@ def test_early_stopping_keeps_the_best() -> None:
         ({"data": (X, Y + 1)}, "labels from 1 to 3 for a model with 3 classes"),
         ({"data": (X, Y - 0.5)}, "not class numbers"),
         ({"data": (X[:5], Y[:5])}, "5 training samples are too few"),
-        ({"data": (np.where(X > 2, np.inf, X), Y)}, "not finite"),
+        ({"data": (np.where(X > 2, np.inf, X), Y)}, "NaN or infinity"),
         ({"data": (X[:, :3], Y)}, "does not fit input"),
         ({"recipe": {"stages": [{"stage": "prune_filters", "ratio": 0.5}], "metric": "acuracy"}}, "is no metric"),
         ({"recipe": {"stages": [{"stage": "fine_tune"}], "loss": "no_such_loss"}}, "is no loss"),

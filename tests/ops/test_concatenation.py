@@ -96,6 +96,7 @@ def test_a_chain_is_planned_over_itself() -> None:
     assert_equals_tflm(builder.build())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 1])
 def test_the_distance_asked_for_is_needed(place: int) -> None:
     assert breaks_one_byte_closer(concatenation_model((3, 4), 1, (5, 7)), place)

@@ -110,6 +110,7 @@ NONE: list[dict[int, float]] = [{}, {}, {}, {}]
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dead", "expected"),
     [

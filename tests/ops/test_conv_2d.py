@@ -99,6 +99,7 @@ def test_geometry(convolution: Convolution) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize("convolution", [replace(BASE, depth=4, channels=6), replace(POINTWISE, depth=9)])
 @pytest.mark.parametrize(
     "numbers",

@@ -138,6 +138,7 @@ def test_corners(case: dict[str, Any]) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 def test_a_bias_left_out_is_zero_where_tflm_dies_of_it() -> None:
     """The converter writes the index -1 for a zero bias; TFLM's preparation follows a null pointer there."""
     absent = depthwise_model(bias="absent")
@@ -196,6 +197,7 @@ RELU = {"output_quantization": (0.1, -128), "activation": "RELU"}
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kernel", "case"),
     [
@@ -221,6 +223,7 @@ def test_corners_with_dsp(kernel: str, case: dict[str, Any]) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case",
     [
@@ -250,6 +253,7 @@ def test_what_the_3x3_kernels_leave_to_others(case: dict[str, Any]) -> None:
     assert not lower(depthwise_model(**case), DSP)[0].kernel.startswith("tinyml_dsp_depthwise")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 @pytest.mark.parametrize("channels", [4, 7])

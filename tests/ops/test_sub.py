@@ -25,6 +25,7 @@ Shape = tuple[int, ...]
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape1", "shape2"), SHAPES)
 @pytest.mark.parametrize("constant", [None, 0])
 def test_shapes(shape1: Shape, shape2: Shape, constant: int | None) -> None:

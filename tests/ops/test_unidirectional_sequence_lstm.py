@@ -80,6 +80,7 @@ BASE = Lstm()
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layer",
     [
@@ -101,6 +102,7 @@ def test_geometry(layer: Lstm) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layer",
     [
@@ -194,6 +196,7 @@ def test_scales_multiply_as_in_tflm() -> None:
         assert_equals_tflm(layer.model(), inferences)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("core", [None, CORES["cortex-m4"]])
 @pytest.mark.parametrize(
     "layer",

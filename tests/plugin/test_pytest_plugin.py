@@ -72,9 +72,9 @@ def test_a_run_that_does_not_use_it_imports_nothing_of_the_sdk():
     ("call", "arguments", "message"),
     [
         ("'none.tflite'", (), "none.tflite"),
-        ("'digits.tflite'", ("--tinyml-board", "mps2"), "no board 'mps2'"),
-        ("'digits.tflite'", ("--tinyml-target", "x"), "no target 'x'"),
-        ("'digits.tflite', max_regression='x'", (), "'x' is not a percentage"),
+        pytest.param("'digits.tflite'", ("--tinyml-board", "mps2"), "no board 'mps2'", marks=pytest.mark.slow),
+        pytest.param("'digits.tflite'", ("--tinyml-target", "x"), "no target 'x'", marks=pytest.mark.slow),
+        pytest.param("'digits.tflite', max_regression='x'", (), "'x' is not a percentage", marks=pytest.mark.slow),
     ],
 )
 def test_wrong_use_is_a_message_and_no_traceback(repository, call, arguments, message):
@@ -86,6 +86,7 @@ def test_wrong_use_is_a_message_and_no_traceback(repository, call, arguments, me
     assert "Traceback" not in shown
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_fit_says_by_how_much(repository):
     """A board file of the repository's own, named relative to its root."""
     board = (Path(__file__).parents[2] / "boards" / "mps2-an386.yaml").read_text(encoding="utf-8")

@@ -91,7 +91,7 @@ def test_open_and_load_again() -> None:
         first = probe.stream._process
         stream = probe.target.open()
         assert first.returncode is not None
-        assert stream.read(time.monotonic() + 10)
+        assert stream.read(time.monotonic() + 60)
         probe.target.load(build_probe("mps2-an386"))
         with pytest.raises(TargetError, match="not running"):
             probe.target.reset()
