@@ -68,7 +68,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 @needs_tflm
 @pytest.mark.slow
 @pytest.mark.parametrize("pool", POOLS)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(case=cases(), seed=seeds())
 def test_anything(pool: str, case: dict[str, Any], seed: int) -> None:
     assert_equals_tflm(pool_model(pool, **case), seed=seed)

@@ -109,6 +109,7 @@ def test_convolutions(convolution: Convolution, core: Core) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @each_kernel
 @pytest.mark.parametrize(
     "layer",
@@ -167,6 +168,7 @@ def test_extreme_weights(values: tuple[int, ...], rows: int, core: Core) -> None
 
 
 @needs_tflm
+@pytest.mark.slow
 def test_two_products_fit_half_a_register_but_for_weights_of_minus_128() -> None:
     weights = np.tile(np.array([-128, -127], np.int8), (8, 32))
     assert kernel(extreme(weights, rows=6), M0) == "fully_connected_rows_scalar"

@@ -172,7 +172,7 @@ def test_scales_multiply_as_in_tflm() -> None:
     output scale as fine as the cell's shows every change of their last bit.
     """
     rng = np.random.default_rng(0)
-    for seed in range(4):
+    for seed in range(2):
         input_scale, weight_scale = (float(np.float32(rng.uniform(0.008, 0.014))) for _ in range(2))
         layer = replace(
             BASE,

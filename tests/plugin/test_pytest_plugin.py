@@ -68,13 +68,14 @@ def test_a_run_that_does_not_use_it_imports_nothing_of_the_sdk():
 # -- what goes wrong before anything is built ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "arguments", "message"),
     [
         ("'none.tflite'", (), "none.tflite"),
-        pytest.param("'digits.tflite'", ("--tinyml-board", "mps2"), "no board 'mps2'", marks=pytest.mark.slow),
-        pytest.param("'digits.tflite'", ("--tinyml-target", "x"), "no target 'x'", marks=pytest.mark.slow),
-        pytest.param("'digits.tflite', max_regression='x'", (), "'x' is not a percentage", marks=pytest.mark.slow),
+        ("'digits.tflite'", ("--tinyml-board", "mps2"), "no board 'mps2'"),
+        ("'digits.tflite'", ("--tinyml-target", "x"), "no target 'x'"),
+        ("'digits.tflite', max_regression='x'", (), "'x' is not a percentage"),
     ],
 )
 def test_wrong_use_is_a_message_and_no_traceback(repository, call, arguments, message):

@@ -191,6 +191,6 @@ def test_pio_project_config_reads_it(tmp_path: Path, board: str) -> None:
     require_tool("platformio")
     generate(DIGITS, tmp_path / "p", board=board, project="platformio")
     command = (sys.executable, "-m", "platformio", "project", "config", "--json-output")
-    said = run_tool(*command, cwd=tmp_path / "p", timeout=300, **offline_environment())
+    said = run_tool(*command, cwd=tmp_path / "p", timeout=900, **offline_environment())
     sections = dict(json.loads(said[said.index("[[") :]))
     assert dict(sections[f"env:{board}"])["board"]

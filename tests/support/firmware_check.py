@@ -50,7 +50,7 @@ def assert_bit_exact(client: Client, board: str, counter: CounterKind, model: Pa
     assert compare_outputs("reference", expected, outputs).bit_exact
 
 
-def run_tool(*command: object, cwd: Path, timeout: float = 120, **variables: str) -> str:
+def run_tool(*command: object, cwd: Path, timeout: float = 900, **variables: str) -> str:
     """Run a program that finds this environment's Python and packages first. Returns what it printed."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(

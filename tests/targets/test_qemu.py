@@ -63,7 +63,7 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
 def test_qemu_ends_with_a_process_that_is_killed(number: signal.Signals) -> None:
     require_tool("qemu-system-arm")
     command = [sys.executable, "-c", OPENS, str(build_probe("mps2-an386"))]

@@ -11,10 +11,11 @@ from pathlib import Path
 from ..boards import Board, load_board
 from ..codegen import Optimize, Runtime
 from ..firmware import Inspection, build_inspected, default_toolchain, firmware_from_elf, inspect_for
+from ..graph import Graph
 from ..targets import SerialTarget, Target, open_target
 from .check import compare_outputs, first_differing, measure_accuracy
 from .classes import check_classes
-from .inputs import check_inputs, load_inputs
+from .inputs import Array, check_inputs, load_inputs
 from .reference import open_reference
 from .result import BenchResult
 from .samples import Samples
@@ -82,12 +83,7 @@ def benchmark(
         device = stack.enter_context(_open_device(target, chosen, port, flash, tool, project, report))
         inspection = inspect_for(model, board, runtime, optimize, streams=streams, progress=report)
         graph = inspection.graph
-        if inputs is None:
-            samples, labels = check_inputs(graph.input_tensors), None
-        else:
-            samples, labels = load_inputs(inputs, graph.input_tensors)
-            if labels is not None:
-                check_classes(labels, graph.output_tensors[0].elements, Path(inputs).name)
+        samples, labels = _samples_and_labels(inputs, graph)
         report("building", 0, 1)
         if elf is None:
             firmware = build_inspected(inspection, folder, toolchain, optimize, tflm_root=tflm_root)
@@ -110,6 +106,16 @@ def benchmark(
             on_samples(Samples(samples, measurement.outputs, labels))
         accuracy = measure_accuracy(labels, graph.output_tensors[0], expected, measurement.outputs)
         return assemble_result(inspection, firmware, device, measurement, check, accuracy)
+
+
+def _samples_and_labels(inputs: str | Path | None, graph: Graph) -> tuple[list[list[Array]], Array | None]:
+    """Of a user's file; where there is none, inputs for the check alone."""
+    if inputs is None:
+        return check_inputs(graph.input_tensors), None
+    samples, labels = load_inputs(inputs, graph.input_tensors)
+    if labels is not None:
+        check_classes(labels, graph.output_tensors[0].elements, Path(inputs).name)
+    return samples, labels
 
 
 def _open_device(

@@ -44,6 +44,7 @@ def run_with_progress(command: Sequence[str], cwd: Path, deadline: float, percen
         percent: Called with 0 to 100 when the program says how far it is, and with the last number again now and
             then: what it raises ends the program.
     """
+    end = time.monotonic() + deadline
     process = subprocess.Popen(
         command,
         cwd=cwd,
@@ -55,7 +56,6 @@ def run_with_progress(command: Sequence[str], cwd: Path, deadline: float, percen
     )
     assert process.stdout is not None
     output, unfinished = bytearray(), b""
-    end = time.monotonic() + deadline
     reached = 0
     timed_out = False
     try:
@@ -68,8 +68,9 @@ def run_with_progress(command: Sequence[str], cwd: Path, deadline: float, percen
                 output += chunk
                 del output[:-_KEPT_BYTES]
                 said = unfinished + chunk
-                found = _PERCENT.findall(said)
-                reached = min(100, int(found[-1])) if found else reached
+                for number in _PERCENT.findall(said):
+                    reached = min(100, int(number))
+                    percent(reached)
                 unfinished = b"".join(_UNFINISHED.findall(said))
             if left <= 0:
                 timed_out = True
