@@ -32,14 +32,14 @@ def folded_and_equal(model: Any) -> Any:
     """The folded model, after comparing all outputs, with batch norms that are not the identity."""
     from keras import tree
 
-    from tinyml_sdk.compress.qat import fold_batch_norm
+    from tinyml_sdk.compress.qat import fold_affine
 
     rng = np.random.default_rng(3)
     for variable in model.weights:
         low = 0.5 if "variance" in variable.path or "gamma" in variable.path else -1.0
         variable.assign(rng.uniform(low, 1.5, variable.shape))
     before = [np.array(weights) for weights in model.get_weights()]
-    folded = fold_batch_norm(model)
+    folded = fold_affine(model)
     inputs = [rng.standard_normal((5, *tensor.shape[1:])).astype(np.float32) for tensor in model.inputs]
     given = inputs[0] if len(inputs) == 1 else inputs
     for ours, theirs in zip(tree.flatten(folded(given)), tree.flatten(model(given)), strict=True):
@@ -115,9 +115,9 @@ def test_inputs_and_outputs_keep_their_structure() -> None:
 
     a, b = keras.Input((6,), name="a"), keras.Input((4,), name="b")
     model = keras.Model({"a": a, "b": b}, {"y": kl.BatchNormalization()(kl.Dense(3)(a)), "z": kl.Dense(2)(b)})
-    from tinyml_sdk.compress.qat import fold_batch_norm
+    from tinyml_sdk.compress.qat import fold_affine
 
-    folded = fold_batch_norm(model)
+    folded = fold_affine(model)
     data = {"b": np.ones((2, 4), np.float32), "a": np.ones((2, 6), np.float32)}
     assert set(folded(data)) == {"y", "z"}
     for key, value in model(data).items():
@@ -127,11 +127,11 @@ def test_inputs_and_outputs_keep_their_structure() -> None:
 def test_what_has_no_graph() -> None:
     import keras
 
-    from tinyml_sdk.compress.qat import fold_batch_norm
+    from tinyml_sdk.compress.qat import fold_affine
 
     class Mine(keras.Model):
         pass
 
     for model, said in ((Mine(), "is a Mine"), (keras.Sequential([keras.layers.Dense(2)]), "has no input shape")):
         with pytest.raises(InputError, match=said):
-            fold_batch_norm(model)
+            fold_affine(model)

@@ -15,7 +15,7 @@ from .data import Samples
 from .distil.distillation import Distillation, FeatureMatch
 from .filters.pruning import prune_filters
 from .low_rank.factorizing import low_rank
-from .qat import bake, fold_batch_norm, prepare
+from .qat import bake, fold_affine, prepare
 from .training import Objective, Progress, TrainingReport, packed, train
 from .weight_layers import cloned, layer_kernels, selected_kernels
 from .weights.clustering import cluster_weights
@@ -188,7 +188,7 @@ def _low_rank(stage: recipes.LowRank, state: State, workshop: Workshop) -> Stage
 def _cluster(stage: recipes.Cluster, state: State, workshop: Workshop) -> StageOutcome:
     # The converter will fold batch norms into the weights, which gives each channel of a codebook a scale of its own.
     clustered = cluster_weights(
-        fold_batch_norm(state.model),
+        fold_affine(state.model),
         clusters=stage.clusters,
         init=stage.init,
         layers=stage.layers,
