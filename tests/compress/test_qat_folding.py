@@ -135,3 +135,37 @@ def test_what_has_no_graph() -> None:
     for model, said in ((Mine(), "is a Mine"), (keras.Sequential([keras.layers.Dense(2)]), "has no input shape")):
         with pytest.raises(InputError, match=said):
             fold_affine(model)
+
+
+def test_constants_are_folded_like_batch_norms() -> None:
+    """Before and behind layers, as `Rescaling`, `Normalization` and arithmetic; through which zeros are padded, not."""
+    import keras
+    from keras import layers as kl
+
+    i = keras.Input((8, 8, 4))
+    x = kl.Conv2D(4, 3, name="first")(kl.Rescaling(1 / 127.5, offset=-1.0, name="scaled")(i))
+    x = kl.ReLU()(2.0 - kl.DepthwiseConv2D(3, padding="same", name="depthwise")(x) * 0.5)
+    x = kl.SeparableConv2D(6, 2, depth_multiplier=2, name="separable")(kl.BatchNormalization(name="before")(x))
+    x = kl.Conv2DTranspose(4, 2, name="up")(x / 3.0)
+    x = kl.Rescaling(0.5, offset=0.1, name="kept")(kl.ReLU()(x))
+    x = kl.Conv2D(6, 3, groups=2, padding="same", name="padded")(x)
+    x = kl.Flatten()(kl.Normalization(mean=np.arange(6.0), variance=np.arange(1.0, 7.0), name="normal")(x))
+    folded = folded_and_equal(keras.Model(i, kl.Dense(3)(x)))
+    names = {layer.name for layer in folded.layers}
+    assert {"kept", "padded"} <= names
+    assert names.isdisjoint({"scaled", "before", "normal"})
+    assert not [name for name in names if name.startswith(("multiply", "subtract", "true_divide", "divide"))]
+
+
+def test_a_constant_that_several_layers_read() -> None:
+    """It is gone where all of them can take it in; where one cannot it stays for all."""
+    import keras
+    from keras import layers as kl
+
+    i = keras.Input((8, 8, 3))
+    x = kl.Rescaling(0.1, offset=1.0, name="gone")(i)
+    x = kl.ReLU()(kl.Add()([kl.Conv2D(4, 3)(x), kl.Conv2D(4, 3)(x)]))
+    x = kl.Rescaling(0.1, offset=1.0, name="stays")(x)
+    x = kl.Concatenate()([kl.Conv2D(4, 3, padding="same")(x), kl.Conv2D(4, 1)(x)])
+    folded = folded_and_equal(keras.Model(i, x))
+    assert [layer.name for layer in folded.layers if type(layer).__name__ == "Rescaling"] == ["stays"]

@@ -20,8 +20,9 @@ from ..quantize.process import Worker, require_tensorflow
 from .checkpoints import Checkpoints, Progressed, fingerprints
 from .data import Samples, TrainingData, hold_out, load_training_data
 from .loading import check_source, load_source
+from .qat import check_trainable
 from .quiet import import_tensorflow
-from .recipe import Recipe, load_recipe, parse_recipe
+from .recipe import QuantizeAware, Recipe, load_recipe, parse_recipe
 from .result import CompressionResult, Cost, StageReport
 from .saving import save_model
 from .stages import StageOutcome, State, Workshop, apply_stage, names_left
@@ -193,6 +194,10 @@ def _workshop(model: Any, recipe: Recipe, training: Samples, judged: Samples, pr
     import keras
     import tensorflow as tf
 
+    for place, stage in enumerate(recipe.steps, 1):
+        if isinstance(stage, QuantizeAware):  # told before the stages in front of it have trained for hours
+            with _located(place, stage.stage):
+                check_trainable(model)
     keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()

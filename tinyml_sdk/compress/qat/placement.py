@@ -7,6 +7,7 @@ scale of their own.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,11 +102,27 @@ def place(model: Any) -> Placement:
     survey = _Survey(model)
     for call in survey.calls:
         survey.tie(call)
+    _check_used_once(survey, model.name)
     placement = Placement()
     for call in survey.calls:
         if id(call.outputs[0]) not in survey.fused and survey.role(call) != "absent":
             _add(placement, call, survey, model.name)
     return placement
+
+
+def _check_used_once(survey: _Survey, model: str) -> None:
+    uses = Counter(call.layer.name for call in survey.calls if _has_weights_to_train(call))
+    for name, count in uses.items():
+        if count > 1:
+            raise InputError(
+                "is used several times, which cannot be trained for int8",
+                where=f"{model}: layer {name!r}",
+                hint="give each use a layer of its own",
+            )
+
+
+def _has_weights_to_train(call: Call) -> bool:
+    return kind_of(call.layer) in WITH_KERNEL | {"PReLU"}
 
 
 class _Survey:

@@ -17,7 +17,7 @@ from .folding import fold_affine
 from .placement import Placement, place
 from .rewriting import Copies, calls_of, flat, is_input, rebuild, take_weights
 
-__all__ = ["prepare", "quantize_aware"]
+__all__ = ["check_trainable", "prepare", "quantize_aware"]
 
 Array = npt.NDArray[Any]
 
@@ -60,12 +60,23 @@ def prepare(
         )
     if not 0 <= momentum < 1:
         raise InputError(f"a momentum of {momentum:g}", where="prepare", hint="give one from 0 to below 1")
-    plain = fold_affine(decompose(flat(model)))
+    plain = _plain(model)
+    placement = place(plain)
     int4 = _int4_layers(plain, weights, keep_int8)
-    training = _with_rounding(plain, place(plain), granularity, momentum, int4)
+    training = _with_rounding(plain, placement, granularity, momentum, int4)
     if calibration is not None:
         _calibrate(training, calibration)
     return training
+
+
+def check_trainable(model: Any) -> None:
+    """Raises the InputError that `prepare` would for a model: in time, where other stages come before."""
+    place(_plain(model))
+
+
+def _plain(model: Any) -> Any:
+    """The model in the layers that int8 will have, one for each operator."""
+    return fold_affine(decompose(flat(model)))
 
 
 def _calibrate(training: Any, samples: Sequence[Array]) -> None:
@@ -135,12 +146,6 @@ def _with_rounding(
         kind = kind_of(call.layer)
         if kind not in TRAINED:
             return copies.of(call.layer)
-        if call.layer.name in layers:
-            raise InputError(
-                "is used several times, which cannot be trained for int8",
-                where=f"{model.name}: layer {call.layer.name!r}",
-                hint="give each use a layer of its own",
-            )
         rounding = {"granularity": granularity, "int4": call.layer.name in int4}
         layers[call.layer.name] = TRAINED[kind].from_config({**call.layer.get_config(), **rounding})
         return layers[call.layer.name]
