@@ -105,6 +105,8 @@ def _new_sizes(layer: Any, channels: LayerChannels, stays: npt.NDArray[np.bool_]
     kind, width = kind_of(layer), int(stays[channels.outputs].sum())
     if kind == "Reshape" and layer.target_shape[-1] != -1:
         return {"target_shape": (*layer.target_shape[:-1], width)}
+    if kind == "op:Reshape":
+        return {"newshape": (*layer.newshape[:-1], width)}
     if kind in PRODUCERS:
         return {"units" if kind == "Dense" else "filters": width}
     return {}
