@@ -202,6 +202,19 @@ def test_what_cannot_be_trained_is_named() -> None:
     assert "(Conv3D, linear)" in str(refused(lambda kl: [kl.Conv3D(3, 2)], (4, 4, 4, 1)))
 
 
+def test_a_layer_given_as_an_activation_function() -> None:
+    """It is no linear layer: nothing is folded through it, and int8 stores what comes before it."""
+    from keras import layers as kl
+
+    from tinyml_sdk.compress.qat import fold_affine, prepare
+
+    model = dense(kl.Dense(3, activation=kl.LeakyReLU(), name="d"), kl.BatchNormalization(), kl.ReLU())
+    assert "BatchNormalization" in {type(layer).__name__ for layer in fold_affine(model).layers}
+    assert {"d", "d_range", "d_activation_range"} <= {layer.name for layer in prepare(model).layers}
+    with pytest.raises(InputError, match="layer 'd': has a PReLU layer with weights as its activation function"):
+        prepare(dense(kl.Dense(3, activation=kl.PReLU(), name="d")))
+
+
 def test_other_refusals() -> None:
     import keras
     from keras import layers as kl

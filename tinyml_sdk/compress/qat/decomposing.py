@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from ...errors import InputError
 from ..filters.flow import kind_of
-from ..replay import Call
+from ..replay import Call, copy_layer
 from .functions import function_of
 from .hard_swish import find_hard_swishes
 from .rewriting import Copies, is_input, rebuild, take_weights
@@ -73,8 +74,10 @@ def _apart(copies: Copies, call: Call, arguments: tuple[Any, ...], keywords: dic
         return layer(*arguments, **keywords)
     layer.activation = keras.activations.linear
     values = layer(*arguments, **keywords)
-    parts = _PARTS.get(own.__name__)
     name = f"{name}_activation"
+    if isinstance(own, keras.Layer):
+        return copy_layer(own, name)(values)
+    parts = _PARTS.get(getattr(own, "__name__", ""))
     return parts(values, name) if parts else keras.layers.Activation(own, name=name)(values)
 
 
@@ -83,6 +86,12 @@ def _own_function(layer: Any) -> Any:
     kind = kind_of(layer)
     if kind not in WITH_KERNEL:
         return None
+    if getattr(layer.activation, "weights", None):
+        raise InputError(
+            f"has a {type(layer.activation).__name__} layer with weights as its activation function",
+            where=f"layer {layer.name!r}",
+            hint="put that layer behind it",
+        )
     within = FUSED if kind in FUSING else frozenset({"linear"})
     return None if getattr(layer.activation, "__name__", "") in within else layer.activation
 

@@ -102,7 +102,7 @@ def _find(model: Any) -> _Folds:
 
 
 def _is_linear(layer: Any) -> bool:
-    return getattr(layer.activation, "__name__", "linear") == "linear"
+    return getattr(layer.activation, "__name__", "") == "linear"  # a layer given as one has no name
 
 
 def _takes(layer: Any, affine: Affine) -> bool:

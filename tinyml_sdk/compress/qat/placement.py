@@ -20,9 +20,7 @@ from .rewriting import calls_of, consumers_of, is_input
 
 __all__ = ["Placement", "Site", "place"]
 
-COMPUTING = frozenset(
-    "Add BatchNormalization Divide Dot Matmul Multiply Normalization Rescaling Subtract TrueDivide".split()
-)
+COMPUTING = frozenset("Add BatchNormalization Divide Multiply Normalization Rescaling Subtract TrueDivide".split())
 AVERAGING = frozenset("GlobalAveragePooling1D GlobalAveragePooling2D Mean".split())
 POOLING = frozenset("AveragePooling1D AveragePooling2D MaxPooling1D MaxPooling2D".split())
 MOVING = frozenset(
@@ -36,7 +34,7 @@ ABSENT = frozenset(
 )
 """Layers that do nothing at inference."""
 
-_RECURRENT = frozenset("Bidirectional ConvLSTM1D ConvLSTM2D GRU LSTM RNN SimpleRNN TimeDistributed".split())
+_RECURRENT = frozenset("Bidirectional ConvLSTM1D ConvLSTM2D GRU LSTM RNN SimpleRNN".split())
 _FUNCTIONS = {
     "abs": "curve",
     "hard_silu": "curve",
@@ -54,7 +52,7 @@ FIXED_RANGES = {"sigmoid": (0.0, 255 / 256), "softmax": (0.0, 255 / 256), "tanh"
 _ROLES = {
     "kernel": WITH_KERNEL,
     "computing": COMPUTING,
-    "curve": frozenset({"PReLU"}),
+    "curve": frozenset({"Dot", "Matmul", "PReLU"}),
     "averaging": AVERAGING,
     "pooling": POOLING,
     "moving": MOVING,
@@ -154,10 +152,12 @@ class _Survey:
 
     def _rectify(self, call: Call) -> None:
         source = call.inputs[0]
+        is_alone = self._consumers[id(source)] == 1
         while self.role(self.makers[id(source)]) == "absent":
             source = self.makers[id(source)].inputs[0]
+            is_alone &= self._consumers[id(source)] == 1
         maker = self.makers[id(source)]
-        before, is_alone = self.role(maker), self._consumers[id(source)] == 1
+        before = self.role(maker)
         if is_alone and (before == "computing" or kind_of(maker.layer) in FUSING):
             self.fused.add(id(source))
         elif before == "pooling":
@@ -223,6 +223,9 @@ def _refusal(call: Call, model: str) -> InputError:
             where=where,
             hint="quantize the model after training, without the QAT stage",
         )
+    if kind == "TimeDistributed":
+        hint = "leave it out around a Dense layer, which works on the last axis as it is; or quantize after training"
+        return InputError("(TimeDistributed) cannot be trained for int8", where=where, hint=hint)
     function = getattr(getattr(call.layer, "activation", None), "__name__", "")
     return InputError(
         f"({kind}{f', {function}' if function else ''}) cannot be trained for int8",
