@@ -143,8 +143,13 @@ def expected_weights(layer: Any, granularity: str) -> tuple[Array, Array]:
     return np.rint(kernel / scale).ravel(), scale.ravel()
 
 
-@pytest.mark.parametrize("granularity", ["per-channel", "per-tensor", "per-tensor-dense"])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    ("name", "granularity"),
+    [
+        *((name, granularity) for name in MODELS for granularity in ("per-channel", "per-tensor")),
+        ("2d", "per-tensor-dense"),
+    ],
+)
 def test_every_integer_survives(name: str, granularity: Any, tmp_path: Path) -> None:
     from tinyml_sdk.compress.qat import bake
 
