@@ -20,12 +20,11 @@ from ..quantize.process import Worker, require_tensorflow
 from .checkpoints import Checkpoints, Progressed, fingerprints
 from .data import Samples, TrainingData, hold_out, load_training_data
 from .loading import check_source, load_source
-from .qat import check_trainable
 from .quiet import import_tensorflow
-from .recipe import QuantizeAware, Recipe, load_recipe, parse_recipe
+from .recipe import Recipe, load_recipe, parse_recipe
 from .result import CompressionResult, Cost, StageReport
 from .saving import save_model
-from .stages import StageOutcome, State, Workshop, apply_stage, names_left
+from .stages import StageOutcome, State, Workshop, apply_stage, check_in_time, names_left
 from .training import Progress, choose_loss
 
 __all__ = ["compress", "compress_model"]
@@ -195,9 +194,8 @@ def _workshop(model: Any, recipe: Recipe, training: Samples, judged: Samples, pr
     import tensorflow as tf
 
     for place, stage in enumerate(recipe.steps, 1):
-        if isinstance(stage, QuantizeAware):  # told before the stages in front of it have trained for hours
-            with _located(place, stage.stage):
-                check_trainable(model)
+        with _located(place, stage.stage):
+            check_in_time(stage, recipe, model)
     keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()
