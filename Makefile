@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# A file of tests stays on one of two workers.
-PARALLEL ?= --numprocesses 2 --dist loadfile
+# A file of tests stays on one of two workers. In their own order: sorted by the number of tests, a file with one that
+# takes a minute would come last and alone.
+PARALLEL ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-fast lint benchmark sweep baseline clean
 

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import tinyml_sdk
 
 
@@ -24,6 +26,7 @@ def test_import_is_lazy() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["tinyml_sdk"]
 
 
+@pytest.mark.slow
 def test_nothing_public_imports_tensorflow() -> None:
     """Before it is called: every name and every command is there in an instant, and on machines without TensorFlow."""
     code = """

@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
-from support.simulated import DIGITS, FaultyStream, firmware
+from support.simulated import DIGITS, FaultyStream, TalkingLine, firmware
 from support.tools import TARGET_TOOLS, require_tool
 
 from tinyml_sdk import load_board, port_doctor
 from tinyml_sdk.cli import main
 from tinyml_sdk.errors import InputError, TargetError
-from tinyml_sdk.link import Client, DeviceMemory
+from tinyml_sdk.link import Client, DeviceMemory, serial_line
+from tinyml_sdk.link.frame import FrameDecoder
 from tinyml_sdk.port_doctor import diagnose_port
 from tinyml_sdk.simulator import PtyBoard
 from tinyml_sdk.targets import open_target
@@ -60,7 +61,9 @@ class Says:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
+    monkeypatch.setattr(port_doctor, "_ANSWER_DEADLINE_S", 60.0)
     monkeypatch.setattr(port_doctor, "_OTHER_BAUD_DEADLINE_S", 0.05)
+    monkeypatch.setattr(port_doctor, "_LINE_TRIES", 4)
 
 
 def broken(findings):
@@ -118,9 +121,10 @@ def test_a_firmware_for_another_chip():
     ],
 )
 def test_a_board_that_does_not_answer(monkeypatch, said, detail, remedy):
-    monkeypatch.setattr(port_doctor, "_ANSWER_DEADLINE_S", 1.0)
-    with plugged(lambda _stream: Says(said)) as port:
-        findings = diagnose_port(port, board=BOARD)
+    pty = PtyBoard(Says(b""))
+    monkeypatch.setattr(port_doctor, "SerialLine", lambda device, *_, **__: TalkingLine(monkeypatch, said, device))
+    findings = diagnose_port(pty.path, board=BOARD)
+    pty.close()
     assert [finding.name for finding in findings] == ALL_STEPS[:5]
     wrong = broken(findings)
     assert detail in wrong["answer"].detail
@@ -134,7 +138,7 @@ def test_the_wrong_speed_is_found(monkeypatch):
 
     def ask(line, baud, deadline):
         asked.append(baud)
-        return real(Says(b"") if baud != 460_800 else line, baud, 2.0 if baud == 460_800 else 0.05)
+        return real(Says(b"") if baud != 460_800 else line, baud, 60.0 if baud == 460_800 else 0.05)
 
     monkeypatch.setattr(port_doctor, "_ask", ask)
     with plugged() as port:
@@ -144,7 +148,8 @@ def test_the_wrong_speed_is_found(monkeypatch):
     assert "console.baud" in finding.remedy
 
 
-def test_who_holds_the_port():
+def test_who_holds_the_port(monkeypatch):
+    monkeypatch.setattr(serial_line, "_BUSY_PATIENCE_S", 0.0)
     with plugged() as port:
         code = f"import os, sys; os.open({port!r}, os.O_RDWR | os.O_NOCTTY); print(flush=True); sys.stdin.read()"
         with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
@@ -197,35 +202,49 @@ def test_a_model_that_did_not_initialise(monkeypatch):
         assert "did not initialise" in broken(diagnose_port(port))["arena"].detail
 
 
-class Slow:
-    """A device that takes its time for everything."""
+class Late:
+    """A device whose answers come when they have been asked for again."""
 
     def __init__(self, stream):
         self._stream = stream
+        self._decoder = FrameDecoder()
+        self._asked = None
+        self._held = b""
+        self._due = False
+        self.repeated = 0
 
     def write(self, data):
-        time.sleep(0.03)
+        for frame in self._decoder.feed(data):
+            self._due = frame.sequence == self._asked
+            self.repeated += self._due
+            self._asked = frame.sequence
         self._stream.write(data)
 
     def read(self, deadline):
-        return self._stream.read(deadline)
+        self._held += self._stream.read(deadline)
+        if not self._due:
+            return b""
+        answers, self._held = self._held, b""
+        return answers
 
 
 def test_a_busy_machine_is_no_bad_line(monkeypatch):
     """Requests are repeated because the answers are late, and all are answered in the end."""
     monkeypatch.setattr(port_doctor, "request_seconds", lambda _baud: 0.01)
-    repeated = []
+    monkeypatch.setattr(serial_line, "_READ_SLICE_S", 0.01)
     real = Client.lost
-    monkeypatch.setattr(Client, "lost", lambda self, _seconds: repeated.append(self._unanswered) or real(self, 60))
-    with plugged(Slow) as port:
+    monkeypatch.setattr(Client, "lost", lambda self, _seconds: real(self, 60))
+    devices = []
+    with plugged(lambda stream: devices.append(Late(stream)) or devices[0]) as port:
         findings = {finding.name: finding for finding in diagnose_port(port, board=BOARD)}
-    assert repeated != [0]
+    assert devices[0].repeated >= 4
     assert findings["line"].status == "ok", findings["line"]
-    assert findings["line"].detail == "20 requests, none lost"
+    assert findings["line"].detail == "4 requests, none lost"
 
 
 @pytest.mark.slow
-def test_a_bad_line():
+def test_a_bad_line(monkeypatch):
+    monkeypatch.setattr(port_doctor, "_LINE_TRIES", 20)
     with plugged(lambda stream: FaultyStream(stream, every=200)) as port:
         findings = diagnose_port(port, board=BOARD)
     assert "another cable" in broken(findings)["line"].remedy

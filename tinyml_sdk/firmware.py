@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from .toolchains import BuildJob, BuildResult, Library, MemoryUse, get_toolchain
 __all__ = [
     "Firmware",
     "Inspection",
+    "Progress",
     "build_firmware",
     "build_inspected",
     "default_toolchain",
@@ -44,6 +46,9 @@ __all__ = [
 _OVERFLOW = re.compile(r"[^\n]*(?:will not fit in region|overflowed by)[^\n]*")
 """What LLD and GNU ld say when a memory region is too small."""
 
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much is done, and of how much."""
+
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
@@ -54,6 +59,7 @@ class Inspection:
         layers: In the order in which they run.
         removed_channels: How many channels these were, over all its tensors.
         fused_ops: How many ops have become part of another one; see `fuse_ops`.
+        streams: Whether layers might run row by row with others.
         arena_before_streams: Bytes of the arena if every layer ran alone, None where none runs row by row with others.
     """
 
@@ -65,6 +71,7 @@ class Inspection:
     fit: Fit | None = None
     removed_channels: int = 0
     fused_ops: int = 0
+    streams: bool = True
     arena_before_streams: int | None = None
 
     @property
@@ -88,7 +95,12 @@ class Firmware:
 
 
 def inspect_model(
-    model: str | Path, board: str | Path | None = None, optimize: Optimize = "speed", *, streams: bool = True
+    model: str | Path,
+    board: str | Path | None = None,
+    optimize: Optimize = "speed",
+    *,
+    streams: bool = True,
+    progress: Progress | None = None,
 ) -> Inspection:
     """Read a .tflite file, check it, choose kernels and plan its memory.
 
@@ -97,6 +109,7 @@ def inspect_model(
         board: Name or file of a board whose core's kernels to choose and whose memory to compare with.
         optimize: What kernels are chosen for: `speed`, or `size`.
         streams: Whether layers may run together row by row, where that takes a smaller arena.
+        progress: Called with a stage, how much of it is done, and of how much.
 
     Raises:
         ModelError: the file is damaged or unsupported.
@@ -107,10 +120,13 @@ def inspect_model(
     fused = fuse_ops(original)
     graph = remove_constant_channels(fused)
     core = chosen.core_spec if chosen else None
+    report: Progress = progress or (lambda _stage, _done, _total: None)
+    report("planning memory", 0, 1)
     layers = order_layers(graph, lower_graph(graph, core, optimize))
     streaming = stream_layers(graph, layers, core, optimize) if streams else Streaming(layers)
     layers = streaming.layers
     plan = plan_memory(graph, layers)
+    report("planning memory", 1, 1)
     constants = weight_bytes(graph, layers)
     fit = measure_fit(chosen, plan.arena_bytes, constants) if chosen else None
     return Inspection(
@@ -122,6 +138,7 @@ def inspect_model(
         fit,
         removed_channels=_channels(fused) - _channels(graph),
         fused_ops=len(original.ops) - len(fused.ops),
+        streams=streams,
         arena_before_streams=streaming.arena_before,
     )
 
@@ -137,10 +154,12 @@ def generate(
     board: str | Path | None = None,
     project: ProjectKind = "baremetal",
     optimize: Optimize = "speed",
+    streams: bool = True,
     runtime: Runtime = "aot",
     tflm_root: str | Path | None = None,
     app: Application = "benchmark",
     emulator: Emulator | None = None,
+    progress: Progress | None = None,
 ) -> ModelSource | GeneratedProject:
     """Write C for a model into a folder: the model library alone, or with a board a whole firmware project.
 
@@ -152,12 +171,14 @@ def generate(
         board: Name or file of the board to write a benchmark firmware for.
         project: Whose habits the firmware project follows: `baremetal`, `cmake`, `platformio`, `esp_idf` or `arduino`.
         optimize: `speed` specialises each layer's kernel, `size` shares one instance.
+        streams: For `aot`: whether layers may run together row by row, where that takes a smaller arena.
         runtime: `aot` for generated C, `tflm` for TensorFlow Lite Micro's interpreter.
         tflm_root: For `tflm`: a TFLM tree with its library, to measure the arena with on the board's core. Where None
             it is measured on this machine, with a margin.
         app: With a board, the application around the model: `benchmark` answers `tinyml bench`, `mlperf` the runner of
             MLPerf Tiny.
         emulator: With a board, `renode` adds what Renode runs the firmware with.
+        progress: Called with a stage, how much of it is done, and of how much.
 
     Raises:
         ModelError: as for `inspect_model`; or the application does not take such a model.
@@ -166,7 +187,7 @@ def generate(
         InputError: the folder holds other files or cannot be written; the TFLM tree cannot be used.
         MissingToolError, BuildError, TargetError: the arena cannot be measured.
     """
-    inspection = inspect_for(model, board, runtime, optimize)
+    inspection = inspect_for(model, board, runtime, optimize, streams=streams, progress=progress)
     # The other kinds of project bring a TFLM of their own.
     library = _library(inspection, tflm_root if project in ("baremetal", "cmake") else None)
     if board is None:
@@ -185,14 +206,16 @@ def build_firmware(
     board: str | Path,
     toolchain: str | None = None,
     optimize: Optimize = "speed",
+    streams: bool = True,
     runtime: Runtime = "aot",
     tflm_root: str | Path | None = None,
     app: Application = "benchmark",
+    progress: Progress | None = None,
 ) -> Firmware:
     """Generate the benchmark firmware of a model for a board and compile it to `output/build/firmware.elf`.
 
     Args:
-        model, output, board, optimize, runtime: As for `generate`.
+        model, output, board, optimize, streams, runtime, app, progress: As for `generate`.
         toolchain: `zig`, `gnu_arm` or `platformio`; where None the runtime's, `zig` for `aot` and `gnu_arm` for `tflm`.
         tflm_root: For `tflm`: a TFLM tree with the library that its own Makefile makes.
 
@@ -203,7 +226,10 @@ def build_firmware(
         TargetError: the firmware that measures TFLM's arena does not run.
     """
     chosen = toolchain or default_toolchain(runtime)
-    return build_inspected(inspect_for(model, board, runtime, optimize), Path(output), chosen, optimize, app, tflm_root)
+    inspection = inspect_for(model, board, runtime, optimize, streams=streams, progress=progress)
+    if progress is not None:
+        progress("building", 0, 1)
+    return build_inspected(inspection, Path(output), chosen, optimize, app, tflm_root)
 
 
 def default_toolchain(runtime: Runtime) -> str:
@@ -212,10 +238,18 @@ def default_toolchain(runtime: Runtime) -> str:
 
 
 def inspect_for(
-    model: str | Path, board: str | Path | None, runtime: Runtime, optimize: Optimize
+    model: str | Path,
+    board: str | Path | None,
+    runtime: Runtime,
+    optimize: Optimize,
+    *,
+    streams: bool = True,
+    progress: Progress | None = None,
 ) -> Inspection | TflmModel:
     """`inspect_model`, or what there is to know of a model that TFLM runs. Raises as `inspect_model`."""
-    return inspect_tflm_model(model, board) if runtime == "tflm" else inspect_model(model, board, optimize)
+    if runtime == "tflm":
+        return inspect_tflm_model(model, board)
+    return inspect_model(model, board, optimize, streams=streams, progress=progress)
 
 
 def firmware_image(
@@ -225,7 +259,11 @@ def firmware_image(
     board: str | Path,
     toolchain: str | None = None,
     optimize: Optimize = "speed",
+    streams: bool = True,
+    runtime: Runtime = "aot",
+    tflm_root: str | Path | None = None,
     app: Application = "benchmark",
+    progress: Progress | None = None,
 ) -> Path:
     """What a user calls a firmware, as an image: built in a folder where it is a .tflite file, else the file itself.
 
@@ -234,7 +272,18 @@ def firmware_image(
     """
     if firmware.suffix.lower() != ".tflite":
         return firmware
-    return build_firmware(firmware, folder, board=board, toolchain=toolchain, optimize=optimize, app=app).elf
+    return build_firmware(
+        firmware,
+        folder,
+        board=board,
+        toolchain=toolchain,
+        optimize=optimize,
+        streams=streams,
+        runtime=runtime,
+        tflm_root=tflm_root,
+        app=app,
+        progress=progress,
+    ).elf
 
 
 def _library(inspection: Inspection | TflmModel, tflm_root: str | Path | None) -> Library | None:

@@ -54,4 +54,23 @@ TINYML_STEP void tinyml_fill(int8_t *to, int32_t value, int32_t bytes) {
   }
 }
 
+/* How a core copies bytes forwards. */
+typedef void tinyml_copier(int8_t *to, const int8_t *from, int32_t bytes);
+
+/* The input of a kernel that writes each channel over itself, channel after channel, where a whole
+ * number of pixels lies between it and the output, or no byte is shared. Else it is moved down to
+ * where it does. pixel: bytes of one, of input and output. */
+TINYML_INLINE const int8_t *tinyml_whole_pixels_above(const int8_t *input, int32_t input_bytes,
+                                                      int8_t *output, int32_t output_bytes,
+                                                      int32_t pixel, tinyml_copier *copy) {
+  const uintptr_t distance = (uintptr_t)input - (uintptr_t)output;
+  const uintptr_t excess = distance % (uintptr_t)pixel;
+  if (excess == 0 || distance >= (uintptr_t)output_bytes) {
+    return input;
+  }
+  int8_t *moved = output + (distance - excess);
+  copy(moved, input, input_bytes);
+  return moved;
+}
+
 #endif

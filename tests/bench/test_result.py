@@ -13,6 +13,7 @@ from support.tools import require_tool
 from tinyml_sdk import benchmark
 from tinyml_sdk.bench.check import compare_outputs, first_differing, measure_accuracy
 from tinyml_sdk.bench.result import result_schema
+from tinyml_sdk.graph import DType, Quantization, Tensor
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 
@@ -54,7 +55,15 @@ def test_float_outputs_compare_by_their_bits():
 
 
 def test_accuracy_of_device_and_reference():
-    accuracy = measure_accuracy(np.array([0, 1]), outputs([9, 1], [1, 9]), outputs([9, 1], [9, 1]))
+    scores = Tensor("scores", (1, 2), DType.INT8, Quantization((1 / 256,), (-128,)))
+    accuracy = measure_accuracy(np.array([0, 1]), scores, outputs([9, 1], [1, 9]), outputs([9, 1], [9, 1]))
     assert accuracy is not None
     assert (accuracy.device, accuracy.reference, accuracy.samples) == (0.5, 1.0, 2)
-    assert measure_accuracy(None, outputs([1]), outputs([1])) is None
+    assert measure_accuracy(None, scores, outputs([1]), outputs([1])) is None
+
+
+def test_a_single_score_chooses_by_half():
+    score = Tensor("score", (1, 1), DType.INT8, Quantization((1 / 256,), (-128,)))
+    accuracy = measure_accuracy(np.array([0, 1, 1]), score, outputs([0], [1], [127]), outputs([-128], [0], [9]))
+    assert accuracy is not None
+    assert (accuracy.device, accuracy.reference) == (2 / 3, 1.0)

@@ -20,6 +20,7 @@ def weights(layer: SingleLayer) -> np.ndarray:
     return graph.tensors[graph.ops[0].inputs[1]].data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_every_point_is_a_model(sweep):
     require_tool("tflite_micro")

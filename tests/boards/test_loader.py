@@ -285,6 +285,7 @@ def test_a_board_must_fit_its_port(tmp_path):
     assert "the port mps2 has no counter 'nrf_timer'" in str(fault("counter: dwt", "counter: nrf_timer"))
 
 
+@pytest.mark.slow
 @given(st.text(max_size=300) | st.binary(max_size=300).map(lambda data: data.decode("latin-1")))
 def test_any_text_is_a_value_or_an_error(text):
     try:

@@ -43,10 +43,13 @@ def test_a_long_stage_gets_one_line_and_a_short_one_none(
         patience(0)
         progress("building", 0, 1)
         wait_until(has_shown)
-        patience(0.1)
+        patience(3600)
         progress("building", 1, 1)
         progress("running", 0, 8)
-    time.sleep(0.2)
+        timer = progress._timer
+    assert timer is not None
+    timer.join(60)
+    assert not timer.is_alive(), "it has been told that the stage is over"
     has_shown()
     assert "".join(shown) == "building …\n"
 

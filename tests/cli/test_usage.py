@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+import typer
 
 from tinyml_sdk import __version__
-from tinyml_sdk.cli import main
+from tinyml_sdk.cli import app, main
 
 HEAVY = {"numpy", "jinja2", "pydantic", "yaml", "unicorn", "elftools", "serial", "rich"}
 COMMANDS = "bench boards build compare compress doctor flash generate inspect quantize simulate".split()
@@ -28,6 +30,46 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     out = capsys.readouterr().out
     assert f"tinyml {command}" in out
     assert all(len(line) <= 80 for line in out.splitlines())
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_written_to_by_nobody(closed: str) -> None:
+    line = f"exec '{sys.executable}' -m tinyml_sdk boards show microbit --yaml {closed}"
+    finished = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+BUILDING = ["--optimize", "--no-streams", "--runtime", "--tflm-root", "--app"]
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("generate", BUILDING),
+        ("build", ["--toolchain", *BUILDING]),
+        ("flash", ["--toolchain", *BUILDING]),
+        ("bench", ["--toolchain", *BUILDING[:-1]]),  # what it measures with is its own application
+        ("simulate", ["--toolchain", *BUILDING]),
+    ],
+)
+def test_commands_that_build_take_the_same_options_in_the_same_order(command: str, options: list[str]) -> None:
+    taken = [name for parameter in _parameters(command) for name in parameter.opts]
+    assert [name for name in taken if name in options] == options
+
+
+def test_an_option_is_explained_alike_wherever_it_is_taken() -> None:
+    theirs = {"--board", "--output", "--weights", "--validation"}  # required here, optional there; a file, a folder
+    texts: dict[str, set[tuple[object, object]]] = {}
+    for command in sorted(set(COMMANDS) - {"boards"}):
+        for parameter in _parameters(command):
+            texts.setdefault(parameter.opts[0], set()).add((getattr(parameter, "help", None), parameter.metavar))
+    assert {name for name, said in texts.items() if len(said) > 1} - theirs == {"model"}
+
+
+def _parameters(command: str) -> list[Any]:
+    group: Any = typer.main.get_command(app)
+    parameters: list[Any] = group.commands[command].params
+    return parameters
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,6 +105,8 @@ def test_help_imports_nothing_heavy(arguments: list[str], heavy: set[str]) -> No
         (["bench", "m.tflite", "--board", "b", "--no-flash"], "--no-flash and --tool need --port"),
         (["simulate", "m.tflite", "--board", "b", "--target", "unicorn"], "not one of builtin, qemu, renode"),
         (["build", "m.tflite", "--board", "b", "-o", "d", "--toolchain", "gcc"], "not one of zig, gnu_arm"),
+        (["inspect", "--json"], "tinyml inspect: option '--json' requires an argument"),
+        (["bench", "m.tflite", "--quiet=yes"], "tinyml bench: option '--quiet' does not take a value"),
         (["inspect", "m.tflite", "--bord", "b"], "no such option: --bord"),
         (["inspect", "m.tflite", "n.tflite"], "n.tflite"),
         (["generate", "m.tflite"], "missing option '--output'"),

@@ -55,7 +55,7 @@ def test_compiles_without_a_warning(tmp_path, optimize):
     run("cc", *WARNINGS, "-O2", "-c", "digits.c", "digits_weights.c", cwd=tmp_path)
 
 
-@pytest.mark.parametrize("core", [None, "cortex-m4"])
+@pytest.mark.parametrize("core", [None, pytest.param("cortex-m4", marks=pytest.mark.slow)])
 def test_streams_are_formatted_and_compile_without_a_warning(tmp_path, core):
     stages = (Stage(channels=8), Stage(channels=8), Stage("ADD"), Stage("DEPTHWISE_CONV_2D", stride=(2, 2)))
     graph = parse_graph(Chain((32, 32, 8), stages).model(), "stream.tflite")

@@ -31,6 +31,7 @@ def test_nothing_is_lost_at_full_rank(shape: tuple[int, ...], method: type[Decom
     assert factors.parameters == decomposition.parameters(factors.rank)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(shapes, st.sampled_from(METHODS), st.data())
 def test_every_channel_between_has_norm_1(

@@ -128,6 +128,8 @@ def test_an_interrupted_recipe_goes_on(tmp_path: Path) -> None:
         "training": {"epochs": 1},
         "stages": [{"stage": "prune_filters", "ratio": 0.5}, {"stage": "fine_tune"}],
     }
+    small_model().save(tmp_path / "small.keras")
+    small = {"model": tmp_path / "small.keras", "data": (X, Y), "validation": (X, Y)}
     told: list[str] = []
 
     def interrupt(stage: str, done: int, total: int, detail: str = "") -> None:
@@ -137,7 +139,7 @@ def test_an_interrupted_recipe_goes_on(tmp_path: Path) -> None:
 
     work = tmp_path / "work"
     with pytest.raises(KeyboardInterrupt):
-        run(recipe, work=work, progress=interrupt)
+        run(recipe, work=work, progress=interrupt, **small)
     assert sorted(path.name for path in work.iterdir()) == [
         "00-original.keras",
         "01-prune_filters.keras",
@@ -150,16 +152,17 @@ def test_an_interrupted_recipe_goes_on(tmp_path: Path) -> None:
         work=work,
         progress=lambda stage, *_: told.append(stage),
         finished=lambda result: so_far.append([stage.name for stage in result.stages]),
+        **small,
     )
     assert not any("prune_filters" in stage for stage in told)
     assert so_far == [["original", "prune_filters", "fine_tune"]]
     assert [stage.name for stage in resumed.stages] == ["original", "prune_filters", "fine_tune"]
-    assert resumed.quantized.content == run(recipe).quantized.content
+    assert resumed.quantized.content == run(recipe, **small).quantized.content
     # Nothing left to do; another recipe keeps what it shares with this one.
-    assert run(recipe, work=work).quantized.content == resumed.quantized.content
+    assert run(recipe, work=work, **small).quantized.content == resumed.quantized.content
     told.clear()
     changed = recipe | {"stages": [recipe["stages"][0], {"stage": "cluster", "fine_tune": None}]}  # type: ignore[index]
-    run(changed, work=work, progress=lambda stage, *_: told.append(stage))
+    run(changed, work=work, progress=lambda stage, *_: told.append(stage), **small)
     assert "cluster" in told
     assert not any("fine-tuning" in stage for stage in told)
     Checkpoints(work, ()).remove()
@@ -226,7 +229,7 @@ def test_early_stopping_keeps_the_best() -> None:
         ({"data": (X, Y + 1)}, "labels from 1 to 3 for a model with 3 classes"),
         ({"data": (X, Y - 0.5)}, "not class numbers"),
         ({"data": (X[:5], Y[:5])}, "5 training samples are too few"),
-        ({"data": (np.where(X > 2, np.inf, X), Y)}, "not finite"),
+        ({"data": (np.where(X > 2, np.inf, X), Y)}, "NaN or infinity"),
         ({"data": (X[:, :3], Y)}, "does not fit input"),
         ({"recipe": {"stages": [{"stage": "prune_filters", "ratio": 0.5}], "metric": "acuracy"}}, "is no metric"),
         ({"recipe": {"stages": [{"stage": "fine_tune"}], "loss": "no_such_loss"}}, "is no loss"),

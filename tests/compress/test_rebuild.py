@@ -233,7 +233,7 @@ def random_graph(draw: Any) -> Any:
     return keras.Model(inputs, layers.Dense(2)(hidden))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.data())
 def test_random_graphs(data: st.DataObject) -> None:
     """Never a broken shape, never another function than the masked model's."""

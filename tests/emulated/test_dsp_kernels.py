@@ -7,12 +7,19 @@ from pathlib import Path
 import pytest
 from support.binary_op import binary_model
 from support.filter_op import Numbers
+from support.single_op import lower
 from support.tflite_model import ModelBuilder
 from support.tools import TARGET_TOOLS, TOOLCHAIN_TOOLS, require_tool
 
 from tinyml_sdk import benchmark
+from tinyml_sdk.boards.cores import CORES
+from tinyml_sdk.ops import depthwise_conv_2d
+from tinyml_sdk.ops.selection import Refusal
 
 pytestmark = pytest.mark.slow
+
+MOST_PAIRS = 6
+"""Of weights in a filter row for which the kernel that goes line by line has an instance of its own."""
 
 CLAMPED = Numbers(factor=0.005, output_zero_point=-128, activation="RELU")
 SIGNED = Numbers(factor=0.005)
@@ -73,6 +80,53 @@ def depthwise(
     return builder.build()
 
 
+def expect_equal(model: bytes, toolchain: str, folder: Path) -> None:
+    """Build and run a model, and compare all of its outputs with TFLM's."""
+    require_tool(TOOLCHAIN_TOOLS[toolchain])
+    require_tool(TARGET_TOOLS["builtin"])
+    file = folder / "model.tflite"
+    file.write_bytes(model)
+    result = benchmark(file, board="mps2-an386", toolchain=toolchain, runs=1)
+    assert result.check.bit_exact, result.check
+
+
+def lines(numbers: Numbers, stride: int) -> bytes:
+    """Depthwise layers one after another, one for each instance of the kernel that goes line by line."""
+    builder = ModelBuilder()
+    height, width, channels = 4, 7 if stride == 1 else 130, 6
+    x = builder.input((1, height, width, channels), numbers.input_scale, numbers.input_zero_point)
+    for pairs in range(1, MOST_PAIRS + 2):
+        taps = 2 * pairs - pairs % 2 if stride == 2 else 2 * pairs - 2 + pairs % 2
+        weights = numbers.add_filter(builder, (1, min(pairs, 2), taps, channels), channel_axis=3)
+        bias = numbers.add_bias(builder, channels)
+        width = -(-width // stride)
+        y = builder.output((1, height, width, channels), numbers.output_scale, numbers.output_zero_point)
+        builder.op(
+            "DEPTHWISE_CONV_2D",
+            [x, weights, *bias],
+            [y],
+            stride_h=1,
+            stride_w=stride,
+            depth_multiplier=1,
+            fused_activation_function=numbers.activation,
+        )
+        x = y
+    return builder.build()
+
+
+@pytest.mark.parametrize("toolchain", ["zig", "gnu_arm"])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("numbers", [CLAMPED, SIGNED, GENERAL], ids=["clamped", "signed", "general"])
+def test_line_by_line_equals_tflm(
+    numbers: Numbers, stride: int, toolchain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(depthwise_conv_2d, "_PORTABLE_COST", 1e6)
+    monkeypatch.setattr(depthwise_conv_2d, "dsp_depthwise_taps", lambda *_: Refusal("taps", "for this test"))
+    model = lines(numbers, stride)
+    assert {layer.kernel for layer in lower(model, CORES["cortex-m4"])} == {"tinyml_dsp_depthwise_lines"}
+    expect_equal(model, toolchain, tmp_path)
+
+
 @pytest.mark.parametrize("toolchain", ["zig", "gnu_arm"])
 @pytest.mark.parametrize(
     "model",
@@ -114,9 +168,4 @@ def depthwise(
     ],
 )
 def test_equals_tflm(model: bytes, toolchain: str, tmp_path: Path) -> None:
-    require_tool(TOOLCHAIN_TOOLS[toolchain])
-    require_tool(TARGET_TOOLS["builtin"])
-    file = tmp_path / "model.tflite"
-    file.write_bytes(model)
-    result = benchmark(file, board="mps2-an386", toolchain=toolchain, runs=1)
-    assert result.check.bit_exact, result.check
+    expect_equal(model, toolchain, tmp_path)

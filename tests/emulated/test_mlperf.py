@@ -128,7 +128,9 @@ def test_the_four_benchmarks_behind_a_port(tmp_path: Path, name: str) -> None:
 
 
 @without_corpus
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "vww" else ()) for name in TASKS]
+)
 def test_the_four_benchmarks_are_recognised(name: str) -> None:
     task = mlperf_task(inspect_model(corpus_model(f"mlperf_tiny/{name}")).graph)
     assert (task.model, task.loads, task.prints) == TASKS[name]

@@ -50,7 +50,7 @@ def run_on_xtensa(model: Path, folder: Path, optimize: str) -> None:
     link = ["-nostdlib", "-T", HARNESS / "link.ld", "-o", "firmware.elf"]
     subprocess.run([GCC, *FLAGS, level, "-I.", *sources, *link, "-lgcc"], cwd=folder, check=True)
     command = [QEMU, "-M", "sim", "-cpu", "lx106", "-semihosting", "-display", "none", "-kernel", "firmware.elf"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=300, check=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=900, check=True)
     expected = run_tflm(model.read_bytes(), inferences)
     assert done.stdout == b"".join(output.tobytes() for outputs in expected for output in outputs)
     assert len({outputs[0].tobytes() for outputs in expected}) > 1 or np.ptp(expected[0][0]) > 0

@@ -76,7 +76,7 @@ def assert_streams_as_tflm(data: bytes, graph: Graph, inferences: Sequence[Seque
 
 
 @needs_tflm
-@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("copied", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_past_reaches_the_next_inference(copied: bool) -> None:
     """Written by the op that computes it, or where others read that too, by a copy."""
     data = StreamingModel(copied=copied).build()

@@ -47,15 +47,28 @@ def soon(seconds=30.0):
     return time.monotonic() + seconds
 
 
+def heard(line, count):
+    """So many bytes from a line, in however many pieces they come."""
+    data, end = b"", soon()
+    while len(data) < count and time.monotonic() < end:
+        data += line.read(end)
+    return data
+
+
+def taken(terminal, count):
+    """The same from the other end of a terminal."""
+    data = b""
+    while len(data) < count:
+        data += os.read(terminal.master, count - len(data))
+    return data
+
+
 def test_bytes_go_both_ways(terminal):
     with SerialLine(str(terminal.link), 115_200) as line:
         line.write(b"to the board\0\xff")
-        assert os.read(terminal.master, 100) == b"to the board\0\xff"
+        assert taken(terminal, 14) == b"to the board\0\xff"
         os.write(terminal.master, bytes(range(256)))
-        data = b""
-        while len(data) < 256:
-            data += line.read(soon())
-        assert data == bytes(range(256))
+        assert heard(line, 256) == bytes(range(256))
         start = time.monotonic()
         assert line.read(start + 0.2) == b""
         assert time.monotonic() - start > 0.15
@@ -67,7 +80,7 @@ def test_a_terminal_has_no_reset_lines(terminal):
         for how in ("none", "dtr_rts", "esp"):
             assert not line.reset_board(how)
         line.write(b"still there")
-        assert os.read(terminal.master, 100) == b"still there"
+        assert taken(terminal, 11) == b"still there"
 
 
 def test_the_lines_that_reset_a_board(monkeypatch):
@@ -100,9 +113,9 @@ def test_a_port_that_vanishes_and_returns(terminal):
         terminal.plug()
         assert line.read(soon(0.3)) == b""
         os.write(terminal.master, b"back")
-        assert line.read(soon()) == b"back"
+        assert heard(line, 4) == b"back"
         line.write(b"again")
-        assert os.read(terminal.master, 100) == b"again"
+        assert taken(terminal, 5) == b"again"
 
 
 def test_a_port_that_does_not_return(tmp_path):
@@ -126,6 +139,7 @@ def test_a_port_that_is_waited_for(tmp_path):
     plugged: list[Terminal] = []
     later.start()
     SerialLine(str(link), 115_200, patience=60.0).close()
+    later.join()
     plugged[0].pull()
 
 
@@ -184,17 +198,15 @@ def test_a_socket_is_a_port_too():
     with server, SerialLine(port, 115_200, reopen_within=30) as line:
         peer, _ = server.accept()
         line.write(b"hello")
-        assert peer.recv(100) == b"hello"
+        assert peer.recv(5, socket.MSG_WAITALL) == b"hello"
         peer.sendall(b"x" * 300)
-        data = b""
-        while len(data) < 300:
-            data += line.read(soon())
+        assert heard(line, 300) == b"x" * 300
         assert not line.reset_board("esp")
         assert not line.is_emulated
         peer.close()
-        assert line.read(soon(0.2)) == b""
+        assert line.read(soon()) == b"", "at once, as it is gone"
         line.write(b"")
         peer, _ = server.accept()
         peer.sendall(b"back")
-        assert line.read(soon()) == b"back"
+        assert heard(line, 4) == b"back"
         peer.close()

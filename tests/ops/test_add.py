@@ -55,7 +55,7 @@ def test_all_pairs(quantizations: tuple[Quantization, Quantization, Quantization
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(case=binary_cases())
 def test_anything(case: dict[str, Any]) -> None:
     model = binary_model("ADD", **case)
@@ -76,6 +76,7 @@ def test_a_tensor_plus_itself() -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 def test_a_residual_block_is_planned_in_place() -> None:
     """Sums in a row, each over the input before it: the planner may lay all of them over one another."""
     builder = ModelBuilder()

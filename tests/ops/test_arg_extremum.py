@@ -49,6 +49,7 @@ def test_anything(name: str, shape: tuple[int, ...], axis: int, seed: int) -> No
     assert_equals_tflm(arg_model(name, shape, axis % (2 * len(shape)) - len(shape)), seed=seed)
 
 
+@pytest.mark.slow
 def test_the_lead_is_what_it_takes() -> None:
     model = arg_model("ARG_MAX", (5, 3), 1)
     lead = lower(model)[0].lead_of(0)

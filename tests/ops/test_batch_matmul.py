@@ -89,6 +89,7 @@ def test_anything(
     assert_equals_tflm(model, seed=seed)
 
 
+@pytest.mark.slow
 def test_the_lead_is_what_it_takes() -> None:
     model = matmul_model((2, 5, 3), (2, 3, 6))
     lead = lower(model)[0].lead_of(0)

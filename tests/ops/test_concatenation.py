@@ -65,7 +65,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(case=cases())
 def test_anything(case: dict[str, Any]) -> None:
     assert_equals_tflm(concatenation_model(**case), seed=case["seed"])
@@ -96,6 +96,7 @@ def test_a_chain_is_planned_over_itself() -> None:
     assert_equals_tflm(builder.build())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 1])
 def test_the_distance_asked_for_is_needed(place: int) -> None:
     assert breaks_one_byte_closer(concatenation_model((3, 4), 1, (5, 7)), place)

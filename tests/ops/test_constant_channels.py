@@ -110,6 +110,7 @@ NONE: list[dict[int, float]] = [{}, {}, {}, {}]
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dead", "expected"),
     [
@@ -132,6 +133,7 @@ def test_constant_channels_go(dead: list[dict[int, float]], expected: list[int])
 
 
 @needs_tflm
+@pytest.mark.slow
 def test_channels_pass_through_what_only_rearranges() -> None:
     builder = Network(5, 3, seed=0)
     builder.layer("CONV_2D", 12, dict.fromkeys(range(8), 1.0), filter_=3)

@@ -99,6 +99,7 @@ def test_geometry(convolution: Convolution) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize("convolution", [replace(BASE, depth=4, channels=6), replace(POINTWISE, depth=9)])
 @pytest.mark.parametrize(
     "numbers",
@@ -126,7 +127,7 @@ def pairs(least: int, most: int) -> st.SearchStrategy[tuple[int, int]]:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(
     convolution=st.builds(
         Convolution,

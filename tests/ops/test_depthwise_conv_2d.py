@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.overlap import breaks_one_byte_closer, works_at_distances
 from support.single_op import assert_equals_tflm, lower, run_generated, varied_inputs
@@ -18,6 +18,8 @@ from tinyml_sdk.errors import ModelError
 from tinyml_sdk.graph import parse_graph
 from tinyml_sdk.ops import depthwise_conv_2d
 from tinyml_sdk.ops.selection import Refusal
+
+DSP = CORES["cortex-m4"]
 
 
 def depthwise_model(
@@ -97,7 +99,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(case=cases())
 def test_anything(case: dict[str, Any]) -> None:
     assert_equals_tflm(depthwise_model(**case), seed=case["seed"])
@@ -111,11 +113,52 @@ def test_any_filter_for_the_dsp_extension(case: dict[str, Any], seed: int) -> No
     """With no other kernel to choose, by its twin in C."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(depthwise_conv_2d, "_PORTABLE_COST", 1e9)
-        patch.setattr(depthwise_conv_2d, "dsp_depthwise", lambda *_: Refusal("3x3", "for this test"))
-        patch.setattr(depthwise_conv_2d, "dsp_convolution", lambda *_, **__: Refusal("conv", "for this test"))
+        for other in ("dsp_depthwise", "dsp_depthwise_lines", "dsp_convolution"):
+            patch.setattr(depthwise_conv_2d, other, lambda *_, **__: Refusal("other", "for this test"))
         model = depthwise_model(**case)
         assert lower(model, CORES["cortex-m4"])[0].kernel.startswith("tinyml_depthwise_conv_2d_dsp")
         assert_equals_tflm(model, seed=seed)
+
+
+@st.composite
+def line_cases(draw: st.DrawFn) -> dict[str, Any]:
+    """What the kernel that goes through an image line by line is made for; sums of all three forms."""
+    case = draw(cases())
+    batches, height, width, _ = case["shape"]
+    taps = draw(st.tuples(st.integers(1, 6), st.integers(1, 14)))
+    dilation = tuple(gap if draw(st.booleans()) else 1 for gap in case["dilation"])
+    stride = (case["stride"][0], min(2, case["stride"][1]))
+    depth, relu, factor = draw(st.integers(4, 9)), draw(st.booleans()), draw(st.sampled_from([0.3, 0.01, 1e-4]))
+    least = [
+        (each - 1) * gap + 1 if case["padding"] == "VALID" else 1 for each, gap in zip(taps, dilation, strict=True)
+    ]
+    return {
+        **case,
+        "shape": (batches, max(least[0], height), max(least[1], width + draw(st.integers(0, 9))), depth),
+        "multiplier": 1,
+        "filter_size": taps,
+        "dilation": dilation,
+        "stride": tuple(1 if gap > 1 else step for step, gap in zip(stride, dilation, strict=True)),
+        "activation": "RELU" if relu else case["activation"],
+        "input_quantization": (1.0, case["input_quantization"][1]),
+        "output_quantization": (1.0, -128 if relu else case["output_quantization"][1]),
+        "filter_scale": [factor * 2.0**-exponent for exponent in range(depth)] if draw(st.booleans()) else factor,
+    }
+
+
+@needs_tflm
+@pytest.mark.slow
+@settings(max_examples=6)
+@given(case=line_cases(), seed=seeds())
+def test_line_by_line_for_the_dsp_extension(case: dict[str, Any], seed: int) -> None:
+    """With no other kernel to choose, by its twin in C."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(depthwise_conv_2d, "_PORTABLE_COST", 1e9)
+        for other in ("dsp_depthwise", "dsp_depthwise_taps", "dsp_convolution"):
+            patch.setattr(depthwise_conv_2d, other, lambda *_, **__: Refusal("other", "for this test"))
+        model = depthwise_model(**case)
+        assume(lower(model, DSP)[0].kernel == "tinyml_dsp_depthwise_lines")
+        assert_equals_tflm(model, seed=seed, cores=[DSP])
 
 
 @needs_tflm
@@ -138,6 +181,7 @@ def test_corners(case: dict[str, Any]) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 def test_a_bias_left_out_is_zero_where_tflm_dies_of_it() -> None:
     """The converter writes the index -1 for a zero bias; TFLM's preparation follows a null pointer there."""
     absent = depthwise_model(bias="absent")
@@ -148,9 +192,6 @@ def test_a_bias_left_out_is_zero_where_tflm_dies_of_it() -> None:
     expected = run_tflm(depthwise_model(bias=None), inferences)
     for outputs in run_generated(graph, inferences).values():
         assert [mine[0].tolist() for mine in outputs] == [theirs[0].tolist() for theirs in expected]
-
-
-DSP = CORES["cortex-m4"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -185,7 +226,7 @@ def dsp_cases(draw: st.DrawFn) -> dict[str, Any]:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(case=dsp_cases())
 def test_anything_with_dsp(case: dict[str, Any]) -> None:
     assert_equals_tflm(depthwise_model(**case), seed=case["seed"])
@@ -196,6 +237,7 @@ RELU = {"output_quantization": (0.1, -128), "activation": "RELU"}
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kernel", "case"),
     [
@@ -221,6 +263,7 @@ def test_corners_with_dsp(kernel: str, case: dict[str, Any]) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case",
     [
@@ -247,9 +290,10 @@ def test_a_single_input_channel_makes_it_a_convolution(case: dict[str, Any]) -> 
     ],
 )
 def test_what_the_3x3_kernels_leave_to_others(case: dict[str, Any]) -> None:
-    assert not lower(depthwise_model(**case), DSP)[0].kernel.startswith("tinyml_dsp_depthwise")
+    assert not lower(depthwise_model(**case), DSP)[0].kernel.startswith("tinyml_dsp_depthwise_stride")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 @pytest.mark.parametrize("channels", [4, 7])
@@ -259,6 +303,34 @@ def test_dsp_kernels_work_in_place_and_anywhere_above(channels: int, padding: st
     assert works_at_distances(model, [0, 1, channels, channels + 1, 4 * channels - 1, 7 * channels], DSP)
     # Four channels go through the image together; only a fifth can be in the way of an output too high.
     assert channels == 4 or breaks_one_byte_closer(model, core=DSP)
+
+
+def test_what_would_take_more_memory_line_by_line() -> None:
+    """Every second column would be gone through by itself, over pixels that the others have yet to read."""
+    model = depthwise_model((1, 9, 20, 8), filter_size=(3, 3), dilation=(1, 2), padding="VALID")
+    layer = lower(model, DSP)[0]
+    refused = next(choice for choice in layer.choices if choice.kernel == "tinyml_dsp_depthwise_lines")
+    assert not refused.possible
+    assert "lie over less of its input" in refused.reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("case", "lead"),
+    [
+        ({"shape": (2, 6, 7, 6), "filter_size": (5, 4)}, 0),
+        ({"shape": (1, 9, 8, 6), "filter_size": (4, 3), "dilation": (2, 1), "stride": (1, 2), "padding": "VALID"}, 6),
+        ({"shape": (1, 9, 1, 7), "filter_size": (3, 1), "stride": (2, 1)}, 0),
+    ],
+)
+def test_line_by_line_works_in_place_and_anywhere_above(case: dict[str, Any], lead: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(depthwise_conv_2d, "dsp_depthwise_taps", lambda *_: Refusal("other", "for this test"))
+        model, channels = depthwise_model(**case), case["shape"][3]
+        (layer,) = lower(model, DSP)
+        assert (layer.kernel, layer.lead_of(0)) == ("tinyml_dsp_depthwise_lines", lead)
+        assert works_at_distances(model, [lead + more for more in (0, 1, channels, 3 * channels + 2)], DSP)
+        assert breaks_one_byte_closer(model, core=DSP)
 
 
 @pytest.mark.slow

@@ -70,6 +70,7 @@ def test_the_cheapest_exact_form_is_chosen(layer: FullyConnected, numbers: Numbe
 
 
 @needs_tflm
+@pytest.mark.slow
 def test_dead_channels_leave_the_others_their_form() -> None:
     """Filters without influence have scales near 0 and enormous biases, which alone decide their outputs."""
     weights = np.random.default_rng(0).integers(-127, 128, (9, 40)).astype(np.int8)
@@ -81,6 +82,7 @@ def test_dead_channels_leave_the_others_their_form() -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize("low", [-127, -128])
 def test_extreme_weights(low: int) -> None:
     """Two weights of -128 do not fit into one half word; then the portable kernel is used."""
@@ -91,6 +93,7 @@ def test_extreme_weights(low: int) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [512, 520])
 def test_sums_beyond_their_half(depth: int) -> None:
     """A second channel's sum has 24 bits."""
@@ -100,6 +103,7 @@ def test_sums_beyond_their_half(depth: int) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 def test_the_lead_is_what_the_kernels_need() -> None:
     assert breaks_one_byte_closer(replace(ROW, units=9).model(), core=M4)
     assert breaks_one_byte_closer(FullyConnected((5, 16), units=20).model(), core=M4)
@@ -136,6 +140,7 @@ def test_convolutions(convolution: Convolution) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("depth", "units", "activation"),
     [(1, 9, "RELU"), (2, 7, "NONE"), (3, 6, "NONE"), (3, 11, "RELU"), (17, 3, "RELU"), (10, 13, "NONE")],
@@ -164,6 +169,7 @@ def test_the_last_channels_of_a_row(depth: int, units: int, numbers: Numbers) ->
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "convolution",
     [

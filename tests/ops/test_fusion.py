@@ -127,6 +127,7 @@ CONVOLUTION = replace(BASE, name="CONV_2D", depth=3)
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case",
     [

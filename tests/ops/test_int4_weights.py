@@ -106,6 +106,7 @@ def test_too_few_bytes() -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @given(st.floats(2**-7, 0.49), st.sampled_from([-128, 5]), st.integers(0, 99))
 def test_small_depthwise_weights_keep_the_fast_kernel(factor: float, zero: int, seed: int) -> None:

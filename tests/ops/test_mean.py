@@ -51,7 +51,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(case=cases(), seed=seeds())
 def test_anything(case: dict[str, Any], seed: int) -> None:
     assert_equals_tflm(mean_model(**case), seed=seed)

@@ -50,7 +50,7 @@ def test_all_pairs(quantizations: tuple[Quantization, Quantization, Quantization
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(case=binary_cases())
 def test_anything(case: dict[str, Any]) -> None:
     model = binary_model("MUL", **case)

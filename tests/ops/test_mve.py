@@ -82,6 +82,7 @@ def test_where_the_kernels_are_taken(model: bytes, kernel: str) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 def test_scales_so_small_that_a_shift_has_no_room_for_the_zero_point() -> None:
     """Where the sums are small too, a shorter shift does the same; else the general form."""
     tiny, bias = {"filter_scale": [1e-8, 0.01, 0.01], "bias_offset": 0}, {"bias_offset": 2**30}

@@ -66,6 +66,7 @@ def test_axes(axis: int) -> None:
     assert_equals_tflm(unpack_model((3, 4, 3), axis))
 
 
+@pytest.mark.slow
 def test_the_distance_asked_for_is_needed() -> None:
     for place in range(3):
         assert breaks_one_byte_closer(pack_model((4, 3), 3, 1), place)

@@ -68,7 +68,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 @needs_tflm
 @pytest.mark.slow
 @pytest.mark.parametrize("pool", POOLS)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(case=cases(), seed=seeds())
 def test_anything(pool: str, case: dict[str, Any], seed: int) -> None:
     assert_equals_tflm(pool_model(pool, **case), seed=seed)
@@ -92,6 +92,7 @@ def test_corners(pool: str, case: dict[str, Any]) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 12, 25, 49, 64, 125, 255, 256, 257, 300])
 def test_every_tie_of_an_average(count: int) -> None:
     """Sums around every half, of both signs: the window's first elements carry them, the others are 0."""
@@ -109,6 +110,7 @@ def test_every_tie_of_an_average(count: int) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", POOLS)
 def test_scales_that_differ_by_less_than_the_tolerance_pass_values_on(pool: str) -> None:
     assert_equals_tflm(pool_model(pool, quantization=(5e-7, 3), output_quantization=(1e-6, 3)))
@@ -124,6 +126,7 @@ def test_other_quantizations_are_refused_as_by_tflm(output_quantization: tuple[f
         lower(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", POOLS)
 def test_the_distance_asked_for_is_needed(pool: str) -> None:
     assert breaks_one_byte_closer(pool_model(pool, (1, 6, 7, 1), (3, 3)))

@@ -51,6 +51,7 @@ def test_unusual_numbers() -> None:
     assert_equals_tflm(float_model(values.shape, (1.0, 5)), [[values]])
 
 
+@pytest.mark.slow
 def test_what_tflm_leaves_undefined() -> None:
     values = np.array([np.nan, np.inf, -np.inf, 3e38, -3e38, 1e10, -1e10], np.float32)
     for zero_point in (-128, 5, 127):

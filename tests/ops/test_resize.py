@@ -73,6 +73,7 @@ def test_any_sizes(cases: list[tuple[tuple[int, int, int, int], dict[str, bool],
     assert_equals_tflm(builder.build())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("shape", "size"), [((1, 4, 5, 3), (8, 10)), ((2, 4, 3, 5), (6, 3))])
 def test_the_lead_is_what_it_takes(name: str, shape: tuple[int, int, int, int], size: tuple[int, int]) -> None:

@@ -109,6 +109,7 @@ def test_convolutions(convolution: Convolution, core: Core) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @each_kernel
 @pytest.mark.parametrize(
     "layer",
@@ -167,6 +168,7 @@ def test_extreme_weights(values: tuple[int, ...], rows: int, core: Core) -> None
 
 
 @needs_tflm
+@pytest.mark.slow
 def test_two_products_fit_half_a_register_but_for_weights_of_minus_128() -> None:
     weights = np.tile(np.array([-128, -127], np.int8), (8, 32))
     assert kernel(extreme(weights, rows=6), M0) == "fully_connected_rows_scalar"
@@ -192,6 +194,7 @@ def test_segments_fit_whatever_the_inputs_are() -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @each_core
 def test_the_lead_is_what_the_kernels_need(core: Core) -> None:
     assert breaks_one_byte_closer(replace(ROW, units=9).model(), core=core)
@@ -200,6 +203,7 @@ def test_the_lead_is_what_the_kernels_need(core: Core) -> None:
     assert lowered(FullyConnected((6, 16), units=16).model(), core).lead == (0,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stride", "channels"), [(1, 7), (2, 4)])
 def test_depthwise_works_in_place_and_anywhere_above(channels: int, stride: int) -> None:
     model = depthwise_model((2, 6, 7, channels), stride=(stride, stride))

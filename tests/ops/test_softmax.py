@@ -33,6 +33,7 @@ def test_every_pair(beta: float) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 def test_every_difference_of_many_scales() -> None:
     pairs = np.stack([np.full(256, 127, np.int8), EVERY_VALUE], axis=1)
     assert_equals_tflm(model_of((256, 2), *SCALES), [[pairs] * len(SCALES)])
@@ -57,7 +58,7 @@ def test_many_sums(scale: float) -> None:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     shape=shapes(max_rank=4, max_size=12, min_rank=1),
     of_input=st.tuples(scales(-12, 5), zero_points()),
@@ -77,6 +78,7 @@ def test_a_thousand_classes() -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 def test_where_tflm_aborts_every_share_is_zero() -> None:
     """512 equal values: each share, 1/512, is half of the smallest output, and TFLM dies of the shift that takes."""
     model, row = model_of((1, 512), 0.1), np.full((1, 512), 7, np.int8)

@@ -71,6 +71,7 @@ def chain(pixels: int) -> bytes:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_every_way_to_an_output(form: Form) -> None:
     """Padding at every edge, 27 pixels with tiles of 8, 15 with tiles of 4: last ones of 3 pixels."""
@@ -82,6 +83,7 @@ def test_every_way_to_an_output(form: Form) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 def test_a_row() -> None:
     for form in FORMS:
         with forced(ROW, forms=(form,)):
@@ -113,6 +115,7 @@ def test_tiles_that_are_not_whole(pixels: int) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [
@@ -163,6 +166,7 @@ def test_anything(
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "convolution", [Convolution(size=(5, 6), depth=4, channels=8), Convolution(size=(6, 5), depth=8, channels=4)]
 )
@@ -173,6 +177,7 @@ def test_the_lead_is_what_the_kernels_need(convolution: Convolution) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(("depth", "fits"), [(240, True), (270, False)])
 def test_sums_beyond_their_half(depth: int, fits: bool) -> None:
     n = Numbers(bias=False)

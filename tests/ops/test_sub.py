@@ -25,6 +25,7 @@ Shape = tuple[int, ...]
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape1", "shape2"), SHAPES)
 @pytest.mark.parametrize("constant", [None, 0])
 def test_shapes(shape1: Shape, shape2: Shape, constant: int | None) -> None:
@@ -55,7 +56,7 @@ def test_all_pairs(quantizations: tuple[Quantization, Quantization, Quantization
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=12)
 @given(case=binary_cases())
 def test_anything(case: dict[str, Any]) -> None:
     model = binary_model("SUB", **case)

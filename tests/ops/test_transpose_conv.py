@@ -76,6 +76,7 @@ def test_geometry(geometry: Transposed) -> None:
     assert_equals_tflm(geometry.model())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("geometry", GEOMETRIES[:2], ids=range(2))
 def test_the_lead_is_what_it_takes(geometry: Transposed) -> None:
     model = geometry.model()

@@ -80,6 +80,7 @@ BASE = Lstm()
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layer",
     [
@@ -101,6 +102,7 @@ def test_geometry(layer: Lstm) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layer",
     [
@@ -170,7 +172,7 @@ def test_scales_multiply_as_in_tflm() -> None:
     output scale as fine as the cell's shows every change of their last bit.
     """
     rng = np.random.default_rng(0)
-    for seed in range(4):
+    for seed in range(2):
         input_scale, weight_scale = (float(np.float32(rng.uniform(0.008, 0.014))) for _ in range(2))
         layer = replace(
             BASE,
@@ -194,6 +196,7 @@ def test_scales_multiply_as_in_tflm() -> None:
         assert_equals_tflm(layer.model(), inferences)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("core", [None, CORES["cortex-m4"]])
 @pytest.mark.parametrize(
     "layer",

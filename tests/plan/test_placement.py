@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,6 +43,7 @@ def check(buffers, leads, placement: Placement) -> None:
     assert placement.bytes == max(ends)
 
 
+@pytest.mark.slow
 @given(problems())
 @settings(max_examples=150, deadline=None)
 def test_placements_are_sound(problem):

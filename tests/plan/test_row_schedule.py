@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.chains import chains
@@ -69,6 +70,7 @@ def plays(graph: Graph, layers: tuple[Layer, ...], schedule: RowSchedule, distan
     return made[schedule.output] == height and memory.holds(schedule.output, 0, 0, height)
 
 
+@pytest.mark.slow
 @given(chains(), st.sampled_from([1, 2, 3, 5, 100]))
 @settings(max_examples=100)
 def test_every_row_is_there_when_it_is_read(chain, rows_at_once):

@@ -86,7 +86,9 @@ def test_the_arena_shrinks_and_the_plan_holds(chain, core):
 
 
 @needs_tflm
-@pytest.mark.parametrize("chain", [EXPANDING, RESIDUAL], ids=["expanding", "residual"])
+@pytest.mark.parametrize(
+    "chain", [pytest.param(EXPANDING, id="expanding"), pytest.param(RESIDUAL, id="residual", marks=pytest.mark.slow)]
+)
 def test_chosen_streams_equal_tflm(chain):
     model, core = chain.model(), CORES["cortex-m4"]
     graph = parse_graph(model, "chain.tflite")

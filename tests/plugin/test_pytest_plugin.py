@@ -68,6 +68,7 @@ def test_a_run_that_does_not_use_it_imports_nothing_of_the_sdk():
 # -- what goes wrong before anything is built ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "arguments", "message"),
     [
@@ -86,6 +87,7 @@ def test_wrong_use_is_a_message_and_no_traceback(repository, call, arguments, me
     assert "Traceback" not in shown
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_fit_says_by_how_much(repository):
     """A board file of the repository's own, named relative to its root."""
     board = (Path(__file__).parents[2] / "boards" / "mps2-an386.yaml").read_text(encoding="utf-8")

@@ -67,7 +67,7 @@ def test_upload_runs_it_without_any_network(core: Path, tmp_path: Path) -> None:
     require_tool("unicorn")
     generate(DIGITS, tmp_path / "p", board="mps2-an386", project="platformio")
     said = run_tool(
-        *PIO, "run", "-t", "upload", cwd=tmp_path / "p", **offline_environment(), PYTHONPATH=str(ROOT), timeout=300
+        *PIO, "run", "-t", "upload", cwd=tmp_path / "p", **offline_environment(), PYTHONPATH=str(ROOT), timeout=900
     )
     assert "digits runs on mps2-an386: " in said
     assert "Flash: [" in said

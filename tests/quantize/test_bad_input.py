@@ -30,6 +30,23 @@ def test_models_that_are_none(model: str, said: str, monkeypatch: pytest.MonkeyP
         quantize_model(model, DIGITS / "digits_test.npz")
 
 
+@pytest.mark.parametrize(
+    ("name", "contents", "said"),
+    [
+        ("m.keras", b"junk", "m.keras: is no zip archive"),
+        ("m.keras", b"", "m.keras: is empty"),
+        ("m.h5", b"PK\x03\x04", "m.h5: is no HDF5 file"),
+    ],
+)
+def test_a_file_that_no_keras_wrote_is_told_before_tensorflow_is_loaded(
+    name: str, contents: bytes, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tinyml_sdk.quantize.quantizer.require_tensorflow", lambda: None)
+    (tmp_path / name).write_bytes(contents)
+    with pytest.raises(InputError, match=said):
+        quantize_model(tmp_path / name, DIGITS / "digits_test.npz")
+
+
 def test_an_object_that_is_no_functional_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tinyml_sdk.quantize.quantizer.require_tensorflow", lambda: None)
     with pytest.raises(InputError, match="no functional or sequential") as caught:
@@ -80,7 +97,7 @@ def test_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (np.full_like(GOOD, np.nan), "not finite"),
+        (np.full_like(GOOD, np.nan), "NaN or infinity"),
         (np.zeros_like(GOOD), "are zero"),
         (GOOD[:9], "9 calibration samples are too few"),
         (GOOD[:, :3], "does not fit input 'image'"),

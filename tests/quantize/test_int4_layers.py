@@ -99,6 +99,7 @@ def test_each_operator(op: str, per_tensor: bool) -> None:
 
 
 @needs_tflm
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"share": True}, {"per_tensor": True, "bias": False}])
 def test_all_together_equal_tflm(options: dict[str, bool]) -> None:
     """`share`: two uses of a layer whose inputs have one scale, and one bias, which is copied."""

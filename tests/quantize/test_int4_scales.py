@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -42,6 +43,7 @@ def test_the_first_of_two_is_in_the_lower_half() -> None:
     assert pack_int4(np.array([1, -1, -8, 7, 5])).tolist() == [0xF1, 0x78, 0x05]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(KERNELS, st.booleans())
 def test_no_simple_scale_is_better(kernel: Array, per_channel: bool) -> None:
@@ -57,6 +59,7 @@ def test_no_simple_scale_is_better(kernel: Array, per_channel: bool) -> None:
         assert np.all(error <= np.sum((kernel - simple) ** 2, axis=axes) * (1 + 1e-5) + 1e-10)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(arrays.arrays(np.int8, (3, 9), elements=st.integers(-7, 7)), st.floats(1e-4, 10))
 def test_weights_on_a_grid_keep_their_integers(values: npt.NDArray[np.int8], scale: float) -> None:

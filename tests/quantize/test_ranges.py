@@ -69,6 +69,7 @@ def test_error_of_the_histogram_is_the_error_of_the_values() -> None:
         assert quantization_error(histogram, low, high) == pytest.approx(int8_error(values, low, high), rel=0.05)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=40), st.floats(50.5, 100))
 def test_every_range_contains_zero_and_is_within_what_was_seen(values: list[float], percentile: float) -> None:
     histogram = histogram_of(np.array(values))

@@ -13,6 +13,8 @@ from tinyml_sdk.bench.check import compare_outputs
 from tinyml_sdk.bench.inputs import check_inputs
 from tinyml_sdk.bench.reference import open_reference
 from tinyml_sdk.bench.session import Measurement, measure
+from tinyml_sdk.bench.transfer import read_outputs, write_inputs
+from tinyml_sdk.link import Client, CounterKind
 from tinyml_sdk.targets import open_target
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "digits.tflite"
@@ -31,7 +33,24 @@ def run_bit_exact(elf: Path, board: str, model: Path = DIGITS) -> Measurement:
     return measurement
 
 
-def run_tool(*command: object, cwd: Path, timeout: float = 120, **variables: str) -> str:
+def assert_bit_exact(client: Client, board: str, counter: CounterKind, model: Path = DIGITS) -> None:
+    """What answers was made for that board, counts with that counter, and every output byte is the reference's."""
+    inspection = inspect_model(model, board)
+    samples = check_inputs(inspection.graph.input_tensors)
+    with ExitStack() as stack:
+        expected = open_reference(model, inspection, stack).run(samples)
+    assert client.info().board == board
+    assert client.info().counter is counter
+    outputs = []
+    for arrays in samples:
+        write_inputs(client, arrays)
+        client.invoke(1)
+        outputs.append(read_outputs(client, inspection.graph))
+    assert len(client.profile()) == len(inspection.layers)
+    assert compare_outputs("reference", expected, outputs).bit_exact
+
+
+def run_tool(*command: object, cwd: Path, timeout: float = 900, **variables: str) -> str:
     """Run a program that finds this environment's Python and packages first. Returns what it printed."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(

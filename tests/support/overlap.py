@@ -10,7 +10,7 @@ from tinyml_sdk.graph import parse_graph
 from tinyml_sdk.ops import lower_graph
 
 from .host_c import Variant, run_variants
-from .single_op import plan_with, variants_of, varied_inputs
+from .single_op import plan_with, tightest, varied_inputs
 
 
 def breaks_one_byte_closer(model: bytes, place: int = 0, core: Core | None = None) -> bool:
@@ -20,13 +20,13 @@ def breaks_one_byte_closer(model: bytes, place: int = 0, core: Core | None = Non
     """
     graph = parse_graph(model, "op.tflite")
     layers = lower_graph(graph, core)
-    apart, tight = (
-        variant for name in ("apart", f"tight{place}") for variant in variants_of(graph, layers) if variant.name == name
-    )
+    tight = tightest(graph, layers, place)
+    assert tight is not None
     # All tensors go up a word, so that there is room below for an input of lead 0; then the one goes down.
     offsets = {index: offset + 4 for index, offset in tight.plan.tensor_offsets.items()}
     offsets[layers[0].op.inputs[place]] -= 1
     closer = Variant("closer", replace(tight.plan, tensor_offsets=offsets, arena_bytes=tight.plan.arena_bytes + 4))
+    apart = Variant("apart", plan_with(graph, layers, {}))
     results = run_variants(graph, layers, [apart, closer], varied_inputs(graph))
     return any(
         ours.tobytes() != theirs.tobytes()

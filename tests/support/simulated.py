@@ -9,6 +9,7 @@ from collections import deque
 from functools import cache
 from pathlib import Path
 
+import pytest
 from support.tools import TOOLCHAIN_TOOLS, require_tool
 
 from tinyml_sdk import build_firmware
@@ -24,6 +25,43 @@ def firmware(board: str, model: Path = DIGITS) -> Path:
     require_tool(TOOLCHAIN_TOOLS["zig"])
     folder = Path(_FOLDER.name) / f"{model.stem}-{board}"
     return build_firmware(model, folder, board=board).elf
+
+
+class TalkingLine:
+    """In place of a `SerialLine`: a device that hears nothing and says the same over and over.
+
+    Time passes in reading alone, and at once, so that how long a silence is waited for costs nothing.
+    """
+
+    is_emulated = False
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, text: bytes, device: str) -> None:
+        self.device = device
+        self._text = text
+        self._now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: self._now)
+
+    def __enter__(self) -> TalkingLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        pass
+
+    def reset_board(self, how: str) -> bool:
+        return False
+
+    def set_baud(self, baud: int) -> None:
+        pass
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def read(self, deadline: float) -> bytes:
+        self._now = min(deadline, self._now + 0.05)
+        return self._text
 
 
 class FaultyStream:

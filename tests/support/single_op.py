@@ -87,7 +87,7 @@ def variants_of(graph: Graph, layers: Sequence[Layer], small: Sequence[Layer] | 
     """Optimized for speed as planned, for size with every tensor apart, and with one op also in its tightest overlaps.
 
     Those are: for each input that allows it, the output exactly `lead` bytes below it, so that one byte less of lead
-    than the kernel needs shows as a wrong result.
+    than the kernel needs shows as a wrong result. Left out where the planner has placed them so itself.
 
     Args:
         small: The layers for size, where their kernels were chosen for it.
@@ -97,15 +97,22 @@ def variants_of(graph: Graph, layers: Sequence[Layer], small: Sequence[Layer] | 
         Variant("apart", plan_with(graph, small or layers, {}), "size", small),
     ]
     if len(layers) == 1:
-        layer = layers[0]
-        for place, index in enumerate(layer.op.inputs):
-            lead = layer.lead_of(place)
-            # The same tensor twice: the stricter way of reading it decides, and the planner's variant covers it.
-            if index == ABSENT or graph.tensors[index].is_constant or lead is None or layer.op.inputs.count(index) > 1:
-                continue
-            lead += -lead % graph.tensors[index].dtype.bytes
-            variants.append(Variant(f"tight{place}", plan_with(graph, layers, {layer.op.outputs[0]: 0, index: lead})))
+        places = ["tensor_offsets", *(["scratch_offsets"] if layers[0].scratch_bytes else [])]
+        for variant in (tightest(graph, layers, place) for place in range(len(layers[0].op.inputs))):
+            if variant and any(getattr(variant.plan, name) != getattr(variants[0].plan, name) for name in places):
+                variants.append(variant)
     return variants
+
+
+def tightest(graph: Graph, layers: Sequence[Layer], place: int) -> Variant | None:
+    """The output of the one op exactly `lead` bytes below an input, if the two may overlap."""
+    layer = layers[0]
+    index, lead = layer.op.inputs[place], layer.lead_of(place)
+    # The same tensor twice: the stricter way of reading it decides, and the planner's variant covers it.
+    if index == ABSENT or graph.tensors[index].is_constant or lead is None or layer.op.inputs.count(index) > 1:
+        return None
+    lead += -lead % graph.tensors[index].dtype.bytes
+    return Variant(f"tight{place}", plan_with(graph, layers, {layer.op.outputs[0]: 0, index: lead}))
 
 
 def varied_inputs(graph: Graph, seed: int = 0) -> list[list[Array]]:

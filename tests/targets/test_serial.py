@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import select
 import socket
 import struct
@@ -14,14 +15,14 @@ from contextlib import contextmanager
 
 import pytest
 from support.corpus import corpus_model, without_corpus
-from support.simulated import DIGITS, FaultyStream, TalkativeStream, firmware
+from support.simulated import DIGITS, FaultyStream, TalkativeStream, TalkingLine, firmware
 from support.tools import TARGET_TOOLS, require_tool
 
 from tinyml_sdk import benchmark, list_boards, load_board
 from tinyml_sdk.boards.model import FlashTool
 from tinyml_sdk.errors import BoardError, DeviceTimeoutError, FlashError, MissingToolError, TargetError
 from tinyml_sdk.flash import read_flash_image
-from tinyml_sdk.link import Client
+from tinyml_sdk.link import Client, SerialLine
 from tinyml_sdk.link.frame import Frame, FrameDecoder, encode_frame
 from tinyml_sdk.link.messages import MessageType
 from tinyml_sdk.simulator import BoardSimulator, PtyBoard
@@ -35,6 +36,7 @@ EMULATED = [
     *((board, "qemu") for board in IN_QEMU),
 ]
 KWS = corpus_model("mlperf_tiny/kws")
+RUBBISH = random.Random(0).randbytes(3000)
 
 
 @contextmanager
@@ -201,7 +203,7 @@ def test_kws_over_a_line_with_an_error_in_a_thousand_bytes(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", [b"I (31) boot: ESP-IDF v5.1\r\n", b"\0\0boot\0", os.urandom(3000)], ids=len)
+@pytest.mark.parametrize("text", [b"I (31) boot: ESP-IDF v5.1\r\n", b"\0\0boot\0", RUBBISH], ids=len)
 def test_text_before_between_and_inside_transfers(text):
     with simulated(spoil=lambda stream: TalkativeStream(stream, text)) as (pty, _):
         assert benchmark(DIGITS, board=BOARD, port=pty.path, flash=False).check.bit_exact
@@ -221,7 +223,7 @@ def test_garbage_for_seconds_before_the_application(monkeypatch):
                 self._stream.write(data)
 
         def read(self, deadline):
-            return self._stream.read(deadline) if time.monotonic() > self._ready else os.urandom(200)
+            return self._stream.read(deadline) if time.monotonic() > self._ready else RUBBISH[:200]
 
     with simulated(spoil=Booting) as (pty, _), SerialTarget(load_board(BOARD), pty.path, flash=False) as target:
         assert Client(target.open()).info().board == BOARD
@@ -298,7 +300,10 @@ def test_a_port_that_vanishes_and_returns_in_the_middle(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_port_that_vanishes_for_good_is_what_the_error_says():
+def test_a_port_that_vanishes_for_good_is_what_the_error_says(monkeypatch, tmp_path):
+    """Behind a link, which stays away: the number of the pseudo-terminal would soon be another program's."""
+    monkeypatch.setitem(SerialLine.__init__.__kwdefaults__, "reopen_within", 1.0)
+    link = tmp_path / "port"
     ended = []
 
     class Pulled:
@@ -320,7 +325,7 @@ def test_a_port_that_vanishes_for_good_is_what_the_error_says():
     require_tool(TARGET_TOOLS["builtin"])
     with open_target("builtin", load_board(BOARD)) as target:
         target.load(firmware(BOARD))
-        pty = PtyBoard(Pulled(target.open()))
+        pty = PtyBoard(Pulled(target.open()), link)
 
         def play():
             pty.serve(lambda: not ended)
@@ -328,8 +333,8 @@ def test_a_port_that_vanishes_for_good_is_what_the_error_says():
 
         thread = threading.Thread(target=play, daemon=True)
         thread.start()
-        with pytest.raises(TargetError, match="the port vanished and was not back after 8 s") as caught:
-            benchmark(DIGITS, board=BOARD, port=pty.path, flash=False)
+        with pytest.raises(TargetError, match="the port vanished and was not back after 1 s") as caught:
+            benchmark(DIGITS, board=BOARD, port=str(link), flash=False)
         thread.join()
     assert "cable" in caught.value.hint
 
@@ -375,12 +380,21 @@ class Says:
     ],
 )
 def test_a_board_that_does_not_answer_gets_an_explanation(monkeypatch, said, message, hint):
-    monkeypatch.setattr(serial_target, "_BOOT_DEADLINE_S", 0.7)
-    with simulated(spoil=lambda _stream: Says(said)) as (pty, _):
-        target = SerialTarget(load_board(BOARD), pty.path, flash=False)
-        with pytest.raises(DeviceTimeoutError, match=message) as caught:
-            target.open()
+    monkeypatch.setattr(serial_target, "SerialLine", lambda device, *_, **__: TalkingLine(monkeypatch, said, device))
+    target = SerialTarget(load_board(BOARD), "/dev/ttyBoard", flash=False)
+    with pytest.raises(DeviceTimeoutError, match=message) as caught:
+        target.open()
     assert hint in caught.value.hint
+    assert caught.value.where == "/dev/ttyBoard"
+
+
+@pytest.mark.slow
+def test_an_explanation_over_a_real_port(monkeypatch):
+    monkeypatch.setattr(serial_target, "_BOOT_DEADLINE_S", 3.0)
+    with simulated(spoil=lambda _stream: Says(b"Hello from another firmware\r\n")) as (pty, _):
+        target = SerialTarget(load_board(BOARD), pty.path, flash=False)
+        with pytest.raises(DeviceTimeoutError, match=r"another firmware answers.*\(waited 3 s\)") as caught:
+            target.open()
     assert caught.value.where == pty.path
 
 
@@ -392,7 +406,7 @@ def test_what_cannot_be_flashed_is_known_before_anything_is_built(monkeypatch):
         with pytest.raises(MissingToolError, match="st-flash is not installed"):
             SerialTarget(load_board("netduinoplus2"), pty.path, tool="st-flash")
     with pytest.raises(TargetError, match="no such port"):
-        SerialTarget(load_board(BOARD), "/dev/nothing", flash=False)
+        SerialTarget(load_board("netduinoplus2"), "/dev/nothing", tool="st-flash")
 
 
 class Crashed:
@@ -457,8 +471,17 @@ def test_slow_lines_get_more_time():
 
 
 def test_a_terminal_nobody_reads_does_not_stop_the_board():
-    with simulated(spoil=lambda _stream: Says(bytes(3000))) as (pty, _):
-        time.sleep(1.0)
+    said = []
+
+    def talkative(_stream):
+        device = Says(bytes(3000))
+        read = device.read
+        device.read = lambda deadline: said.append(deadline) or read(deadline)
+        return device
+
+    with simulated(spoil=talkative) as (pty, _):
+        while len(said) < 4:  # a terminal holds 4 KB
+            time.sleep(0.01)
         reader = os.open(pty.path, os.O_RDONLY | os.O_NOCTTY)
-        assert select.select([reader], [], [], 1.0)[0]
+        assert select.select([reader], [], [], 60)[0]
         os.close(reader)

@@ -8,11 +8,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from ..boards import Board
+from ..boards import Board, load_board
 from ..codegen import Optimize, Runtime
 from ..firmware import Inspection, build_inspected, default_toolchain, inspect_for
 from ..targets import SerialTarget, Target, open_target
 from .check import compare_outputs, first_differing, measure_accuracy
+from .classes import check_classes
 from .inputs import check_inputs, load_inputs
 from .reference import open_reference
 from .result import BenchResult
@@ -30,6 +31,7 @@ def benchmark(
     target: str | None = None,
     toolchain: str | None = None,
     optimize: Optimize = "speed",
+    streams: bool = True,
     runtime: Runtime = "aot",
     tflm_root: str | Path | None = None,
     runs: int = 5,
@@ -49,6 +51,7 @@ def benchmark(
         target: Where to run: `builtin` or `qemu`; the first of them that has the board where None.
         toolchain: What to build with: `zig`, `gnu_arm` or `platformio`; the runtime's where None.
         optimize: `speed` or `size`.
+        streams: For `aot`: whether layers may run together row by row, where that takes a smaller arena.
         runtime: `aot` for generated C, `tflm` for TensorFlow Lite Micro's interpreter.
         tflm_root: For `tflm`: a TFLM tree with the library that its own Makefile makes.
         runs: Least number of inferences to count; every input is run at least once.
@@ -69,18 +72,20 @@ def benchmark(
     """
     report: Progress = progress or (lambda _stage, _done, _total: None)
     toolchain = toolchain or default_toolchain(runtime)
-    inspection = inspect_for(model, board, runtime, optimize)
-    graph = inspection.graph
-    assert inspection.board is not None
-    if inputs is None:
-        samples, labels = check_inputs(graph.input_tensors), None
-    else:
-        samples, labels = load_inputs(inputs, graph.input_tensors)
+    chosen = load_board(board)
     with ExitStack() as stack:
         folder = Path(project_dir) if project_dir else Path(stack.enter_context(tempfile.TemporaryDirectory())) / "p"
         # PlatformIO flashes what only its project knows: boot loader, partition table.
         project = folder if toolchain == "platformio" else None
-        device = stack.enter_context(_open_device(target, inspection.board, port, flash, tool, project, report))
+        device = stack.enter_context(_open_device(target, chosen, port, flash, tool, project, report))
+        inspection = inspect_for(model, board, runtime, optimize, streams=streams, progress=report)
+        graph = inspection.graph
+        if inputs is None:
+            samples, labels = check_inputs(graph.input_tensors), None
+        else:
+            samples, labels = load_inputs(inputs, graph.input_tensors)
+            if labels is not None:
+                check_classes(labels, graph.output_tensors[0].elements, Path(inputs).name)
         report("building", 0, 1)
         firmware = build_inspected(inspection, folder, toolchain, optimize, tflm_root=tflm_root)
         report("building", 1, 1)
@@ -89,7 +94,7 @@ def benchmark(
         reference = open_reference(Path(model), generated, stack)
         expected = reference.run(samples)
         report("computing the reference", 1, 1)
-        measurement = measure(device, firmware.elf, graph, inspection.board, samples, runs, report)
+        measurement = measure(device, firmware.elf, graph, chosen, samples, runs, report)
         check = compare_outputs(reference.name, expected, measurement.outputs)
         if not check.bit_exact and generated is not None:
             worst = first_differing(expected, measurement.outputs)
@@ -97,7 +102,7 @@ def benchmark(
             check = replace(check, first_divergent_layer=divergent)
         if on_samples is not None:
             on_samples(Samples(samples, measurement.outputs, labels))
-        accuracy = measure_accuracy(labels, expected, measurement.outputs)
+        accuracy = measure_accuracy(labels, graph.output_tensors[0], expected, measurement.outputs)
         return assemble_result(inspection, firmware, device, measurement, check, accuracy)
 
 

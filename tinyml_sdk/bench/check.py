@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ..graph import Tensor
+from .classes import chosen_classes
 from .result import Accuracy, Check
 
 __all__ = ["compare_outputs", "first_differing", "measure_accuracy"]
@@ -49,13 +51,24 @@ def _bits(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     return flat.view(f"u{flat.dtype.itemsize}")
 
 
-def measure_accuracy(labels: npt.NDArray[np.generic] | None, expected: Outputs, actual: Outputs) -> Accuracy | None:
-    """Top-1 accuracy of a classifier with one output of one score per class; None without labels."""
+def measure_accuracy(
+    labels: npt.NDArray[np.generic] | None, scores: Tensor, expected: Outputs, actual: Outputs
+) -> Accuracy | None:
+    """Top-1 accuracy of a classifier; None without labels.
+
+    Args:
+        labels: Of shape (N,).
+        scores: The model's first output: one score for each class, or a single one.
+        expected, actual: What the reference and the device answered.
+    """
     if labels is None:
         return None
-    return Accuracy(device=_top_1(labels, actual), reference=_top_1(labels, expected), samples=int(labels.size))
+    device, reference = (float(np.mean(_classes(outputs, scores) == labels)) for outputs in (actual, expected))
+    return Accuracy(device, reference, samples=int(labels.size))
 
 
-def _top_1(labels: npt.NDArray[np.generic], outputs: Outputs) -> float:
-    classes = np.array([int(np.argmax(tensors[0])) for tensors in outputs])
-    return float(np.mean(classes == labels.reshape(-1)))
+def _classes(outputs: Outputs, scores: Tensor) -> npt.NDArray[np.int64]:
+    values = np.stack([tensors[0].reshape(-1) for tensors in outputs]).astype(np.float64)
+    if scores.quantization is not None:
+        values = (values - scores.zero_point) * scores.scale
+    return chosen_classes(values)

@@ -108,6 +108,7 @@ def _settings(result: BenchResult) -> dict[str, object]:
         "board": result.board,
         "runtime": result.runtime,
         "optimize": result.optimize,
+        "streams": result.streams is not False,
         "toolchain": (result.toolchain.name, result.toolchain.version),
         "target": result.target.name,
     }

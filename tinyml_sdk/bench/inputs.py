@@ -259,8 +259,7 @@ def _converted(where: str, array: Array, tensor: Tensor) -> Array:
             where=where,
             hint=f"save float32 for values in real units{stored}",
         )
-    if not np.isfinite(array).all():
-        raise InputError("has values that are not finite", where=where, hint="remove NaN and infinity")
+    _check_finite(array, where)
     if tensor.dtype is DType.FLOAT32:
         return np.ascontiguousarray(array, np.float32)
     if tensor.quantization is None or tensor.quantization.per_channel:
@@ -272,15 +271,23 @@ def _converted(where: str, array: Array, tensor: Tensor) -> Array:
     return quantize(array, tensor)
 
 
+def _check_finite(array: Array, where: str) -> None:
+    finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    if not finite.all():
+        first = int(np.argmin(finite))
+        raise InputError(
+            f"{np.count_nonzero(~finite)} of {len(array)} samples have NaN or infinity, the first is [{first}]",
+            where=where,
+            hint="remove these samples, or mend them",
+        )
+
+
 def _labels(file: str, arrays: Mapping[str, Array], count: int, *, real: bool) -> Array | None:
     labels = arrays.get("labels")
     if labels is None:
         return None
     if real and labels.shape[:1] == (count,) and np.issubdtype(labels.dtype, np.floating):
-        if not np.isfinite(labels).all():
-            raise InputError(
-                "has values that are not finite", where=f"{file}: labels", hint="remove these samples, or mend them"
-            )
+        _check_finite(labels, f"{file}: labels")
         return labels.astype(np.float64)
     if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -124,13 +124,18 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class BenchResult:
-    """Everything that `tinyml bench` learned, in the order of the JSON."""
+    """Everything that `tinyml bench` learned, in the order of the JSON.
+
+    Attributes:
+        streams: Whether layers might run row by row; None where TFLM ran them, and in results of older versions.
+    """
 
     model: ModelFacts
     board: str
     core: str
     runtime: str
     optimize: str
+    streams: bool | None = field(default=None, kw_only=True)
     toolchain: ToolchainFacts
     target: TargetFacts
     counter: Literal["instructions", "cycles"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..boards import Board
 from ..errors import TargetError
-from ..firmware import Inspection
+from ..firmware import Inspection, Progress
 from ..graph import Graph
 from ..link import Client, DeviceInfo, DeviceMemory
 from ..targets import Target
@@ -23,8 +23,6 @@ from .transfer import infer, read_arena_tensor, write_inputs
 __all__ = ["Measurement", "Progress", "check_identity", "first_divergent_layer", "measure"]
 
 Array = npt.NDArray[Any]
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much is done, and of how much."""
 
 _NAME_BYTES = 40
 """How much of a board's name a firmware keeps."""

@@ -51,6 +51,7 @@ def assemble_result(
         core=board.core,
         runtime=firmware.runtime,
         optimize=firmware.optimize,
+        streams=inspection.streams if isinstance(inspection, Inspection) else None,
         toolchain=ToolchainFacts(firmware.build.toolchain, firmware.build.version, firmware.build.flags),
         target=TargetFacts(target.name, target.version()),
         counter=target.counts,

@@ -20,11 +20,11 @@ from .build import build
 from .compare import compare
 from .compress import compress
 from .doctor import doctor
-from .errors import run_guarded
+from .errors import Command, run_guarded
 from .flash import flash
 from .generate import generate
 from .inspect import inspect
-from .output import emit
+from .output import emit, replace_closed_streams
 from .quantize import quantize
 from .simulate import simulate
 
@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 is success, 1 that what was checked does not hold, 2 bad usage or input, 3 that a tool or device failed, and 130
     that Ctrl-C ended it.
     """
+    replace_closed_streams()
     settings = Settings(
         debug=os.environ.get("TINYML_DEBUG", "0") not in ("", "0"),
         line=tuple(sys.argv[1:]) if arguments is None else None,
@@ -94,14 +95,6 @@ def root(
         emit(context.get_help() + "\n")
 
 
-app.command()(compress)
-app.command()(quantize)
-app.command()(inspect)
-app.command()(generate)
-app.command()(build)
-app.command()(flash)
-app.command()(bench)
-app.command()(compare)
-app.command()(simulate)
+for command in (compress, quantize, inspect, generate, build, flash, bench, compare, simulate, doctor):
+    app.command(cls=Command)(command)
 app.add_typer(boards_app, name="boards")
-app.command()(doctor)

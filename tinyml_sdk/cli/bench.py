@@ -11,13 +11,14 @@ from .options import (
     BoardOption,
     JsonOption,
     ModelArgument,
+    NoStreamsOption,
     OptimizeOption,
     PortOption,
     RuntimeOption,
+    TargetOption,
     TflmRootOption,
     ToolchainOption,
     ToolOption,
-    one_of,
 )
 from .output import STDOUT, check_destination, emit, note, show, write_text
 from .progress import StageProgress
@@ -32,14 +33,7 @@ __all__ = ["bench"]
 def bench(
     model: ModelArgument,
     board: BoardOption,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            metavar="builtin|qemu|renode",
-            callback=one_of("builtin", "qemu", "renode"),
-            help="The builtin emulator, an installed QEMU or Renode.  [default: the first that has the board]",
-        ),
-    ] = None,
+    target: TargetOption = None,
     port: PortOption = None,
     no_flash: Annotated[
         bool, typer.Option("--no-flash", help="With --port: the firmware is on the board already.")
@@ -47,6 +41,7 @@ def bench(
     tool: ToolOption = None,
     toolchain: ToolchainOption = None,
     optimize: OptimizeOption = "speed",
+    no_streams: NoStreamsOption = False,
     runtime: RuntimeOption = "aot",
     tflm_root: TflmRootOption = None,
     runs: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="Inferences to count at the least.")] = 5,
@@ -85,6 +80,7 @@ def bench(
             target=target,
             toolchain=toolchain,
             optimize=cast("Optimize", optimize),
+            streams=not no_streams,
             runtime=cast("Runtime", runtime),
             tflm_root=tflm_root,
             runs=runs,

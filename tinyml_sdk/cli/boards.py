@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from .errors import Command
 from .output import emit, note, show
 
 __all__ = ["boards_app"]
@@ -46,7 +47,7 @@ def detect() -> None:
             break
 
 
-@boards_app.command("show")
+@boards_app.command("show", cls=Command)
 def show_(
     board: Annotated[str, typer.Argument(metavar="BOARD", help="Name or file of a board.", show_default=False)],
     yaml: Annotated[bool, typer.Option("--yaml", help="Print its board file, to begin one of your own with.")] = False,

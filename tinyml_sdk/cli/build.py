@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
-
-import typer
+from typing import TYPE_CHECKING, cast
 
 from .options import (
     AppOption,
     BoardOption,
     ModelArgument,
+    NoStreamsOption,
     OptimizeOption,
+    OutputOption,
     RuntimeOption,
     TflmRootOption,
     ToolchainOption,
@@ -27,12 +26,11 @@ __all__ = ["build"]
 
 def build(
     model: ModelArgument,
+    output: OutputOption,
     board: BoardOption,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write: new, empty or generated before.")
-    ],
     toolchain: ToolchainOption = None,
     optimize: OptimizeOption = "speed",
+    no_streams: NoStreamsOption = False,
     runtime: RuntimeOption = "aot",
     tflm_root: TflmRootOption = None,
     app: AppOption = "benchmark",
@@ -42,15 +40,16 @@ def build(
     from ..report.firmware import firmware_report
 
     with StageProgress() as progress:
-        progress("building", 0, 1)
         firmware = build_firmware(
             model,
             output,
             board=board,
             toolchain=toolchain,
             optimize=cast("Optimize", optimize),
+            streams=not no_streams,
             runtime=cast("Runtime", runtime),
             tflm_root=tflm_root,
             app=cast("Application", app),
+            progress=progress,
         )
     show(firmware_report(firmware))

@@ -57,7 +57,7 @@ def compress(
         typer.Option(metavar="SPARSITY", help="Set this share of weights to zero.", rich_help_panel=_SHORTCUTS),
     ] = None,
     cluster: Annotated[
-        int | None, typer.Option(metavar="N", help="N different weights in a layer.", rich_help_panel=_SHORTCUTS)
+        int | None, typer.Option(metavar="N", help="Leave a layer N different weights.", rich_help_panel=_SHORTCUTS)
     ] = None,
     quantize_aware: Annotated[
         bool, typer.Option("--quantize-aware", help="Train with int8 rounding.", rich_help_panel=_SHORTCUTS)
@@ -67,7 +67,7 @@ def compress(
         typer.Option(
             metavar="int8|int4",
             callback=one_of("int8", "int4"),
-            help="Of the int8 model, and of training for it.",
+            help="Weights of the int8 model, and of training for it.",
             rich_help_panel=_SHORTCUTS,
         ),
     ] = "int8",
@@ -80,20 +80,23 @@ def compress(
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="Of fine-tuning after each stage.", rich_help_panel=_SHORTCUTS)
+        int | None,
+        typer.Option(metavar="N", help="Epochs of fine-tuning after each stage.", rich_help_panel=_SHORTCUTS),
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Of chance; 0 unless said otherwise.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Of all random numbers.  [default: the recipe's, or 0]")
+    ] = None,
     metric: MetricOption = "accuracy",
     work: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Keep the model after each stage here; the same command goes on from it."),
+        typer.Option(metavar="DIR", help="Keep the model after each stage here; the same command goes on from it."),
     ] = None,
     json: JsonOption = None,
 ) -> None:
     """Make a Keras model smaller, stage by stage.
 
     The int8 model is measured after each. Stages come from a recipe (docs/compression.md), or from the options that
-    name one, in the order in which they are listed here. Needs TensorFlow: pip install "tinyml-sdk[keras]".
+    name one, in the order in which they are listed here. Needs TensorFlow, the extra keras.
     """
     from ..compress import compress as run
     from ..compress.checkpoints import Checkpoints

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 from ..errors import BuildError, DeviceTimeoutError, FlashError, TinymlError
 from .interrupt import interruptible
 from .output import note, silence
 
-__all__ = ["describe", "run_guarded"]
+__all__ = ["Command", "describe", "run_guarded"]
 
 INTERRUPTED = 130
 USAGE = 2
@@ -25,6 +26,17 @@ _MOST_RECEIVED = 240  # bytes of what a device said
 
 # typer carries a copy of click, or imports it, depending on its version: this is the parent of both their usage errors.
 _UsageError: type[Any] = typer.BadParameter.__bases__[0]
+
+
+class Command(TyperCommand):
+    """A command that says so when its arguments cannot be told apart: the parser's own errors name none."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: D102 - as in its parent
+        try:
+            return super().parse_args(ctx, args)
+        except _UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
 
 
 def run_guarded(command: Callable[[], object], debug: Callable[[], bool]) -> int:

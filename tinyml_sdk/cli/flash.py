@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from .options import AppOption, BoardOption, FirmwareArgument, OptimizeOption, PortOption, ToolchainOption, ToolOption
+from .options import (
+    AppOption,
+    BoardOption,
+    FirmwareArgument,
+    NoStreamsOption,
+    OptimizeOption,
+    PortOption,
+    RuntimeOption,
+    TflmRootOption,
+    ToolchainOption,
+    ToolOption,
+)
 from .output import note
 from .progress import StageProgress
 
 if TYPE_CHECKING:
-    from ..codegen import Application, Optimize
+    from ..codegen import Application, Optimize, Runtime
 
 __all__ = ["flash"]
 
@@ -21,6 +32,9 @@ def flash(
     tool: ToolOption = None,
     toolchain: ToolchainOption = None,
     optimize: OptimizeOption = "speed",
+    no_streams: NoStreamsOption = False,
+    runtime: RuntimeOption = "aot",
+    tflm_root: TflmRootOption = None,
     app: AppOption = "benchmark",
 ) -> None:
     """Write a firmware to a board and start it.
@@ -38,6 +52,9 @@ def flash(
             tool=tool,
             toolchain=toolchain,
             optimize=cast("Optimize", optimize),
+            streams=not no_streams,
+            runtime=cast("Runtime", runtime),
+            tflm_root=tflm_root,
             app=cast("Application", app),
             progress=progress,
         )

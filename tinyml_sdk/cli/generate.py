@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import AppOption, ModelArgument, OptimizeOption, RuntimeOption, TflmRootOption, one_of
+from .options import (
+    AppOption,
+    ModelArgument,
+    NoStreamsOption,
+    OptimizeOption,
+    OutputOption,
+    RuntimeOption,
+    TflmRootOption,
+    one_of,
+)
 from .output import show
+from .progress import StageProgress
 
 if TYPE_CHECKING:
     from ..codegen import Application, Emulator, Optimize, ProjectKind, Runtime
@@ -20,9 +29,7 @@ PROJECTS = ("baremetal", "cmake", "platformio", "esp_idf", "arduino")
 
 def generate(
     model: ModelArgument,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write: new, empty or generated before.")
-    ],
+    output: OutputOption,
     board: Annotated[
         str | None,
         typer.Option(
@@ -38,6 +45,7 @@ def generate(
         ),
     ] = "baremetal",
     optimize: OptimizeOption = "speed",
+    no_streams: NoStreamsOption = False,
     runtime: RuntimeOption = "aot",
     tflm_root: TflmRootOption = None,
     app: AppOption = "benchmark",
@@ -45,7 +53,7 @@ def generate(
         str | None,
         typer.Option(
             metavar="renode",
-            callback=lambda value: value and one_of("renode")(value),
+            callback=one_of("renode"),
             help="Add the files that this emulator runs the firmware with.  [default: none]",
         ),
     ] = None,
@@ -61,15 +69,18 @@ def generate(
     from .. import firmware
     from ..report.firmware import generated_report
 
-    written = firmware.generate(
-        model,
-        output,
-        board=board,
-        project=cast("ProjectKind", project),
-        optimize=cast("Optimize", optimize),
-        runtime=cast("Runtime", runtime),
-        tflm_root=tflm_root,
-        app=cast("Application", app),
-        emulator=cast("Emulator | None", emulator),
-    )
+    with StageProgress() as progress:
+        written = firmware.generate(
+            model,
+            output,
+            board=board,
+            project=cast("ProjectKind", project),
+            optimize=cast("Optimize", optimize),
+            streams=not no_streams,
+            runtime=cast("Runtime", runtime),
+            tflm_root=tflm_root,
+            app=cast("Application", app),
+            emulator=cast("Emulator | None", emulator),
+            progress=progress,
+        )
     show(generated_report(written, output))

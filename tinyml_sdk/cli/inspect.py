@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import JsonOption, ModelArgument, OptimizeOption
+from .options import JsonOption, ModelArgument, NoStreamsOption, OptimizeOption
 from .output import STDOUT, check_destination, show, write_text
+from .progress import StageProgress
 
 if TYPE_CHECKING:
     from ..codegen import Optimize
@@ -25,6 +26,7 @@ def inspect(
         bool, typer.Option("--kernels", help="Explain why each layer has its kernel, and not another.")
     ] = False,
     optimize: OptimizeOption = "speed",
+    no_streams: NoStreamsOption = False,
     json: JsonOption = None,
 ) -> None:
     """Show a model's layers, cost and memory plan.
@@ -36,7 +38,8 @@ def inspect(
     from ..report.inspection import inspection_json, inspection_report, kernels_report
 
     check_destination(json)
-    inspection = inspect_model(model, board, cast("Optimize", optimize))
+    with StageProgress() as progress:
+        inspection = inspect_model(model, board, cast("Optimize", optimize), streams=not no_streams, progress=progress)
     if json is not None:
         write_text(json, inspection_json(inspection))
     if json != STDOUT:

@@ -16,9 +16,12 @@ __all__ = [
     "JsonOption",
     "MetricOption",
     "ModelArgument",
+    "NoStreamsOption",
     "OptimizeOption",
+    "OutputOption",
     "PortOption",
     "RuntimeOption",
+    "TargetOption",
     "TflmRootOption",
     "ToolOption",
     "ToolchainOption",
@@ -55,6 +58,17 @@ BoardOption = Annotated[
         "--board", "-b", metavar="BOARD", help="Name of a board (see `tinyml boards`) or path of a board file."
     ),
 ]
+OutputOption = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write: new, empty or generated before.")
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="builtin|qemu|renode",
+        callback=one_of("builtin", "qemu", "renode"),
+        help="The builtin emulator, an installed QEMU or Renode.  [default: the first that has the board]",
+    ),
+]
 PortOption = Annotated[
     str | None,
     typer.Option(
@@ -78,6 +92,10 @@ ToolchainOption = Annotated[
         help="Compiler: zig, a wheel; gnu_arm, an installed arm-none-eabi-gcc; or PlatformIO.  "
         "[default: zig; gnu_arm for runtime tflm]",
     ),
+]
+NoStreamsOption = Annotated[
+    bool,
+    typer.Option("--no-streams", help="Run every layer alone, none row by row with others: a larger arena, less code."),
 ]
 RuntimeOption = Annotated[
     str,
@@ -110,7 +128,7 @@ AppOption = Annotated[
     typer.Option(
         metavar="benchmark|mlperf",
         callback=one_of("benchmark", "mlperf"),
-        help="What runs the model: the application of `tinyml bench`, or one for MLPerf Tiny's runner.",
+        help="What the firmware answers: `tinyml bench`, or MLPerf Tiny's runner.",
     ),
 ]
 JsonOption = Annotated[

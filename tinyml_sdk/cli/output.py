@@ -12,10 +12,17 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["STDOUT", "check_destination", "emit", "note", "show", "write_text"]
+__all__ = ["STDOUT", "check_destination", "emit", "note", "replace_closed_streams", "show", "write_text"]
 
 STDOUT = Path("-")
 """The destination that means stdout."""
+
+
+def replace_closed_streams() -> None:
+    """Give a process that was started without stdout or stderr (`>&-`) nothing to write to, in place of None."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for good
 
 
 def emit(text: str) -> None:

@@ -89,7 +89,7 @@ def quantize(
 ) -> None:
     """Convert a Keras model to int8, with int4 weights if asked.
 
-    Every tensor of the result is checked to be as asked for. Needs TensorFlow: pip install "tinyml-sdk[keras]".
+    Every tensor of the result is checked to be as asked for. Needs TensorFlow, the extra keras.
     """
     from ..quantize import quantize_model
     from ..report.quantization import quantization_report

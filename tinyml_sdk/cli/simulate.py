@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from .interrupt import raise_if_interrupted
-from .options import AppOption, BoardOption, FirmwareArgument, OptimizeOption, ToolchainOption, one_of
+from .options import (
+    AppOption,
+    BoardOption,
+    FirmwareArgument,
+    NoStreamsOption,
+    OptimizeOption,
+    RuntimeOption,
+    TargetOption,
+    TflmRootOption,
+    ToolchainOption,
+)
 from .output import emit, note
 from .progress import StageProgress
 
 if TYPE_CHECKING:
-    from ..codegen import Application, Optimize
+    from ..codegen import Application, Optimize, Runtime
 
 __all__ = ["simulate"]
 
@@ -22,19 +32,15 @@ __all__ = ["simulate"]
 def simulate(
     firmware: FirmwareArgument,
     board: BoardOption,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            metavar="builtin|qemu|renode",
-            callback=one_of("builtin", "qemu", "renode"),
-            help="What emulates the board.  [default: the first that has it]",
-        ),
-    ] = None,
+    target: TargetOption = None,
     link: Annotated[
         Path | None, typer.Option("--link", metavar="PATH", help="Make a link to the port here, the same each time.")
     ] = None,
     toolchain: ToolchainOption = None,
     optimize: OptimizeOption = "speed",
+    no_streams: NoStreamsOption = False,
+    runtime: RuntimeOption = "aot",
+    tflm_root: TflmRootOption = None,
     app: AppOption = "benchmark",
 ) -> None:
     """Run a board's firmware behind a serial port.
@@ -49,14 +55,17 @@ def simulate(
     open_target(target, load_board(board)).close()  # a board that cannot run there is better known before building
     with tempfile.TemporaryDirectory() as folder:
         with StageProgress() as progress:
-            progress("building", 0, 1)
             elf = firmware_image(
                 firmware,
                 Path(folder) / "project",
                 board=board,
                 toolchain=toolchain,
                 optimize=cast("Optimize", optimize),
+                streams=not no_streams,
+                runtime=cast("Runtime", runtime),
+                tflm_root=tflm_root,
                 app=cast("Application", app),
+                progress=progress,
             )
         simulator = BoardSimulator(load_board(board), elf, target=target, link=link)
         try:

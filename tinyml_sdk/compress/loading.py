@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, MissingToolError
+from ..quantize.keras_file import check_keras_file
 from ..quantize.loading import check_keras, read_keras
 from .replay import flattened
 from .weight_layers import cloned
@@ -32,6 +33,8 @@ def check_source(model: str | Path | Any) -> None:
         raise InputError("is converted already", where=path.name, hint="give the Keras model it was made from")
     elif path.suffix not in (".keras", ".h5", ".hdf5"):
         raise InputError("is no Keras model", where=path.name, hint=_SAVE_HINT)
+    else:
+        check_keras_file(path)
 
 
 def load_source(model: str | Path | Any) -> tuple[Any, str]:

@@ -29,13 +29,13 @@ __all__ = [
     "FlashJob",
     "Flasher",
     "Progress",
+    "choose_flasher",
     "choose_way",
     "flash_image",
     "get_flasher",
     "intel_hex",
     "list_flashers",
     "read_flash_image",
-    "require_flasher",
     "uf2",
 ]
 
@@ -88,15 +88,9 @@ def choose_way(board: Board, tool: str | None = None, project: Path | None = Non
     )
 
 
-def require_flasher(board: Board, tool: str | None = None, project: Path | None = None) -> Flasher:
-    """The flasher that `flash_image` will use; raises what that would, before anything is built for it.
-
-    Raises:
-        BoardError, MissingToolError: as for `flash_image`.
-    """
-    flasher = get_flasher(choose_way(board, tool, project).tool)
-    flasher.require()
-    return flasher
+def choose_flasher(board: Board, tool: str | None = None, project: Path | None = None) -> Flasher:
+    """The flasher that `flash_image` will use, installed or not. Raises BoardError as `choose_way`."""
+    return get_flasher(choose_way(board, tool, project).tool)
 
 
 def flash_image(

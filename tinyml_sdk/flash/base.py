@@ -73,6 +73,15 @@ class Flasher(ABC):
     def require(self) -> None:  # noqa: B027 - a way that needs no program has nothing to do here
         """Raise MissingToolError where a program that this needs is not installed."""
 
+    def require_port(self, board: Board, port: str | None) -> None:
+        """Raise InputError where this flashes through a serial port, and none was named."""
+        if self.needs_port and not port:
+            raise InputError(
+                f"{self.name} flashes through a serial port",
+                where=board.name,
+                hint="name it with --port, or --port auto",
+            )
+
     @abstractmethod
     def flash(self, job: FlashJob, folder: Path, progress: Progress) -> None:
         """Write the firmware, with a folder for files on the way.
@@ -103,12 +112,7 @@ class CommandFlasher(Flasher):
 
     def flash(self, job: FlashJob, folder: Path, progress: Progress) -> None:  # noqa: D102 - as in Flasher
         launcher = self._launcher()
-        if self.needs_port and not job.port:
-            raise InputError(
-                f"{self.name} flashes through a serial port",
-                where=job.board.name,
-                hint="name it with --port, or --port auto",
-            )
+        self.require_port(job.board, job.port)
         self.prepare(job, folder)
         stage = f"flashing with {self.name}"
         progress(stage, 0, 100)

@@ -17,6 +17,9 @@ from ..toolchains.process import kill_group
 __all__ = ["Ran", "run_with_progress"]
 
 _PERCENT = re.compile(rb"(\d{1,3})(?:\.\d+)?\s?%")
+_UNFINISHED = re.compile(rb"\d[\d.]{0,8}\s?\Z")
+"""What may go on as a percentage in the next piece that is read."""
+
 _SLICE_S = 0.2
 _KEPT_BYTES = 200_000
 
@@ -41,6 +44,7 @@ def run_with_progress(command: Sequence[str], cwd: Path, deadline: float, percen
         percent: Called with 0 to 100 when the program says how far it is, and with the last number again now and
             then: what it raises ends the program.
     """
+    end = time.monotonic() + deadline
     process = subprocess.Popen(
         command,
         cwd=cwd,
@@ -51,23 +55,28 @@ def run_with_progress(command: Sequence[str], cwd: Path, deadline: float, percen
         start_new_session=True,
     )
     assert process.stdout is not None
-    output = bytearray()
-    end = time.monotonic() + deadline
+    output, unfinished = bytearray(), b""
     reached = 0
+    timed_out = False
     try:
-        while (now := time.monotonic()) < end:
-            if select.select([process.stdout], [], [], min(_SLICE_S, end - now))[0]:
+        while True:
+            left = end - time.monotonic()
+            if select.select([process.stdout], [], [], max(0.0, min(_SLICE_S, left)))[0]:
                 chunk = os.read(process.stdout.fileno(), 65536)
                 if not chunk:
                     break
                 output += chunk
                 del output[:-_KEPT_BYTES]
-                found = _PERCENT.findall(chunk)
-                reached = min(100, int(found[-1])) if found else reached
+                said = unfinished + chunk
+                for number in _PERCENT.findall(said):
+                    reached = min(100, int(number))
+                    percent(reached)
+                unfinished = b"".join(_UNFINISHED.findall(said))
+            if left <= 0:
+                timed_out = True
+                kill_group(process.pid)
+                break
             percent(reached)
-        timed_out = time.monotonic() >= end
-        if timed_out:
-            kill_group(process.pid)
     except BaseException:
         kill_group(process.pid)
         raise

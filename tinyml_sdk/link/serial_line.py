@@ -28,6 +28,9 @@ _FAILURES = (OSError, _TERMIOS_ERROR)
 """What a port raises that is not there any more. pyserial's own errors are OSErrors."""
 
 _READ_SLICE_S = 0.05
+_MOST_AT_ONCE = 65536
+"""A program behind a pseudo-terminal may say more all the time."""
+
 _WRITE_DEADLINE_S = 10.0
 _BETWEEN_TRIES_S = 0.1
 _BUSY_PATIENCE_S = 2.0
@@ -121,7 +124,7 @@ class SerialLine:
             while True:
                 data: bytes = self._port.read(1)  # waits for a slice of time
                 if data:
-                    while waiting := self._port.in_waiting:
+                    while len(data) < _MOST_AT_ONCE and (waiting := self._port.in_waiting):
                         data += self._port.read(waiting)
                     return data
                 if time.monotonic() >= deadline:

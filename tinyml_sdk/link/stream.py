@@ -16,6 +16,7 @@ from ..errors import TargetError
 __all__ = ["ByteStream", "SubprocessStream"]
 
 CHUNK_BYTES = 65536
+END_DEADLINE_S = 20.0
 STDERR_TAIL_BYTES = 4000
 
 
@@ -102,7 +103,7 @@ class SubprocessStream:
 
     def _ended(self) -> TargetError:
         try:
-            status = str(self._process.wait(timeout=1))
+            status = str(self._process.wait(timeout=END_DEADLINE_S))
         except subprocess.TimeoutExpired:
             status = "unknown"
         size = self._stderr.seek(0, os.SEEK_END)

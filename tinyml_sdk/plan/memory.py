@@ -10,7 +10,7 @@ from ..ops import Layer
 from .buffers import Buffer, find_buffers, find_leads, label
 from .placement import ALIGNMENT, lower_bound, place
 
-__all__ = ["LiveBuffer", "MemoryPlan", "plan_memory"]
+__all__ = ["LiveBuffer", "MemoryPlan", "fits_arena", "plan_memory"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,13 @@ def plan_memory(graph: Graph, layers: Sequence[Layer]) -> MemoryPlan:
         peak_layer=peak_layer,
         peak=tuple(LiveBuffer(label(graph, layers, buffer), offsets[buffer], buffer.bytes) for buffer in peak),
     )
+
+
+def fits_arena(graph: Graph, layers: Sequence[Layer], room: int) -> bool:
+    """Whether `plan_memory` would find room in so many bytes, told sooner."""
+    buffers = find_buffers(graph, layers)
+    leads = find_leads(graph, layers, buffers)
+    return lower_bound(buffers, leads) <= room and place(buffers, leads, enough=room).bytes <= room
 
 
 def _peak(buffers: Sequence[Buffer], layer_count: int) -> tuple[int, list[Buffer]]:

@@ -17,7 +17,7 @@ from .buffers import find_buffers
 from .memory import plan_memory
 from .placement import align
 
-__all__ = ["EXACT_IDEALS", "layer_peaks", "lowest_peak_order", "order_layers"]
+__all__ = ["EXACT_IDEALS", "LiveBytes", "lowest_peak_order", "order_layers"]
 
 EXACT_IDEALS = 5_000
 """Sets of layers up to which the search is exact: well under a second."""
@@ -34,7 +34,7 @@ def order_layers(graph: Graph, layers: Sequence[Layer]) -> tuple[Layer, ...]:
     layers = tuple(layers)
     problem = _Problem.of(graph, layers)
     order = lowest_peak_order(problem)
-    if max(problem.peaks(order), default=0) >= max(problem.peaks(range(len(layers))), default=0):
+    if problem.peak(order) >= problem.peak(range(len(layers))):
         return layers
     # The peak bounds the arena from below only: what counts is where the buffers end up.
     reordered = tuple(layers[position] for position in order)
@@ -42,9 +42,25 @@ def order_layers(graph: Graph, layers: Sequence[Layer]) -> tuple[Layer, ...]:
     return reordered if better else layers
 
 
-def layer_peaks(graph: Graph, layers: Sequence[Layer]) -> list[int]:
-    """Bytes that live while each layer runs, in the given order, inputs that the output may overlap counted as such."""
-    return _Problem.of(graph, tuple(layers)).peaks(range(len(layers)))
+class LiveBytes:
+    """Bytes that live while layers run in the given order, inputs that the output may overlap counted as such.
+
+    Attributes:
+        between: Before each layer, and after the last one.
+        peaks: While each layer runs.
+    """
+
+    def __init__(self, graph: Graph, layers: Sequence[Layer]) -> None:
+        self._problem = _Problem.of(graph, tuple(layers))
+        self.peaks, self.between = self._problem.walk(range(len(layers)))
+
+    def peak_of(self, layer: Layer, first: int, end: int) -> int:
+        """The peak of one layer in the place of those from position `first` on, before `end`.
+
+        What else lives meanwhile does not depend on what other layers are replaced likewise.
+        """
+        step = _step(layer, frozenset(self._problem.bytes))
+        return self._problem.run(step, (1 << end) - 1, self.between[first])[0]
 
 
 @dataclass
@@ -102,9 +118,8 @@ class _Problem:
         """Whether a tensor is needed once the layers `done` have run."""
         return tensor in self.kept or bool(self.readers.get(tensor, 0) & ~done)
 
-    def run(self, position: int, done: int, live: int) -> tuple[int, int]:
-        """Bytes that live while a layer runs, and after it. `live`: before."""
-        step, after = self.steps[position], done | 1 << position
+    def run(self, step: _Step, after: int, live: int) -> tuple[int, int]:
+        """Bytes that live while a step is taken, and after it, when layers `after` have run. `live`: before."""
         made = sum(self.bytes[index] for index in step.outputs if index not in self.first)
         dying = [index for index in step.inputs if not self.needed(index, after)]
         over = [index for index in dying if index in step.leads]
@@ -121,14 +136,19 @@ class _Problem:
         """Bytes before the first layer."""
         return sum(self.bytes[index] for index in self.first if self.needed(index, 0))
 
-    def peaks(self, order: Sequence[int]) -> list[int]:
-        """Bytes that live while each layer runs, in this order."""
-        done, live, peaks = 0, self.live_at_start, []
+    def walk(self, order: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Bytes that live while each layer runs, in this order; and before the first, between two, after the last."""
+        done, peaks, between = 0, [], [self.live_at_start]
         for position in order:
-            peak, live = self.run(position, done, live)
-            peaks.append(peak)
             done |= 1 << position
-        return peaks
+            peak, live = self.run(self.steps[position], done, between[-1])
+            peaks.append(peak)
+            between.append(live)
+        return peaks, between
+
+    def peak(self, order: Sequence[int]) -> int:
+        """The most bytes that live at a time, in this order."""
+        return max(self.walk(order)[0], default=0)
 
     def ready(self, done: int) -> Iterator[int]:
         """Layers that may run next, in the file's order."""
@@ -166,8 +186,9 @@ def lowest_peak_order(problem: _Problem) -> list[int]:
         level: dict[int, _Best] = {}
         for done, best in levels[-1].items():
             for position in problem.ready(done):
-                peak, live = problem.run(position, done, best.live)
-                peak, after = max(peak, best.peak), done | 1 << position
+                after = done | 1 << position
+                peak, live = problem.run(problem.steps[position], after, best.live)
+                peak = max(peak, best.peak)
                 # Of equals the first stays: the one nearest to the file's order.
                 if after not in level or peak < level[after].peak:
                     level[after] = _Best(peak, live, position, done)

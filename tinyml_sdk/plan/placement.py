@@ -3,6 +3,9 @@
 Buffers are placed one after the other, each at the lowest offset that its conflicts allow. For some order of buffers
 this gives an optimal placement: take an optimal one, and place in the order of its offsets (outputs before inputs at
 equal ones); each buffer then lands at or below its optimal offset. So the search is one over orders.
+
+Most buffers are not worth searching for: they are small beside those of the arena's peak, and find room wherever these
+are. They are set aside, and placed last.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from .buffers import Buffer
 
@@ -18,8 +22,9 @@ __all__ = ["ALIGNMENT", "Placement", "lower_bound", "place"]
 ALIGNMENT = 4
 """Bytes. Kernels may load words from the start of a tensor."""
 
-EXACT_NODES = 4_000
-"""Partial placements that the exact search may look at before it gives up. Well under a second."""
+EXACT_NODES = (200, 4_000)
+"""Partial placements that the exact search may look at before it gives up: at first, and once local search has found
+less to beat. Well under a second."""
 
 SEARCH_STEPS = 400
 """Orders that the local search then tries from each simple order."""
@@ -79,11 +84,42 @@ class _Conflicts:
 
     def place(self, order: Sequence[int]) -> Placement:
         """Place in the given order."""
+        offsets = self.within(order, None)
+        assert offsets is not None
+        return self.placement(offsets)
+
+    def within(self, order: Sequence[int], limit: int | None) -> dict[int, int] | None:
+        """Offsets, placed in the given order; None as soon as one buffer ends above the limit."""
         offsets: dict[int, int] = {}
         for buffer in order:
-            offsets[buffer] = self.lowest_offset(buffer, offsets)
-        top = max((offsets[buffer] + self.sizes[buffer] for buffer in order), default=0)
+            offset = offsets[buffer] = self.lowest_offset(buffer, offsets)
+            if limit is not None and offset + self.sizes[buffer] > limit:
+                return None
+        return offsets
+
+    def placement(self, offsets: Mapping[int, int]) -> Placement:
+        """Of an offset for each buffer."""
+        top = max((offset + self.sizes[buffer] for buffer, offset in offsets.items()), default=0)
         return Placement(tuple(offsets[buffer] for buffer in range(len(offsets))), top)
+
+    def undemanding(self, limit: int) -> list[int]:
+        """Buffers that end at or below the limit wherever the others are, if they are placed last, in this order.
+
+        What a buffer that is placed already forbids for another one's start is an open interval. Where all of them
+        together are no longer than the range of starts that the limit allows, they leave one.
+        """
+        demand = [size + sum(below + above for _, below, above in self.near[place])
+                  for place, size in enumerate(self.sizes)]  # fmt: skip
+        found = [place for place, needed in enumerate(demand) if needed <= limit]
+        aside = set(found)
+        for place in found:  # which grows meanwhile
+            for other, _, _ in self.near[place]:
+                if other not in aside:
+                    demand[other] -= next(below + above for near, below, above in self.near[other] if near == place)
+                    if demand[other] <= limit:
+                        found.append(other)
+                        aside.add(other)
+        return found[::-1]
 
 
 def lower_bound(buffers: Sequence[Buffer], leads: Leads) -> int:
@@ -109,25 +145,51 @@ def lower_bound(buffers: Sequence[Buffer], leads: Leads) -> int:
     return bound
 
 
-def place(buffers: Sequence[Buffer], leads: Leads) -> Placement:
-    """The smallest placement found: by simple orders, then by exact search, then by local search from each order.
+def place(buffers: Sequence[Buffer], leads: Leads, enough: int = 0) -> Placement:
+    """The smallest placement found: by simple orders, a short exact search, local search from each order, a long
+    exact search.
 
     Deterministic: the same buffers give the same placement.
+
+    Args:
+        buffers: What to place.
+        leads: See `buffers.find_leads`.
+        enough: Bytes of an arena that need not become smaller: the search ends where it reaches them.
     """
     conflicts = _Conflicts(buffers, leads)
     bound = lower_bound(buffers, leads)
+    last = conflicts.undemanding(bound)
+    first = sorted(set(range(len(buffers))) - set(last))
+    found = _search([buffers[place] for place in first], _among(first, leads), max(bound, enough))
+    offsets = dict(zip(first, found.offsets, strict=True))
+    for place in last:
+        offsets[place] = conflicts.lowest_offset(place, offsets)
+    placement = conflicts.placement(offsets)
+    return replace(placement, optimal=found.optimal or placement.bytes == bound)
+
+
+def _among(places: Sequence[int], leads: Leads) -> Leads:
+    """The leads between some of the buffers, by their positions among these."""
+    position = {place: at for at, place in enumerate(places)}
+    return {(position[a], position[b]): lead for (a, b), lead in leads.items() if a in position and b in position}
+
+
+def _search(buffers: Sequence[Buffer], leads: Leads, enough: int) -> Placement:
+    """`place` without setting buffers aside; over as soon as so few bytes are reached."""
+    conflicts = _Conflicts(buffers, leads)
+    enough = max(enough, lower_bound(buffers, leads))
     orders = (*_simple_orders(buffers), _tensors_first(buffers, leads))
     best = min((conflicts.place(order) for order in orders), key=lambda placement: placement.bytes)
-    if best.bytes == bound:
-        return replace(best, optimal=True)
-    exact = _ExactSearch(conflicts, best)
-    if exact.run() or exact.best.bytes == bound:
-        return replace(exact.best, optimal=True)
-    best = exact.best
-    for order in orders:
-        best = _local_search(conflicts, order, best, bound)
-        if best.bytes == bound:
-            return replace(best, optimal=True)
+    quick, thorough = EXACT_NODES
+    searches: list[Callable[[Placement], Placement]] = [
+        lambda best: _ExactSearch(conflicts, best, enough, quick).run(),
+        *(partial(_local_search, conflicts, order, enough) for order in orders),
+        lambda best: _ExactSearch(conflicts, best, enough, thorough).run(),
+    ]
+    for search in searches:
+        if best.optimal or best.bytes <= enough:
+            break
+        best = search(best)
     return best
 
 
@@ -154,56 +216,70 @@ def _tensors_first(buffers: Sequence[Buffer], leads: Leads) -> list[int]:
     scratch = [index for index, buffer in enumerate(buffers) if buffer.layer is not None]
     if not scratch:
         return tensors
-    position = {index: at for at, index in enumerate(tensors)}
-    tensor_leads = {(position[a], position[b]): lead for (a, b), lead in leads.items()}
-    offsets = place([buffers[index] for index in tensors], tensor_leads).offsets
-    return [*sorted(tensors, key=lambda index: offsets[position[index]]), *scratch]
+    offsets = dict(
+        zip(tensors, place([buffers[index] for index in tensors], _among(tensors, leads)).offsets, strict=True)
+    )
+    return [*sorted(tensors, key=lambda index: offsets[index]), *scratch]
 
 
 class _ExactSearch:
-    """Depth first over all orders of growing offset, cut where nothing better can follow."""
+    """Depth first over all orders of growing offset, cut where nothing better can follow, or where it is enough."""
 
-    def __init__(self, conflicts: _Conflicts, best: Placement) -> None:
-        self.conflicts = conflicts
-        self.best = best
+    def __init__(self, conflicts: _Conflicts, best: Placement, enough: int, most_nodes: int) -> None:
+        self.conflicts, self.best, self.enough, self.most_nodes = conflicts, best, enough, most_nodes
         self.nodes = 0
 
-    def run(self) -> bool:
-        """Whether the whole tree was searched, so that `best` is optimal."""
-        self._visit({}, 0, 0)
-        return self.nodes <= EXACT_NODES
+    @property
+    def is_over(self) -> bool:
+        """Whether to look no further."""
+        return self.nodes > self.most_nodes or self.best.bytes <= self.enough
 
-    def _visit(self, offsets: dict[int, int], lowest: int, top: int) -> None:
+    def run(self) -> Placement:
+        """The best placement; the smallest at all, if the whole tree was searched."""
+        self._visit({}, dict.fromkeys(range(len(self.conflicts.sizes)), 0), 0, 0)
+        return replace(self.best, optimal=not self.is_over)
+
+    def _visit(self, offsets: dict[int, int], starts: dict[int, int], lowest: int, top: int) -> None:
+        """Try what may come next. `starts`: the lowest offset of each buffer that is not placed."""
         self.nodes += 1
         sizes = self.conflicts.sizes
-        if len(offsets) == len(sizes):
-            self.best = Placement(tuple(offsets[place] for place in range(len(sizes))), top)
+        if not starts:
+            self.best = self.conflicts.placement(offsets)
             return
-        options = sorted(
-            (self.conflicts.lowest_offset(place, offsets), place) for place in range(len(sizes)) if place not in offsets
-        )
-        if any(offset + sizes[place] >= self.best.bytes for offset, place in options):
+        if any(offset + sizes[place] >= self.best.bytes for place, offset in starts.items()):
             return
-        for offset, place in options:
+        for offset, place in sorted((offset, place) for place, offset in starts.items()):
             if offset < lowest or max(top, offset + sizes[place]) >= self.best.bytes:
                 continue
-            if self.nodes > EXACT_NODES:
+            if self.is_over:
                 return
-            self._visit({**offsets, place: offset}, offset, max(top, offset + sizes[place]))
+            placed = {**offsets, place: offset}
+            self._visit(placed, self._starts_behind(place, placed, starts), offset, max(top, offset + sizes[place]))
+
+    def _starts_behind(self, place: int, offsets: dict[int, int], starts: dict[int, int]) -> dict[int, int]:
+        """The lowest offsets of the others once a buffer is placed: new ones for those in whose way it is."""
+        behind = {other: start for other, start in starts.items() if other != place}
+        for other, below, above in self.conflicts.near[place]:
+            # Seen from the other one, above and below change places.
+            if other in behind and offsets[place] - above < behind[other] < offsets[place] + below:
+                behind[other] = self.conflicts.lowest_offset(other, offsets)
+        return behind
 
 
-def _local_search(conflicts: _Conflicts, order: Sequence[int], best: Placement, bound: int) -> Placement:
+def _local_search(conflicts: _Conflicts, order: Sequence[int], enough: int, best: Placement) -> Placement:
     """Move one buffer to another place in the order, keep what is no worse. Seeded, so always the same."""
     chance = random.Random(0)
     current, current_bytes = list(order), conflicts.place(order).bytes
     for _ in range(SEARCH_STEPS):
         candidate = current.copy()
         candidate.insert(chance.randrange(len(order)), candidate.pop(chance.randrange(len(order))))
-        placement = conflicts.place(candidate)
-        if placement.bytes <= current_bytes:
-            current, current_bytes = candidate, placement.bytes
+        offsets = conflicts.within(candidate, current_bytes)
+        if offsets is None:
+            continue
+        placement = conflicts.placement(offsets)
+        current, current_bytes = candidate, placement.bytes
         if placement.bytes < best.bytes:
             best = placement
-        if best.bytes == bound:
+        if best.bytes <= enough:
             break
     return best

@@ -17,7 +17,7 @@ from ..graph import ABSENT, Graph
 from ..ops import Layer, Rows, RowWindow
 from .placement import align
 
-__all__ = ["Place", "RowBuffer", "RowCall", "RowSchedule", "Step", "schedule_rows"]
+__all__ = ["Place", "RowBuffer", "RowCall", "RowSchedule", "Step", "row_bytes", "schedule_rows"]
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def schedule_rows(
     offset = 0
     for index in made[:-1]:
         pace = paces[index]
-        buffers[index] = RowBuffer(index, offset, pace.end - pace.low, pace.slope, _row_bytes(graph, index))
+        buffers[index] = RowBuffer(index, offset, pace.end - pace.low, pace.slope, row_bytes(graph, index))
         offset += align(buffers[index].bytes)
     first = min(-((paces[index].end - 1) // paces[index].slope) for index in made)
     last = -(-windows[-1].output_height // rows_at_once)
@@ -144,7 +144,8 @@ def _images(graph: Graph, layer: Layer) -> tuple[int, ...]:
     return tuple(index for index in layer.op.inputs if index != ABSENT and not graph.tensors[index].is_constant)
 
 
-def _row_bytes(graph: Graph, index: int) -> int:
+def row_bytes(graph: Graph, index: int) -> int:
+    """Bytes of a row of an image."""
     tensor = graph.tensors[index]
     return tensor.bytes // tensor.shape[1]
 
@@ -198,14 +199,14 @@ class _Walk:
         rows = [*[(index, window.stride) for index in _images(self.graph, layer)], (output, 1)]
         slope = self.paces[output].slope
         return tuple(
-            0 if index in self.buffers else slope * stride * _row_bytes(self.graph, index) for index, stride in rows
+            0 if index in self.buffers else slope * stride * row_bytes(self.graph, index) for index, stride in rows
         )
 
     def _place(self, number: int, index: int, row: int) -> Place:
         """Where a tensor's row lies in a step."""
         buffer = self.buffers.get(index)
         if buffer is None:
-            return Place(index, row * _row_bytes(self.graph, index))
+            return Place(index, row * row_bytes(self.graph, index))
         pace = self.paces[index]
         return Place(None, buffer.offset + (row - pace.slope * number - pace.low) * buffer.row_bytes)
 
@@ -219,12 +220,12 @@ def _lead(
     if it is elementwise. Other kernels may move their input within their memory, so theirs must lie above the rows.
     """
     output = layers[-1].op.outputs[0]
-    row_bytes = _row_bytes(graph, output)
+    output_row = row_bytes(graph, output)
     # Until there is a reading: where all that is written ends.
     lead, lowest_read = 0, graph.tensors[output].bytes
     for step in reversed(steps):
         if (last := step[-1]) is not None:
-            end = last.output.offset + last.rows.output_rows * row_bytes
+            end = last.output.offset + last.rows.output_rows * output_row
             lead = max(lead, end - lowest_read)
             for place, tensor in enumerate(layers[-1].op.inputs):
                 if tensor == index:

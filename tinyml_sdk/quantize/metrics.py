@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ..bench.classes import check_classes, chosen_classes
 from ..errors import InputError
 
 __all__ = ["METRICS", "Metric", "check_labels", "higher_is_better", "metric_function"]
@@ -18,27 +19,20 @@ Metric: TypeAlias = "str | Callable[[Array, Array], float]"
 """A name in `METRICS`, or a function of labels (N, …) and outputs (N, …), both float64 or labels int64."""
 
 
-def _classes(outputs: Array) -> npt.NDArray[np.int64]:
-    """The class chosen: the greatest output, or whether a single one is above 0.5. (N, C) → (N,)."""
-    flat = outputs.reshape(len(outputs), -1)
-    chosen = flat.argmax(axis=1) if flat.shape[1] > 1 else flat[:, 0] > 0.5
-    return chosen.astype(np.int64)
-
-
 def accuracy(labels: Array, outputs: Array) -> float:
     """Share of samples for which the model's class is the label."""
-    return float(np.mean(_classes(outputs) == labels))
+    return float(np.mean(chosen_classes(outputs) == labels))
 
 
 def balanced_accuracy(labels: Array, outputs: Array) -> float:
     """Mean over the classes of the share that is found, so that a rare class counts as much as a common one."""
-    right = _classes(outputs) == labels
+    right = chosen_classes(outputs) == labels
     return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
 
 
 def f1(labels: Array, outputs: Array) -> float:
     """Mean over the classes in the labels of 2 TP / (2 TP + FP + FN)."""
-    chosen = _classes(outputs)
+    chosen = chosen_classes(outputs)
     scores = []
     for label in np.unique(labels):
         hits = np.sum((chosen == label) & (labels == label))
@@ -111,16 +105,10 @@ def check_labels(labels: Array, outputs: tuple[int, ...], metric: Metric, where:
                 hint=f"{metric} compares values one by one: give labels of the outputs' shape",
             )
         return
-    classes = max(size, 2)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(
             f"labels are {labels.dtype} of shape {labels.shape}, not class numbers",
             where=where,
-            hint=f"save the right class of each sample, 0 to {classes - 1}, or choose the metric mae or mse",
+            hint=f"save the right class of each sample, 0 to {max(size, 2) - 1}, or choose the metric mae or mse",
         )
-    if labels.min() < 0 or labels.max() >= classes:
-        raise InputError(
-            f"labels from {labels.min()} to {labels.max()} for a model with {classes} classes",
-            where=where,
-            hint=f"number the classes from 0 to {classes - 1}, in the order of the model's outputs",
-        )
+    check_classes(labels, size, where)

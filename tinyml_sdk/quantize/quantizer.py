@@ -43,6 +43,7 @@ from .job import (
     Method,
     Weights,
 )
+from .keras_file import check_keras_file
 from .metrics import Metric, check_labels, metric_function
 from .noise import layer_noise
 from .process import Conversation, Worker, require_tensorflow
@@ -162,7 +163,9 @@ def _check_weights(weights: str, activations: str, keep_int8: Sequence[str], min
     if weights == "int8":
         if keep_int8 or min_snr is not None:
             option = "layers to keep int8" if keep_int8 else "a least signal-to-noise"
-            raise InputError(f"{option}, where all are int8", where="quantize", hint="these go with int4 weights")
+            raise InputError(
+                f"{option}, where all are int8", where="quantize", hint="these go with int4 weights (--weights int4)"
+            )
         return
     if activations != "int8":
         raise InputError(
@@ -192,6 +195,8 @@ def _model_path(model: str | Path | Any, folder: Path) -> Path:
             where=path.name,
             hint="give a .keras or .h5 file, or a folder with saved_model.pb (from model.export('folder'))",
         )
+    if path.is_file():
+        check_keras_file(path)
     return path
 
 

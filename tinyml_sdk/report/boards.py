@@ -20,14 +20,14 @@ def board_table(boards: Sequence[Board]) -> Table:
     table = plain_table()
     add_column(table, "board")
     add_column(table, "core")
-    for title in ("clock", "flash", "RAM"):
+    for title in ("MHz", "flash", "RAM"):
         add_column(table, title, "right")
     table.add_column("runs in")  # wraps where the terminal is narrow, so that figures stay whole
     for board in boards:
         table.add_row(
             Text(board.name, "bold"),
             board.core,
-            _megahertz(board),
+            _megahertz(board).removesuffix(" MHz"),
             _rounded(board.flash.size),
             _rounded(board.ram.size),
             ", ".join(name for name, _ in _emulators(board)) or "-",

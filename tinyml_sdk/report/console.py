@@ -41,11 +41,13 @@ def render(report: RenderableType, stream: TextIO, width: int | None = None) -> 
     Args:
         report: What a report function returned.
         stream: Where the text will go. Nothing is written.
-        width: Columns; the terminal's, or 80, where None.
+        width: Columns; the terminal's, or 80, where None. A narrower terminal wraps lines of 80: a cut figure is none.
     """
     if width is None and not stream.isatty():
         width = PLAIN_WIDTH
     console = Console(file=stream, width=width, highlight=False, emoji=False, markup=False)
+    if width is None and console.width < PLAIN_WIDTH:
+        console.width = PLAIN_WIDTH
     with console.capture() as capture:
         console.print(report)
     lines = capture.get().splitlines()

@@ -53,10 +53,11 @@ def measurement_line(result: BenchResult) -> str:
 
 def _headline(result: BenchResult) -> Group:
     toolchain = f"{result.toolchain.name} {result.toolchain.version}"
+    alone = ", layer by layer" if result.streams is False else ""
     return Group(
         Text.assemble((shorten(result.model.file, 40), "bold"), " on ", (result.board, "bold"), f" ({result.core})"),
         Text(
-            f"{result.runtime}, optimized for {result.optimize}, built by {toolchain}, "
+            f"{result.runtime}, optimized for {result.optimize}{alone}, built by {toolchain}, "
             f"run by {result.target.name} {result.target.version}"
         ),
     )

@@ -26,6 +26,7 @@ _PACKAGES = {"arm": "qemu-system-arm", "riscv32": "qemu-system-misc"}
 
 _REMEDY = "install QEMU again, or use --target builtin"
 _START_DEADLINE_S = 60.0
+_END_DEADLINE_S = 20.0
 _NANOSECONDS = 1e9
 
 
@@ -141,7 +142,7 @@ class _QemuProcess(EmulatorProcess):
 
     def ended(self) -> TargetError:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=2.0)
+            self._process.wait(timeout=_END_DEADLINE_S)
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").splitlines()
         said = [line.strip() for line in lines if line.strip() and "warning:" not in line]

@@ -28,6 +28,7 @@ _PROGRAM = "renode"
 _REMEDY = "install it from https://renode.io and put it on the PATH, or use another --target"
 _START_DEADLINE_S = 60.0
 _QUIT_DEADLINE_S = 15.0
+_END_DEADLINE_S = 20.0
 _POLL_S = 0.05
 
 
@@ -115,7 +116,7 @@ class _RenodeProcess(EmulatorProcess):
 
     def ended(self) -> TargetError:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=2.0)
+            self._process.wait(timeout=_END_DEADLINE_S)
         return TargetError(
             f"Renode has ended with status {self._process.returncode}: {self._last_line()}",
             where=self.where,

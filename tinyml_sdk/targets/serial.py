@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..boards.model import Board
 from ..errors import DeviceTimeoutError, ProtocolError, TargetError
-from ..flash import Progress, flash_image, require_flasher
+from ..flash import Progress, choose_flasher, flash_image
 from ..link import Client, SerialLine
 from .base import CounterInfo, Target
 
@@ -75,10 +75,13 @@ class SerialTarget(Target):
         self._line: SerialLine | None = None
         self._flashed = b""  # digest of what is on the board
         self.retry_after = request_seconds(board.console.baud)
-        self._flasher = require_flasher(board, tool, project) if flash else None
+        self._flasher = choose_flasher(board, tool, project) if flash else None
+        # What is wrong with the port, which is likelier, or the tool is better known before minutes of building.
         if self._flasher is None or not self._flasher.hides_port:
-            self._open_line().close()  # what is wrong with the port is better known before minutes of building
+            self._open_line().close()
         self._line = None
+        if self._flasher is not None:
+            self._flasher.require()
 
     @property
     def emulated(self) -> bool:  # noqa: D102 - as in Target

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,16 +40,21 @@ class FileKind:
 
 
 def read_checked(model: type[Model], file: Path, kind: FileKind) -> Model:
-    """Read and validate a file.
+    """Read and validate a file. Its model is immutable: as long as the file is the same, so is what is returned.
 
     Raises:
         InputError: of the class `kind.error`; names file, line and key.
     """
+    read: Model = _checked(model, _text(file, kind), file, kind)
+    return read
+
+
+@lru_cache(maxsize=256)
+def _checked(model: type[Any], text: str, file: Path, kind: FileKind) -> Any:
     from pydantic import ValidationError
 
     from .lines import YamlError, parse_yaml
 
-    text = _text(file, kind)
     try:
         value, lines = parse_yaml(text)
     except YamlError as error:

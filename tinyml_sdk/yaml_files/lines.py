@@ -40,8 +40,7 @@ def parse_yaml(text: str) -> tuple[Any, dict[KeyPath, int]]:
         YamlError: it is not YAML, or uses what this reader refuses.
     """
     try:
-        _refuse_bombs(text)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_PlainLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise YamlError(error.problem or "not YAML", mark.line + 1 if mark else 1) from error
@@ -51,19 +50,24 @@ def parse_yaml(text: str) -> tuple[Any, dict[KeyPath, int]]:
     return (None if root is None else _value(root, (), lines)), lines
 
 
-def _refuse_bombs(text: str) -> None:
-    """Aliases and depth, before anything is built from them. The parser's events come one by one, without recursion."""
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+class _PlainLoader(yaml.SafeLoader):
+    """Refuses aliases and depth before anything is built from them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise YamlError("anchors and aliases are not allowed", line)
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise YamlError(f"nested more than {MAX_DEPTH} deep", line)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+        if isinstance(event, yaml.CollectionStartEvent) and self._depth == MAX_DEPTH:
+            raise YamlError(f"nested more than {MAX_DEPTH} deep", line)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 def _value(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int]) -> Any:

@@ -7,11 +7,8 @@
  *   stride 1: two lines are four input rows, and give two output rows
  *   stride 2: the upper line and the upper half of the lower one are three, and give one
  *
- * The padding is filled with the input's zero point, whose share of the sum is in the bias. Weights
- * and bias are scaled by a power of two, as far as int16 goes, so that all channels' sums need the
- * same last shift; tinyml_sdk/ops/dsp/depthwise.py proves where that is exact. Else they are
- * doubled, which makes the rounded high half of the product with the multiplier the one that TFLM
- * computes (tinyml_scale_small).
+ * The padding is filled with the input's zero point, whose share of the sum is in the bias.
+ * tinyml_dsp_depthwise_outputs.h has what becomes of a sum.
  *
  * Memory: what a channel still needs of the rows that its output overwrites is in the lines, and
  * other channels lie elsewhere as long as input and output are a whole number of pixels apart.
@@ -21,7 +18,6 @@
 #ifndef TINYML_DSP_DEPTHWISE_H
 #define TINYML_DSP_DEPTHWISE_H
 
-#include "../tinyml_bytes.h"
 #include "tinyml_dsp_depthwise_rows.h"
 
 typedef struct {
@@ -31,14 +27,7 @@ typedef struct {
   int32_t output_height;
   int32_t output_width;
   int32_t channels; /* at least 4 */
-  /* With a fraction, all but TINYML_DSP_CLAMP: a channel's shift is k, and the offset is the
-   * output's zero point and the half that rounds. Without, k is 1, the shift is that of the
-   * outputs to the right, and the offset lacks it. */
-  int32_t offset;
-  int8_t shift_mask; /* k = shift & shift_mask | shift_base */
-  int8_t shift_base;
-  int8_t activation_min;
-  int8_t activation_max;
+  tinyml_dsp_depthwise_scaling scaling;
   int8_t padding_top;
   int8_t padding_left;
   int8_t input_zero_point;
@@ -68,7 +57,7 @@ TINYML_INLINE void tinyml_dsp_depthwise_unpack(const tinyml_dsp_depthwise_params
   const int8_t *weights = constants->weights + channel * 9;
   const uint32_t first = tinyml_load_word(weights), second = tinyml_load_word(weights + 4);
   const int32_t shift = constants->shift[channel];
-  const int32_t left = (shift & p->shift_mask) | p->shift_base;
+  const int32_t left = tinyml_dsp_depthwise_left(&p->scaling, shift);
   const uint32_t column0 = tinyml_dsp_shift_halves(tinyml_sxtb16(first), left);
   const uint32_t column1 = tinyml_dsp_shift_halves(tinyml_sxtb16_odd(first), left);
   const uint32_t column2 = tinyml_dsp_shift_halves(tinyml_sxtb16(second), left);
@@ -80,9 +69,8 @@ TINYML_INLINE void tinyml_dsp_depthwise_unpack(const tinyml_dsp_depthwise_params
   filter->lower[1] = tinyml_pkhtb(row2, column1);
   filter->lower[2] = (column2 >> 16) | ((uint32_t)weights[8] << (16 + left));
   filter->bias = constants->bias[channel];
-  filter->multiplier = constants->multiplier[channel];
-  filter->offset = p->offset + ((1 << left) >> 2);
-  filter->shift = shift;
+  filter->scale =
+      tinyml_dsp_depthwise_scale_of(&p->scaling, left, constants->multiplier[channel], shift);
 }
 
 /* What all channels have in common. */
@@ -92,8 +80,8 @@ TINYML_INLINE void tinyml_dsp_depthwise_prepare(const tinyml_dsp_depthwise_param
   filter->step = p->channels;
   filter->span = p->output_width * stride;
   filter->next = next;
-  filter->activation_min = p->activation_min;
-  filter->activation_max = p->activation_max;
+  filter->activation_min = p->scaling.activation_min;
+  filter->activation_max = p->scaling.activation_max;
 }
 
 /* -- lines of two rows ------------------------------------------------------------------------- */
@@ -295,20 +283,6 @@ TINYML_INLINE void tinyml_dsp_depthwise_batch(const tinyml_dsp_depthwise_params 
   }
 }
 
-/* The input where a whole number of pixels lies between it and the output, or no byte is shared. */
-TINYML_RARE const int8_t *tinyml_dsp_depthwise_align(const tinyml_dsp_depthwise_params *p,
-                                                     const int8_t *input, int8_t *output) {
-  const uintptr_t distance = (uintptr_t)input - (uintptr_t)output;
-  const int32_t output_bytes = p->batches * p->output_height * p->output_width * p->channels;
-  const uintptr_t excess = distance % (uintptr_t)p->channels;
-  if (excess == 0 || distance >= (uintptr_t)output_bytes) {
-    return input;
-  }
-  int8_t *moved = output + (distance - excess);
-  tinyml_copy(moved, input, p->batches * p->input_height * p->input_width * p->channels);
-  return moved;
-}
-
 /* One instance for all layers: what the stride and the form of the outputs decide is in `rows`. */
 TINYML_SHARED void tinyml_dsp_depthwise(const tinyml_dsp_depthwise_params *p, int32_t stride,
                                         tinyml_dsp_depthwise_rows *rows, const int8_t *input,
@@ -320,11 +294,14 @@ TINYML_SHARED void tinyml_dsp_depthwise(const tinyml_dsp_depthwise_params *p, in
   for (int32_t i = 0; i < words; ++i) {
     lines[i] = tinyml_pkhbt(padding, padding);
   }
-  input = tinyml_dsp_depthwise_align(p, input, output);
+  const int32_t input_bytes = p->input_height * p->input_width * p->channels;
+  const int32_t output_bytes = p->output_height * p->output_width * p->channels;
+  input = tinyml_dsp_depthwise_input(input, p->batches * input_bytes, output,
+                                     p->batches * output_bytes, p->channels);
   for (int32_t batch = 0; batch < p->batches; ++batch) {
     tinyml_dsp_depthwise_batch(p, stride, rows, input, constants, output, lines);
-    input += p->input_height * p->input_width * p->channels;
-    output += p->output_height * p->output_width * p->channels;
+    input += input_bytes;
+    output += output_bytes;
   }
 }
 

@@ -5,17 +5,7 @@
 #ifndef TINYML_DSP_DEPTHWISE_ROWS_H
 #define TINYML_DSP_DEPTHWISE_ROWS_H
 
-#include "tinyml_dsp.h"
-
-/* Fractional bits of a scaled output just before it is saturated, but for TINYML_DSP_CLAMP. */
-#define TINYML_DSP_DEPTHWISE_FRACTION 10
-
-/* How sums become outputs: the host names the cheapest form that is exact. */
-enum {
-  TINYML_DSP_RELU,   /* zero point -128, no other clamp: below it, rounding shows nowhere */
-  TINYML_DSP_SIGNED, /* any zero point, no other clamp */
-  TINYML_DSP_CLAMP   /* any */
-};
+#include "tinyml_dsp_depthwise_outputs.h"
 
 /* One channel's constants, and where a row of it ends, as the inner loops want them. The assembler
  * knows the order. */
@@ -23,9 +13,7 @@ typedef struct {
   uint32_t upper[3]; /* of each column, the scaled weights of rows 0 and 1 */
   uint32_t lower[3]; /* of each column, the scaled weights of rows 1 and 2 */
   int32_t bias;      /* scaled too: by 2^k, so that all channels have the same fraction */
-  int32_t multiplier;
-  int32_t offset;      /* the output's zero point and the half that rounds, before the shift */
-  int32_t shift;       /* for TINYML_DSP_CLAMP, which has k = 1 */
+  tinyml_dsp_depthwise_scale scale;
   int32_t below;       /* from an output to the one below it */
   int32_t step;        /* from an output to the next */
   const uint32_t *end; /* of the walk along the upper line; for the assembler to note */
@@ -37,27 +25,16 @@ typedef struct {
 
 #if TINYML_HAS_DSP
 typedef char tinyml_dsp_depthwise_filter_is_as_the_assembler_has_it
-    [__builtin_offsetof(tinyml_dsp_depthwise_filter, multiplier) == 28 &&
+    [__builtin_offsetof(tinyml_dsp_depthwise_filter, scale) == 28 &&
              __builtin_offsetof(tinyml_dsp_depthwise_filter, next) == 56 &&
              sizeof(tinyml_dsp_depthwise_filter) == 68
          ? 1
          : -1];
 #endif
 
-TINYML_INLINE int8_t tinyml_dsp_depthwise_output(const tinyml_dsp_depthwise_filter *f, int32_t form,
-                                                 int32_t sum) {
-  if (form == TINYML_DSP_CLAMP) {
-    /* The sign rounds ties away from zero. */
-    const int32_t high = tinyml_smmlar(sum, f->multiplier, 0);
-    const int32_t offset = f->offset * (INT32_C(1) << (f->shift - 1));
-    const int32_t scaled = (high + (high >> 31) + offset) >> f->shift;
-    return (int8_t)tinyml_clamp(scaled, f->activation_min, f->activation_max);
-  }
-  int32_t offset = f->offset;
-  if (form == TINYML_DSP_SIGNED) { /* as in tinyml_dsp_requantize */
-    offset -= 2 * (offset & (sum >> 31) & ((1 << (TINYML_DSP_DEPTHWISE_FRACTION - 1)) - 1));
-  }
-  return tinyml_ssat8(tinyml_smmla(sum, f->multiplier, offset) >> TINYML_DSP_DEPTHWISE_FRACTION);
+TINYML_INLINE int8_t tinyml_dsp_depthwise_rows_output(const tinyml_dsp_depthwise_filter *f,
+                                                      int32_t form, int32_t sum) {
+  return tinyml_dsp_depthwise_output(form, &f->scale, f->activation_min, f->activation_max, sum);
 }
 
 /* Stride 1: two output rows of one channel. The lower one is written first: of an odd height's last
@@ -73,8 +50,8 @@ TINYML_INLINE void tinyml_dsp_depthwise_stride1(const tinyml_dsp_depthwise_filte
       sum = tinyml_smlabt(lower[column + tap], f->lower[tap], sum);
       below = tinyml_smlad(lower[column + tap], f->lower[tap], below);
     }
-    output[column * f->step + f->below] = tinyml_dsp_depthwise_output(f, form, below);
-    output[column * f->step] = tinyml_dsp_depthwise_output(f, form, sum);
+    output[column * f->step + f->below] = tinyml_dsp_depthwise_rows_output(f, form, below);
+    output[column * f->step] = tinyml_dsp_depthwise_rows_output(f, form, sum);
   }
 }
 
@@ -88,7 +65,7 @@ TINYML_INLINE void tinyml_dsp_depthwise_stride2(const tinyml_dsp_depthwise_filte
       sum = tinyml_smlad(upper[column + tap], f->upper[tap], sum);
       sum = tinyml_smlabt(lower[column + tap], f->lower[tap], sum);
     }
-    *output = tinyml_dsp_depthwise_output(f, form, sum);
+    *output = tinyml_dsp_depthwise_rows_output(f, form, sum);
     output += f->step;
   }
 }
@@ -125,20 +102,7 @@ TINYML_DSP_ROWS(tinyml_dsp_depthwise_rows_2_clamp, 2, TINYML_DSP_CLAMP)
  *
  * r0: upper, r1: lower, r2: output, r3: filter; r12, lr: words of input, then constants. */
 
-/* A sum to int8: scaled, then saturated, which waits for the product: so all are scaled first. r12:
- * multiplier, lr: offset. NEGATIVE: a register with what ROUND left there, which is taken from the
- * offset twice below zero; TEMP: a free one. */
-#define TINYML_DSP_SATURATE(SUM) "ssat " SUM ", #8, " SUM ", asr #10\n"
-
-#define TINYML_DSP_ROUND_RELU(NEGATIVE) ""
-#define TINYML_DSP_SCALE_RELU(SUM, NEGATIVE, TEMP) "smmla " SUM ", " SUM ", r12, lr\n"
 #define TINYML_DSP_RESTORE_RELU ""
-
-#define TINYML_DSP_ROUND_SIGNED(NEGATIVE) "ubfx " NEGATIVE ", lr, #0, #9\n"
-#define TINYML_DSP_SCALE_SIGNED(SUM, NEGATIVE, TEMP)                                               \
-  "and " TEMP ", " NEGATIVE ", " SUM ", asr #31\n"                                                 \
-  "sub " TEMP ", lr, " TEMP ", lsl #1\n"                                                           \
-  "smmla " SUM ", " SUM ", r12, " TEMP "\n"
 #define TINYML_DSP_RESTORE_SIGNED "ldrd r8, r9, [r3, #16]\n" /* weights */
 
 /* clang-format off */

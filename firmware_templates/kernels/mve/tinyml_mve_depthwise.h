@@ -21,6 +21,7 @@
 
 #include <stddef.h>
 
+#include "../tinyml_bytes.h"
 #include "tinyml_mve.h"
 
 typedef struct {
@@ -374,20 +375,6 @@ TINYML_INLINE void tinyml_mve_depthwise_batch(const tinyml_mve_depthwise_image *
   }
 }
 
-/* The input where a whole number of pixels lies between it and the output, or no byte is shared. */
-TINYML_INLINE const int8_t *tinyml_mve_depthwise_align(const tinyml_mve_depthwise_params *p,
-                                                       const int8_t *input, int8_t *output) {
-  const uintptr_t distance = (uintptr_t)input - (uintptr_t)output;
-  const int32_t output_bytes = p->batches * p->output_height * p->output_width * p->channels;
-  const uintptr_t excess = distance % (uintptr_t)p->channels;
-  if (excess == 0 || distance >= (uintptr_t)output_bytes) {
-    return input;
-  }
-  int8_t *moved = output + (distance - excess);
-  tinyml_mve_copy(moved, input, p->batches * p->input_height * p->input_width * p->channels);
-  return moved;
-}
-
 /* One instance for all layers: what the stride and the form of the outputs decide is `function`. */
 TINYML_SHARED void tinyml_mve_depthwise(const tinyml_mve_depthwise_params *p, int32_t stride,
                                         tinyml_mve_depthwise_function *function,
@@ -407,11 +394,14 @@ TINYML_SHARED void tinyml_mve_depthwise(const tinyml_mve_depthwise_params *p, in
         (uint32_t)(stride == 1 ? i / 2 * row + i % 2 * p->channels : i * p->channels);
   }
   tinyml_mve_fill(scratch, p->input_zero_point, 2 * line_bytes + TINYML_VECTOR);
-  input = tinyml_mve_depthwise_align(p, input, output);
+  const int32_t input_bytes = p->input_height * p->input_width * p->channels;
+  const int32_t output_bytes = p->output_height * p->output_width * p->channels;
+  input = tinyml_whole_pixels_above(input, p->batches * input_bytes, output,
+                                    p->batches * output_bytes, p->channels, tinyml_mve_copy);
   for (int32_t batch = 0; batch < p->batches; ++batch) {
     tinyml_mve_depthwise_batch(&image, input, filters, output);
-    input += p->input_height * p->input_width * p->channels;
-    output += p->output_height * row;
+    input += input_bytes;
+    output += output_bytes;
   }
 }
 

@@ -217,28 +217,16 @@ TINYML_INLINE void tinyml_scalar_depthwise_lanes(const tinyml_depthwise_conv_2d_
   }
 }
 
-/* The input where a whole number of pixels lies between it and the output, or no byte is shared. */
-TINYML_SCALAR_SHARED const int8_t *
-tinyml_scalar_depthwise_align(const tinyml_depthwise_conv_2d_scalar_params *p, const int8_t *input,
-                              int8_t *output) {
-  const uintptr_t distance = (uintptr_t)input - (uintptr_t)output;
-  const int32_t output_bytes = p->batches * p->output_height * p->output_width * p->channels;
-  const uintptr_t excess = distance % (uint16_t)p->channels;
-  if (excess == 0 || distance >= (uintptr_t)output_bytes) {
-    return input;
-  }
-  int8_t *moved = output + (distance - excess);
-  tinyml_scalar_copy(moved, input, p->batches * p->input_height * p->input_width * p->channels);
-  return moved;
-}
-
 /* input: NHWC. weights: [channel][row][column]. scratch: three lines. */
 TINYML_SCALAR_SHARED void
 tinyml_depthwise_conv_2d_scalar(const tinyml_depthwise_conv_2d_scalar_params *p,
                                 const int8_t *input, const int8_t *weights, const int32_t *bias,
                                 const int32_t *scale, const int8_t *shift, int8_t *output,
                                 int8_t *scratch) {
-  input = tinyml_scalar_depthwise_align(p, input, output);
+  const int32_t input_bytes = p->input_height * p->input_width * p->channels;
+  const int32_t output_bytes = p->output_height * p->output_width * p->channels;
+  input = tinyml_whole_pixels_above(input, p->batches * input_bytes, output,
+                                    p->batches * output_bytes, p->channels, tinyml_scalar_copy);
   for (int32_t i = 0; i < 3 * TINYML_SCALAR_LANES * tinyml_scalar_line_columns(p); ++i) {
     scratch[i] = p->input_zero_point;
   }
@@ -255,8 +243,8 @@ tinyml_depthwise_conv_2d_scalar(const tinyml_depthwise_conv_2d_scalar_params *p,
       }
       tinyml_scalar_depthwise_lanes(p, input + first, filters, lanes, output + first, scratch);
     }
-    input += p->input_height * p->input_width * p->channels;
-    output += p->output_height * p->output_width * p->channels;
+    input += input_bytes;
+    output += output_bytes;
   }
 }
 

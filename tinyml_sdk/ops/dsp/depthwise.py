@@ -7,7 +7,7 @@ channel's sums, multiplier and shift, which are constants of the model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,17 @@ from ..weights import FilterConstants
 from ..window import Window
 from .matrix import DSP, scaled_channels
 
-__all__ = ["dsp_depthwise", "dsp_depthwise_taps"]
+__all__ = [
+    "NO_EXACT_FORM",
+    "ScaledDepthwise",
+    "depthwise_scaling",
+    "dsp_depthwise",
+    "dsp_depthwise_taps",
+    "scaled_depthwise",
+]
+
+NO_EXACT_FORM = "its sums or shifts leave no exact form"
+"""Why a layer for which `scaled_depthwise` has none is not computed by such a kernel."""
 
 _FRACTION = 10  # TINYML_DSP_DEPTHWISE_FRACTION
 _LARGEST_WEIGHT = 2**15 - 1
@@ -63,13 +73,10 @@ def dsp_depthwise(
     channels = input_.shape[3]
     if channels < _LANES or not window.is_small_square or view.output().shape[3] != channels:
         return Refusal("tinyml_dsp_depthwise", "it is for 3x3 filters of stride 1 or 2 over four channels or more")
-    form = _form(constants.requantization)
-    numbers = _saturated(constants, form) if form != "clamp" else None
+    numbers = scaled_depthwise(constants)
     if numbers is None:
-        form, numbers = "clamp", _general(constants)
-    if numbers is None:
-        return Refusal("tinyml_dsp_depthwise", "its sums or shifts leave no exact form")
-    stride = window.stride_width
+        return Refusal("tinyml_dsp_depthwise", NO_EXACT_FORM)
+    form, stride = numbers.form, window.stride_width
     layer = Layer(
         op=view.op,
         kernel=f"tinyml_dsp_depthwise_stride{stride}_{form}",
@@ -77,7 +84,7 @@ def dsp_depthwise(
         arguments=(
             _parameters(window, constants, input_, form),
             Input(0),
-            *numbers.arguments,
+            *numbers.arguments(_TAPS),
             Output(),
             Scratch(),
         ),
@@ -157,16 +164,17 @@ def _pairs_of_taps(weights: Int64) -> npt.NDArray[np.int32]:
 
 
 @dataclass
-class _Channels:
-    """The kernel's constants, one entry for each channel. Weights: (channels, 9)."""
+class ScaledDepthwise:
+    """The kernels' constants, one entry for each channel, and how sums become outputs. Weights: (channels, taps)."""
 
     weights: Int64
     bias: Int64
     multiplier: Int64
     shift: Int64
+    form: str = "clamp"
 
     @classmethod
-    def of(cls, constants: FilterConstants) -> _Channels:
+    def of(cls, constants: FilterConstants) -> ScaledDepthwise:
         """As the portable kernel has them, with a multiplier and shift for each channel."""
         count = len(constants.weights.values)
         return cls(
@@ -188,24 +196,30 @@ class _Channels:
         high: Int64 = self.bias + np.maximum(-128 * self.weights, 127 * self.weights).sum(axis=1)
         return high
 
-    @property
-    def arguments(self) -> tuple[Constant, Constant, Constant, Constant]:
-        """In the order of the kernel's parameters."""
+    def arguments(self, taps: Sequence[int]) -> tuple[Constant, Constant, Constant, Constant]:
+        """In the order of the kernels' parameters; weights in that of `taps`."""
         return (
-            Constant("weights", self.weights[:, _TAPS].astype(np.int8)),
+            Constant("weights", self.weights[:, taps].astype(np.int8)),
             Constant("bias", self.bias.astype(np.int32)),
             Constant("multiplier", self.multiplier.astype(np.int32)),
             Constant("shift", self.shift.astype(np.int8)),
         )
 
 
-def _general(constants: FilterConstants) -> _Channels | None:
+def scaled_depthwise(constants: FilterConstants) -> ScaledDepthwise | None:
+    """The cheapest form that is exact, of a layer with the input's zero point in the bias; None where there is none."""
+    form = _form(constants.requantization)
+    numbers = _saturated(constants, form) if form != "clamp" else None
+    return numbers or _general(constants)
+
+
+def _general(constants: FilterConstants) -> ScaledDepthwise | None:
     """Constants for the form `clamp`, or None where it is not exact.
 
     Channels that training has switched off have tiny scales. With a multiplier of 0 any shift will do; and a channel
     whose sums are all below 2^21 is zero after a shift of 22 as it is after a larger one.
     """
-    channels = _Channels.of(constants)
+    channels = ScaledDepthwise.of(constants)
     largest_sum = np.maximum(np.abs(channels.low), np.abs(channels.high))
     shifts = np.where(channels.multiplier == 0, 1, -channels.shift)
     if shifts.min() <= 0 or largest_sum.max() >= _DOUBLED_LIMIT:
@@ -215,13 +229,13 @@ def _general(constants: FilterConstants) -> _Channels | None:
     return replace(channels, bias=2 * channels.bias, shift=np.minimum(shifts, _LARGEST_SHIFT))
 
 
-def _saturated(constants: FilterConstants, form: str) -> _Channels | None:
+def _saturated(constants: FilterConstants, form: str) -> ScaledDepthwise | None:
     """Constants for the form `relu` or `signed`, or None where some channel has none that are exact.
 
     The proof is that of `dsp._requantization`, with another fraction: shifts of the weights from 2 to 10, as far as 16
     bits go. Channels of smaller scales, which are nearly switched off, are tried sum by sum.
     """
-    channels = _Channels.of(constants)
+    channels = ScaledDepthwise.of(constants)
     zero_point = constants.requantization["output_zero_point"]
     assert isinstance(zero_point, int)
     left = _FRACTION + 1 + channels.shift
@@ -229,14 +243,14 @@ def _saturated(constants: FilterConstants, form: str) -> _Channels | None:
     fits = np.abs(channels.weights).max(axis=1) << np.clip(left, 0, 15) <= _LARGEST_WEIGHT
     exact = (left >= 2) & (channels.shift < 0) & fits & (channels.low >= -room) & (channels.high < room)
     weights, multiplier = channels.weights.copy(), channels.multiplier.copy()
-    result = _Channels(weights, channels.bias << np.maximum(left, 0), multiplier, left)
+    result = ScaledDepthwise(weights, channels.bias << np.maximum(left, 0), multiplier, left, form)
     for channel in np.flatnonzero(~exact).tolist():
         if not _settle(result, channels, channel, zero_point, form):
             return None
     return result
 
 
-def _settle(result: _Channels, channels: _Channels, channel: int, zero_point: int, form: str) -> bool:
+def _settle(result: ScaledDepthwise, channels: ScaledDepthwise, channel: int, zero_point: int, form: str) -> bool:
     """Find constants for a channel of extreme scale: those of a constant, or a shorter multiplier. False if none do."""
     low, high = int(channels.low[channel]), int(channels.high[channel])
     multiplier, shift = int(channels.multiplier[channel]), int(channels.shift[channel])
@@ -287,11 +301,21 @@ def _form(requantization: Mapping[str, ParameterValue]) -> str:
     return "relu" if requantization["output_zero_point"] == -128 else "signed"
 
 
-def _parameters(window: Window, constants: FilterConstants, input_: Tensor, form: str) -> Parameters:
-    requantization = constants.requantization
+def depthwise_scaling(requantization: Mapping[str, ParameterValue], form: str) -> dict[str, ParameterValue]:
+    """The fields of the C struct `tinyml_dsp_depthwise_scaling`."""
     zero_point = requantization["output_zero_point"]
     assert isinstance(zero_point, int)
     rounding = 2 * zero_point + 1
+    return {
+        "offset": rounding << (_FRACTION - 1) if form != "clamp" else rounding,
+        "shift_mask": 15 if form != "clamp" else 0,
+        "shift_base": 0 if form != "clamp" else 1,
+        "activation_min": requantization["activation_min"],
+        "activation_max": requantization["activation_max"],
+    }
+
+
+def _parameters(window: Window, constants: FilterConstants, input_: Tensor, form: str) -> Parameters:
     return Parameters(
         "tinyml_dsp_depthwise_params",
         {
@@ -304,11 +328,7 @@ def _parameters(window: Window, constants: FilterConstants, input_: Tensor, form
             "padding_left": window.padding_left,
             "channels": input_.shape[3],
             "input_zero_point": input_.zero_point,
-            "offset": rounding << (_FRACTION - 1) if form != "clamp" else rounding,
-            "shift_mask": 15 if form != "clamp" else 0,
-            "shift_base": 0 if form != "clamp" else 1,
-            "activation_min": requantization["activation_min"],
-            "activation_max": requantization["activation_max"],
+            "scaling": depthwise_scaling(constants.requantization, form),
         },
     )
 

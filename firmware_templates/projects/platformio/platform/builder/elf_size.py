@@ -1,4 +1,4 @@
-"""Prints what an ELF file takes, for PlatformIO's memory bars: `flash`, `data` and `bss`, in bytes."""
+"""Prints what an ELF file takes, for PlatformIO and Arduino to read: `flash`, `data` and `bss`, in bytes."""
 
 import struct
 import sys

@@ -1,7 +1,7 @@
 """Runs zig, one at a time in a project: `zig.py LOCK ZIG ARGUMENTS…`.
 
-Two that compile at once in one cache can wait for each other for ever (seen with 0.15.2), and PlatformIO starts as many
-as there are processors.
+Two that compile at once in one cache can wait for each other for ever (seen with 0.15.2), and PlatformIO and Arduino
+start as many as there are processors.
 """
 
 import subprocess
