@@ -86,7 +86,7 @@ def _own_function(layer: Any) -> Any:
     kind = kind_of(layer)
     if kind not in WITH_KERNEL:
         return None
-    if getattr(layer.activation, "weights", None):
+    if kind_of(layer.activation) == "PReLU":  # whose weights Keras makes only when it is called
         raise InputError(
             f"has a {type(layer.activation).__name__} layer with weights as its activation function",
             where=f"layer {layer.name!r}",
