@@ -28,7 +28,7 @@ from .graph import Graph, read_graph
 from .ops import Layer, fuse_ops, lower_graph, remove_constant_channels
 from .plan import Fit, MemoryPlan, Streaming, check_fit, measure_fit, order_layers, plan_memory, stream_layers
 from .tflm import TflmModel, find_library, inspect_tflm_model
-from .toolchains import BuildJob, BuildResult, Library, MemoryUse, get_toolchain, read_sections
+from .toolchains import BuildJob, BuildResult, Library, MemoryUse, get_toolchain, read_compiler, read_sections
 
 __all__ = [
     "Firmware",
@@ -37,6 +37,7 @@ __all__ = [
     "build_firmware",
     "build_inspected",
     "default_toolchain",
+    "firmware_from_elf",
     "firmware_image",
     "generate",
     "inspect_for",
@@ -318,7 +319,8 @@ def _project(
     if isinstance(inspection, Inspection):
         check_fit(board, inspection.plan.arena_bytes, inspection.weight_bytes)
     source = _model_source(inspection, library, optimize, kind)
-    return generate_project(inspection.graph, source, board, optimize, kind, app, emulator)
+    streams = inspection.streams if isinstance(inspection, Inspection) else True
+    return generate_project(inspection.graph, source, board, optimize, kind, app, emulator, streams=streams)
 
 
 def _required_library(
@@ -342,6 +344,22 @@ def _required_library(
             hint="build with --toolchain gnu_arm",
         )
     return library
+
+
+def firmware_from_elf(
+    inspection: Inspection | TflmModel, elf: Path, optimize: Optimize, tflm_root: str | Path | None = None
+) -> Firmware:
+    """A firmware that something else has built of generated code: Arduino, ESP-IDF, a build of the user's own.
+
+    Raises:
+        InputError: the file cannot be read, or is no ELF.
+        FitError, MissingToolError, BuildError, TargetError: for runtime `tflm`, its arena cannot be measured.
+    """
+    assert inspection.board is not None
+    build = BuildResult(elf, *read_compiler(elf), flags=())
+    source = _model_source(inspection, _library(inspection, tflm_root), optimize)
+    memory = read_sections(elf, source.weight_symbols)
+    return Firmware(inspection.board, source.runtime, optimize, elf.parent, elf, build, memory, source.arena_bytes)
 
 
 def build_inspected(

@@ -103,6 +103,11 @@ def test_help_imports_nothing_heavy(arguments: list[str], heavy: set[str]) -> No
         (["bench", "m.tflite", "--board", "b", "--target", "builtn"], "did you mean builtin?"),
         (["bench", "m.tflite", "--board", "b", "--target", "qemu", "--port", "p"], "exclude each other"),
         (["bench", "m.tflite", "--board", "b", "--no-flash"], "--no-flash and --tool need --port"),
+        (["bench", "m.tflite", "--board", "b", "--elf", "f"], "--elf needs --port"),
+        (
+            ["bench", "m.tflite", "--board", "b", "--elf", "f", "--port", "p", "--toolchain", "zig"],
+            "excludes --toolchain",
+        ),
         (["simulate", "m.tflite", "--board", "b", "--target", "unicorn"], "not one of builtin, qemu, renode"),
         (["build", "m.tflite", "--board", "b", "-o", "d", "--toolchain", "gcc"], "not one of zig, gnu_arm"),
         (["inspect", "--json"], "tinyml inspect: option '--json' requires an argument"),

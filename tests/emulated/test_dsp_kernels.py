@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.binary_op import binary_model
 from support.filter_op import Numbers
@@ -36,6 +37,19 @@ def convolutions(numbers: Numbers, depth: int, channels: int, filter_: tuple[int
     builder.op(
         "CONV_2D", [x, weights, *bias], [y], stride_h=1, stride_w=1, fused_activation_function=numbers.activation
     )
+    return builder.build()
+
+
+def transposed(numbers: Numbers, depth: int, channels: int) -> bytes:
+    """3x3 of stride 2, whose outputs have one, two or four taps."""
+    builder = ModelBuilder()
+    shape = builder.constant(np.array((1, 10, 10, channels), np.int32))
+    x = builder.input((1, 5, 5, depth), numbers.input_scale, numbers.input_zero_point)
+    weights = numbers.add_filter(builder, (channels, 3, 3, depth))
+    bias = numbers.add_bias(builder, channels)
+    y = builder.output((1, 10, 10, channels), numbers.output_scale, numbers.output_zero_point)
+    activation = {"fused_activation_function": numbers.activation}
+    builder.op("TRANSPOSE_CONV", [shape, weights, x, *bias], [y], version=3, stride_h=2, stride_w=2, **activation)
     return builder.build()
 
 
@@ -145,6 +159,8 @@ def test_line_by_line_equals_tflm(
         convolutions(CLAMPED, 3, 5, (1, 1)),
         convolutions(SIGNED, 1, 6, (3, 3)),
         convolutions(CLAMPED, 2, 2, (3, 3)),
+        transposed(CLAMPED, 8, 8),
+        transposed(SIGNED, 3, 6),
         row(CLAMPED, 4, 12),
         row(SIGNED, 8, 20),
         row(GENERAL, 15, 9),

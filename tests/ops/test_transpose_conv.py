@@ -1,5 +1,6 @@
 """TRANSPOSE_CONV against TFLM."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +13,11 @@ from support.single_op import assert_equals_tflm, lower
 from support.tflite_model import ModelBuilder
 from support.tflm import needs_tflm
 
+from tinyml_sdk.boards.cores import CORES, Core
 from tinyml_sdk.errors import ModelError
+from tinyml_sdk.ops import transpose_conv
+
+DSP = CORES["cortex-m4"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,14 @@ class Transposed:
         return builder.build()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def portable_kernel_looks_dear() -> Iterator[None]:
+    """So that the cases here can be small and are still given to the kernel for the core, where it has one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transpose_conv, "_PORTABLE_COST", 1e6)
+        yield
+
+
 GEOMETRIES = [
     Transposed(),
     Transposed(filter=(2, 2), channels=8),  # each output has one tap
@@ -77,13 +90,23 @@ def test_geometry(geometry: Transposed) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("core", [None, DSP], ids=["portable", "dsp"])
 @pytest.mark.parametrize("geometry", GEOMETRIES[:2], ids=range(2))
-def test_the_lead_is_what_it_takes(geometry: Transposed) -> None:
+def test_the_lead_is_what_it_takes(geometry: Transposed, core: Core | None) -> None:
     model = geometry.model()
-    lead = lower(model)[0].lead_of(2)
+    layer = lower(model, core)[0]
+    assert layer.kernel == ("tinyml_transpose_conv" if core is None else "tinyml_transpose_conv_dsp")
+    lead = layer.lead_of(2)
     assert lead is not None
-    assert works_at_distances(model, range(lead, lead + 3), place=2)
-    assert breaks_one_byte_closer(model, place=2)
+    assert works_at_distances(model, range(lead, lead + 3), core, place=2)
+    assert breaks_one_byte_closer(model, place=2, core=core)
+
+
+def test_outputs_that_nothing_reaches_are_left_to_the_portable_kernel() -> None:
+    layer = lower(Transposed(filter=(2, 3), stride=(3, 3)).model(), DSP)[0]
+    refused = next(choice for choice in layer.choices if choice.kernel == "tinyml_transpose_conv_dsp")
+    assert layer.kernel == "tinyml_transpose_conv"
+    assert "no input reaches" in refused.reason
 
 
 pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))

@@ -9,7 +9,8 @@ from support.probe import probe_job, write_project
 from support.tools import TOOLCHAIN_TOOLS, require_tool
 
 from tinyml_sdk.errors import InputError
-from tinyml_sdk.toolchains import get_toolchain, read_sections
+from tinyml_sdk.toolchains import get_toolchain, read_compiler, read_sections
+from tinyml_sdk.toolchains.elf import compiler_in
 
 TABLES = """
 #include <stdint.h>
@@ -50,6 +51,27 @@ def test_binutils_agree(elf: Path) -> None:
     text, data, bss = (int(field) for field in said.splitlines()[1].split()[:3])
     use = read_sections(elf, frozenset())
     assert (use.flash, use.bss) == (text + data, bss)
+
+
+def test_the_compiler_is_known_by_what_it_left(elf: Path, request: pytest.FixtureRequest) -> None:
+    name, version = read_compiler(elf)
+    toolchain = request.node.callspec.params["elf"]
+    assert name == {"zig": "clang", "gnu_arm": "GCC"}[toolchain]
+    assert toolchain == "zig" or version == get_toolchain("gnu_arm").version()
+
+
+@pytest.mark.parametrize(
+    ("line", "compiler"),
+    [
+        ("GCC: (15:12.2.rel1-1) 12.2.1 20221205", ("GCC", "12.2.1")),
+        ("GCC: (crosstool-NG esp-13.2.0_20240530) 13.2.0", ("GCC", "13.2.0")),
+        ("GCC: (GNU Tools for Arm Embedded Processors 7-2017-q4-major) 7.2.1 20170904 (release)", ("GCC", "7.2.1")),
+        ("clang version 20.1.2 (https://github.com/ziglang/zig-bootstrap 7ef74e656cf8)", ("clang", "20.1.2")),
+        ("Linker: LLD 20.1.2", ("unknown", "unknown")),
+    ],
+)
+def test_lines_that_compilers_leave(line: str, compiler: tuple[str, str]) -> None:
+    assert compiler_in(line) == compiler
 
 
 def test_what_is_no_elf(tmp_path: Path) -> None:

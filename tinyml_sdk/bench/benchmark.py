@@ -10,15 +10,16 @@ from pathlib import Path
 
 from ..boards import Board, load_board
 from ..codegen import Optimize, Runtime
-from ..firmware import Inspection, build_inspected, default_toolchain, inspect_for
+from ..firmware import Inspection, build_inspected, default_toolchain, firmware_from_elf, inspect_for
+from ..graph import Graph
 from ..targets import SerialTarget, Target, open_target
 from .check import compare_outputs, first_differing, measure_accuracy
 from .classes import check_classes
-from .inputs import check_inputs, load_inputs
+from .inputs import Array, check_inputs, load_inputs
 from .reference import open_reference
 from .result import BenchResult
 from .samples import Samples
-from .session import Progress, first_divergent_layer, measure
+from .session import Progress, check_build, first_divergent_layer, measure
 from .summary import assemble_result
 
 __all__ = ["benchmark"]
@@ -40,6 +41,7 @@ def benchmark(
     port: str | None = None,
     flash: bool = True,
     tool: str | None = None,
+    elf: str | Path | None = None,
     progress: Progress | None = None,
     on_samples: Callable[[Samples], None] | None = None,
 ) -> BenchResult:
@@ -59,6 +61,7 @@ def benchmark(
         port: The serial port of a board, `auto` for the one that has its USB id; in place of `target`.
         flash: With `port`: whether to write the firmware to the board first.
         tool: With `port`: which of the board's flash tools to use; its first where None.
+        elf: With `port`: the firmware, where something else has built it: Arduino, ESP-IDF, a build of the user's own.
         project_dir: Where to keep the generated project and the ELF; a temporary folder where None.
         progress: Called with a stage, how much of it is done, and of how much.
         on_samples: Called once with all inputs and what the device made of them.
@@ -80,14 +83,12 @@ def benchmark(
         device = stack.enter_context(_open_device(target, chosen, port, flash, tool, project, report))
         inspection = inspect_for(model, board, runtime, optimize, streams=streams, progress=report)
         graph = inspection.graph
-        if inputs is None:
-            samples, labels = check_inputs(graph.input_tensors), None
-        else:
-            samples, labels = load_inputs(inputs, graph.input_tensors)
-            if labels is not None:
-                check_classes(labels, graph.output_tensors[0].elements, Path(inputs).name)
+        samples, labels = _samples_and_labels(inputs, graph)
         report("building", 0, 1)
-        firmware = build_inspected(inspection, folder, toolchain, optimize, tflm_root=tflm_root)
+        if elf is None:
+            firmware = build_inspected(inspection, folder, toolchain, optimize, tflm_root=tflm_root)
+        else:
+            firmware = firmware_from_elf(inspection, Path(elf), optimize, tflm_root)
         report("building", 1, 1)
         report("computing the reference", 0, 1)
         generated = inspection if isinstance(inspection, Inspection) else None
@@ -95,6 +96,7 @@ def benchmark(
         expected = reference.run(samples)
         report("computing the reference", 1, 1)
         measurement = measure(device, firmware.elf, graph, chosen, samples, runs, report)
+        check_build(measurement.info, len(inspection.layers), firmware.arena_bytes)
         check = compare_outputs(reference.name, expected, measurement.outputs)
         if not check.bit_exact and generated is not None:
             worst = first_differing(expected, measurement.outputs)
@@ -104,6 +106,16 @@ def benchmark(
             on_samples(Samples(samples, measurement.outputs, labels))
         accuracy = measure_accuracy(labels, graph.output_tensors[0], expected, measurement.outputs)
         return assemble_result(inspection, firmware, device, measurement, check, accuracy)
+
+
+def _samples_and_labels(inputs: str | Path | None, graph: Graph) -> tuple[list[list[Array]], Array | None]:
+    """Of a user's file; where there is none, inputs for the check alone."""
+    if inputs is None:
+        return check_inputs(graph.input_tensors), None
+    samples, labels = load_inputs(inputs, graph.input_tensors)
+    if labels is not None:
+        check_classes(labels, graph.output_tensors[0].elements, Path(inputs).name)
+    return samples, labels
 
 
 def _open_device(

@@ -20,7 +20,7 @@ from ..targets.blocks import ExecutedBlock
 from .reference import Reference
 from .transfer import infer, read_arena_tensor, write_inputs
 
-__all__ = ["Measurement", "Progress", "check_identity", "first_divergent_layer", "measure"]
+__all__ = ["Measurement", "Progress", "check_build", "check_identity", "first_divergent_layer", "measure"]
 
 Array = npt.NDArray[Any]
 
@@ -167,4 +167,17 @@ def check_identity(info: DeviceInfo, graph: Graph, board: Board) -> None:
             f"the firmware holds another model ({info.model_name}, sha256 {info.model_sha256.hex()[:12]}…)",
             where=graph.source,
             hint="build and flash again; the board runs an older firmware",
+        )
+
+
+def check_build(info: DeviceInfo, layers: int, arena_bytes: int) -> None:
+    """Raise TargetError unless what answers was generated with the options that give so many layers and such an arena.
+
+    Only a firmware that somebody else has built or flashed can differ.
+    """
+    if (info.layer_count, info.arena_bytes) != (layers, arena_bytes):
+        raise TargetError(
+            f"the firmware was generated otherwise: it has {info.layer_count} layers and an arena of "
+            f"{info.arena_bytes:,} bytes, these options give {layers} and {arena_bytes:,}",
+            hint="give the options that `tinyml generate` was given, or generate and build it again",
         )

@@ -55,6 +55,10 @@ def bench(
     project_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the generated project and the ELF here.")
     ] = None,
+    elf: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --port: the firmware, if Arduino or a build of your own made it."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="One line of result, no progress.")] = False,
 ) -> None:
     """Run a model on a board, check its outputs, measure it.
@@ -71,6 +75,10 @@ def bench(
         raise typer.BadParameter("--port and --target exclude each other")
     if port is None and (no_flash or tool is not None):
         raise typer.BadParameter("--no-flash and --tool need --port")
+    if elf is not None and port is None:
+        raise typer.BadParameter("--elf needs --port; `tinyml simulate` gives an emulated board one")
+    if elf is not None and (toolchain is not None or project_dir is not None):
+        raise typer.BadParameter("--elf is a firmware that is built: it excludes --toolchain and --project-dir")
     check_destination(json)
     kept: list[Samples] = []
     with StageProgress(quiet=quiet) as progress:
@@ -89,6 +97,7 @@ def bench(
             port=port,
             flash=not no_flash,
             tool=tool,
+            elf=elf,
             progress=progress,
             on_samples=kept.append,
         )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..graph import Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters, Scratch
-from .dsp.matrix import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, padded_order, padded_to_words, pair_cost
+from .dsp.matrix import DSP, MIXED_WEIGHTS_REFUSED, dsp_constants, gathered_bytes, packed_rests, pair_cost, run_order
 from .fully_connected import matrix_layer
 from .mve.conv_2d import mve_convolution
 from .overlap import gathered_window_lead, window_lead
@@ -120,7 +120,7 @@ def dsp_convolution(
     run = window.run_taps * depth
     runs = filter_height * filter_width // window.run_taps
     constants = filter_constants(view, weights, scales=scales, fold_zero_point=input_.zero_point)
-    dsp = dsp_constants(constants, _run_order(runs, run, channels), block=4)
+    dsp = dsp_constants(constants, run_order(runs, run, channels), block=4)
     if dsp is None:
         return Refusal(_DSP_KERNEL, MIXED_WEIGHTS_REFUSED)
     parameters = Parameters(
@@ -130,7 +130,6 @@ def dsp_convolution(
             "matrix": dsp.matrix("pair"),
         },
     )
-    rests = 0 if dsp.depth == runs * padded_to_words(run) else runs * (run % 4)
     layer = Layer(
         op=view.op,
         kernel=_DSP_KERNEL,
@@ -138,27 +137,11 @@ def dsp_convolution(
         arguments=(parameters, Input(0), *dsp.arguments, Output(), Scratch()),
         macs=output.elements * runs * run,
         lead=(gathered_window_lead(window, input_channels=depth, output_channels=channels),),
-        scratch_bytes=4 * dsp.depth + 2 * run + 2 * padded_to_words(rests),
+        scratch_bytes=gathered_bytes(runs, run, dsp.depth),
         shared=True,
     )
     # At the border a run is copied with the padding, which its two pixels do for each other.
-    gathering = (35 + 90 * (1 - window.inside_pairs)) * runs + 3 * dsp.depth + 12 * rests
+    gathering = (35 + 90 * (1 - window.inside_pairs)) * runs + 3 * dsp.depth + 12 * packed_rests(runs, run, dsp.depth)
     return Candidate(
         layer, pair_cost(output.elements // channels, dsp.depth, channels, gathering=gathering), DSP, code_bytes=900
     )
-
-
-def _run_order(runs: int, run: int, channels: int) -> npt.NDArray[np.intp]:
-    """The words of all runs, then what is left of each run.
-
-    What is left is taken byte by byte and packed, or in words of which each ends with its run: they are faster to
-    gather, but their padding takes multiplications for every four channels.
-    """
-    products = np.arange(runs * run).reshape(runs, run)
-    words, rests = np.split(products, [run // 4 * 4], axis=1)
-    packed = padded_order(np.concatenate([words.reshape(-1), rests.reshape(-1)]))
-    padding = runs * padded_to_words(run) - len(packed)
-    if -(-channels // 4) * 6.2 * padding > 10 * rests.size:
-        return packed
-    ends = np.pad(rests, ((0, 0), (-run % 4, 0)), constant_values=-1)
-    return np.concatenate([words.reshape(-1), ends.reshape(-1)])

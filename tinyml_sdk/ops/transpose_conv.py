@@ -12,12 +12,18 @@ import numpy.typing as npt
 
 from ..graph import DType, Tensor
 from .base import Input, Layer, Operator, OpView, Output, Parameters
+from .dsp.transpose_conv import dsp_transpose_conv
 from .overlap import gathered_lead
+from .scalar.matrix import portable_effort
+from .selection import Candidate, choose_kernel
 from .weights import filter_channels, filter_constants, product_scales, read_filter
 
 __all__ = ["TransposeConv"]
 
 _LARGEST = 2**15 - 1
+_PORTABLE_COST, _PORTABLE_OUTPUT = 4.0, 20.0
+"""Instructions of the portable kernel for each multiply-accumulate, and for each output."""
+
 _BLOCK = 4
 """Channels that the kernel computes together."""
 
@@ -65,27 +71,26 @@ class TransposeConv(Operator):
         view.expect_shape(output, (input_.shape[0], rows.output_size, columns.output_size, channels))
         weights, scales = filter_channels(filter_), product_scales(input_, filter_)
         constants = filter_constants(view, weights, scales=scales, bias_input=3)
+        sizes = {
+            "batches": input_.shape[0],
+            "input_height": rows.input_size,
+            "input_width": columns.input_size,
+            "output_height": rows.output_size,
+            "output_width": columns.output_size,
+            "filter_height": rows.filter_size,
+            "filter_width": columns.filter_size,
+            "stride_height": rows.stride,
+            "stride_width": columns.stride,
+            "padding_top": rows.padding,
+            "padding_left": columns.padding,
+            "input_channels": depth,
+            "input_zero_point": input_.zero_point,
+        }
         parameters = Parameters(
             "tinyml_transpose_conv_params",
-            {
-                "batches": input_.shape[0],
-                "input_height": rows.input_size,
-                "input_width": columns.input_size,
-                "output_height": rows.output_size,
-                "output_width": columns.output_size,
-                "filter_height": rows.filter_size,
-                "filter_width": columns.filter_size,
-                "stride_height": rows.stride,
-                "stride_width": columns.stride,
-                "padding_top": rows.padding,
-                "padding_left": columns.padding,
-                "input_channels": depth,
-                "output_channels": channels,
-                "input_zero_point": input_.zero_point,
-                "output": constants.requantization,
-            },
+            {**sizes, "output_channels": channels, "output": constants.requantization},
         )
-        return Layer(
+        portable = Layer(
             op=view.op,
             kernel="tinyml_transpose_conv",
             header="transpose_conv.h",
@@ -93,6 +98,9 @@ class TransposeConv(Operator):
             macs=input_.elements * weights.size // depth,
             lead=(None, None, _lead(input_, rows, columns, channels)),
         )
+        cost = portable_effort(view) * (_PORTABLE_COST * portable.macs + _PORTABLE_OUTPUT * output.elements)
+        candidates = [Candidate(portable, cost), dsp_transpose_conv(view, filter_, scales, sizes, portable.macs)]
+        return choose_kernel(view, candidates)
 
     def _expect_shape(self, view: OpView, output: Tensor) -> None:
         told = view.constant(0, DType.INT32)

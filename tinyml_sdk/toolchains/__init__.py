@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ..errors import InputError
 from .base import BuildJob, BuildResult, Library, Toolchain
-from .elf import MemoryUse, read_sections
+from .elf import MemoryUse, read_compiler, read_sections
 from .gnu_arm import GnuArmToolchain
 from .host import HostToolchain
 from .platformio import PlatformioToolchain
@@ -24,6 +24,7 @@ __all__ = [
     "Toolchain",
     "get_toolchain",
     "list_toolchains",
+    "read_compiler",
     "read_sections",
 ]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.constants import SH_FLAGS
@@ -13,7 +15,11 @@ from elftools.elf.sections import SymbolTableSection
 
 from ..errors import InputError
 
-__all__ = ["MemoryUse", "read_sections"]
+__all__ = ["MemoryUse", "read_compiler", "read_sections"]
+
+_T = TypeVar("_T")
+
+_COMPILER = re.compile(r"(GCC: \(.*?\)|clang version) (\d+(?:\.\d+)*)")
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,33 @@ def read_sections(elf: Path, weight_symbols: frozenset[str]) -> MemoryUse:
     Raises:
         InputError: the file cannot be read or is not an ELF.
     """
+    return _read(elf, lambda image: _measure(image, weight_symbols))
+
+
+def read_compiler(elf: Path) -> tuple[str, str]:
+    """Name and version of the compiler that made a firmware: `GCC` or `clang`; `unknown` where the ELF does not say.
+
+    Raises:
+        InputError: as for `read_sections`.
+    """
+
+    def comment(image: Any) -> str:
+        section = image.get_section_by_name(".comment")
+        return str(section.data().decode(errors="replace")) if section else ""
+
+    return compiler_in(_read(elf, comment))
+
+
+def compiler_in(comment: str) -> tuple[str, str]:
+    """Name and version in what compilers leave in the section .comment: `GCC: (15:12.2.rel1-1) 12.2.1 20221205`."""
+    found = _COMPILER.search(comment)
+    return (re.split("[: ]", found.group(1))[0], found.group(2)) if found else ("unknown", "unknown")
+
+
+def _read(elf: Path, what: Callable[[Any], _T]) -> _T:
     try:
         with elf.open("rb") as stream:
-            return _measure(ELFFile(stream), weight_symbols)
+            return what(ELFFile(stream))
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(elf), hint="build it first") from error
     except ELFError as error:

@@ -1,5 +1,6 @@
 /* The benchmark application on any Arduino core: `Serial` is the console. Cycles are counted by the
- * core's own counter where it has one: DWT on Cortex-M3 and up, the CPU's on ESP32. */
+ * core's own counter where it has one: DWT on Cortex-M3 and up, the CPU's on ESP32; elsewhere
+ * microseconds are. */
 #include <Arduino.h>
 
 #include "app_config.h"
@@ -7,12 +8,8 @@
 
 #if defined(ARDUINO_ARCH_ESP32)
 #define HAS_ESP_COUNTER
-#define COUNTER PORT_COUNTER_ESP_CPU
 #elif defined(__ARM_ARCH_7M__) || defined(__ARM_ARCH_7EM__) || defined(__ARM_ARCH_8M_MAIN__)
 #define HAS_DWT
-#define COUNTER PORT_COUNTER_DWT
-#else
-#define COUNTER PORT_COUNTER_MICROS
 #endif
 
 #if defined(__arm__)
@@ -24,11 +21,27 @@
 #define DCB_DEMCR ARM_REGISTER(0xE000EDFC)
 #endif
 
+static uint8_t counter = PORT_COUNTER_MICROS;
+
+#if defined(HAS_DWT)
+/* Only trying shows whether it counts: some chips have the registers alone, as QEMU has. It is not
+ * set to 0: the Arduino core may use it for micros(). */
+static bool dwt_start() {
+  DCB_DEMCR = DCB_DEMCR | 1u << 24; /* TRCENA */
+  DWT_LAR = 0xC5ACCE55u;            /* Cortex-M7 locks its DWT against software */
+  DWT_CTRL = DWT_CTRL | 1u;         /* CYCCNTENA */
+  const uint32_t before = DWT_CYCCNT;
+  for (volatile int wait = 0; wait < 16; wait = wait + 1) {
+  }
+  return DWT_CYCCNT != before;
+}
+#endif
+
 static uint32_t ticks() {
 #if defined(HAS_ESP_COUNTER)
   return ESP.getCycleCount();
 #elif defined(HAS_DWT)
-  return DWT_CYCCNT;
+  return counter == PORT_COUNTER_DWT ? DWT_CYCCNT : micros();
 #else
   return micros();
 #endif
@@ -36,11 +49,12 @@ static uint32_t ticks() {
 
 void port_init(void) {
   Serial.begin(APP_CONSOLE_BAUD);
-#if defined(HAS_DWT)
-  /* It is not set to 0: the Arduino core may use it for micros(). */
-  DCB_DEMCR = DCB_DEMCR | 1u << 24; /* TRCENA */
-  DWT_LAR = 0xC5ACCE55u;            /* Cortex-M7 locks its DWT against software */
-  DWT_CTRL = DWT_CTRL | 1u;         /* CYCCNTENA */
+#if defined(HAS_ESP_COUNTER)
+  counter = PORT_COUNTER_ESP_CPU;
+#elif defined(HAS_DWT)
+  if (dwt_start()) {
+    counter = PORT_COUNTER_DWT;
+  }
 #endif
 }
 
@@ -75,11 +89,11 @@ uint64_t port_counter(void) {
 }
 
 uint8_t port_counter_kind(void) {
-  return COUNTER;
+  return counter;
 }
 
 uint32_t port_counter_hz(void) {
-  return COUNTER == PORT_COUNTER_MICROS ? 1000000u : port_clock_hz();
+  return counter == PORT_COUNTER_MICROS ? 1000000u : port_clock_hz();
 }
 
 uint32_t port_clock_hz(void) {

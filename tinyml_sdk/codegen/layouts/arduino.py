@@ -42,10 +42,10 @@ def arduino(contents: Contents) -> Layout:
             where=board.name,
             hint="choose --project baremetal or cmake, with --tflm-root",
         )
-    fqbn = f"tinyml:{board.name}:emulated" if emulated else None
+    context = {**contents.context, "fqbn": f"tinyml:{board.name}:emulated" if emulated else None}
 
     def rendered(template: str) -> str:
-        return render(f"{_TEMPLATES}/{template}.j2", {**contents.context, "fqbn": fqbn})
+        return render(f"{_TEMPLATES}/{template}.j2", context)
 
     # The Arduino builder compiles a sketch's folder `src` with all that is below it.
     benchmark = {**framework_sources("arduino", contents.app), "app_config.h": config_file(contents)}

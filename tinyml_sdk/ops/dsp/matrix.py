@@ -23,11 +23,14 @@ __all__ = [
     "DspConstants",
     "ScaledChannels",
     "dsp_constants",
+    "gathered_bytes",
     "mixed_stream",
+    "packed_rests",
     "padded_order",
     "padded_to_words",
     "pair_cost",
     "row_cost",
+    "run_order",
     "scaled_channels",
     "sum_bounds",
 ]
@@ -204,6 +207,32 @@ def padded_to_words(size: int) -> int:
 def padded_order(order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     """An order of products, padded to a multiple of 4."""
     return np.concatenate([order, np.full(-len(order) % 4, -1)])
+
+
+def run_order(runs: int, run: int, channels: int) -> npt.NDArray[np.intp]:
+    """The products of a convolution by `dsp/conv_2d_dsp.h`: the words of all runs, then what is left of each run.
+
+    What is left is taken byte by byte and packed, or in words of which each ends with its run: they are faster to
+    gather, but their padding takes multiplications for every four channels.
+    """
+    products = np.arange(runs * run).reshape(runs, run)
+    words, rests = np.split(products, [run // 4 * 4], axis=1)
+    packed = padded_order(np.concatenate([words.reshape(-1), rests.reshape(-1)]))
+    padding = runs * padded_to_words(run) - len(packed)
+    if -(-channels // 4) * 6.2 * padding > 10 * rests.size:
+        return packed
+    ends = np.pad(rests, ((0, 0), (-run % 4, 0)), constant_values=-1)
+    return np.concatenate([words.reshape(-1), ends.reshape(-1)])
+
+
+def packed_rests(runs: int, run: int, depth: int) -> int:
+    """Of runs in that order, the bytes that are left of words and packed."""
+    return 0 if depth == runs * padded_to_words(run) else runs * (run % 4)
+
+
+def gathered_bytes(runs: int, run: int, depth: int) -> int:
+    """Scratch memory of a convolution by `dsp/conv_2d_dsp.h`."""
+    return 4 * depth + 2 * run + 2 * padded_to_words(packed_rests(runs, run, depth))
 
 
 # -- requantization -----------------------------------------------------------------------------------------------
