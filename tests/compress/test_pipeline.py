@@ -295,3 +295,14 @@ def test_a_training_that_diverges_is_told() -> None:
     model.layers[0].set_weights([np.full((4, 3), 3e19), np.zeros(3)])  # its square is more than float32 holds
     with pytest.raises(InputError, match="the loss is inf in epoch 1: training diverged"):
         compress_model(model, (X, X[:, :3].astype(np.float64)), {"metric": "mse", "stages": [{"stage": "fine_tune"}]})
+
+
+def test_what_cannot_be_trained_for_int8_is_told_before_any_stage() -> None:
+    """The converter has a ReLU up to 3; what is told is told before the training in front of the stage."""
+    import keras
+    from keras import layers
+
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.ReLU(3.0, name="cut")], name="model")
+    recipe = {"metric": "mse", "stages": [{"stage": "fine_tune"}, {"stage": "quantize_aware"}]}
+    with pytest.raises(InputError, match=r"^stage 2, quantize_aware: model: layer 'cut': \(ReLU\) cannot be trained"):
+        compress_model(model, (X, X[:, :3]), recipe)
