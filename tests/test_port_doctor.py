@@ -232,8 +232,6 @@ def test_a_busy_machine_is_no_bad_line(monkeypatch):
     """Requests are repeated because the answers are late, and all are answered in the end."""
     monkeypatch.setattr(port_doctor, "request_seconds", lambda _baud: 0.01)
     monkeypatch.setattr(serial_line, "_READ_SLICE_S", 0.01)
-    real = Client.lost
-    monkeypatch.setattr(Client, "lost", lambda self, _seconds: real(self, 60))
     devices = []
     with plugged(lambda stream: devices.append(Late(stream)) or devices[0]) as port:
         findings = {finding.name: finding for finding in diagnose_port(port, board=BOARD)}

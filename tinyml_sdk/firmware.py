@@ -319,7 +319,8 @@ def _project(
     if isinstance(inspection, Inspection):
         check_fit(board, inspection.plan.arena_bytes, inspection.weight_bytes)
     source = _model_source(inspection, library, optimize, kind)
-    return generate_project(inspection.graph, source, board, optimize, kind, app, emulator)
+    streams = inspection.streams if isinstance(inspection, Inspection) else True
+    return generate_project(inspection.graph, source, board, optimize, kind, app, emulator, streams=streams)
 
 
 def _required_library(

@@ -193,7 +193,7 @@ def _check_firmware(
     yield _ok("arena", f"{info.arena_bytes:,} bytes, initialised")
     client = Client(line, retry_after=request_seconds(baud))
     yield _check_stack(client)
-    yield _check_line(client, baud)
+    yield _check_line(client)
 
 
 def _check_stack(client: Client) -> Finding:
@@ -211,11 +211,11 @@ def _check_stack(client: Client) -> Finding:
     return _ok("stack", f"{memory.stack_high_water:,} of {memory.stack_bytes:,} bytes were used so far{note}")
 
 
-def _check_line(client: Client, baud: int) -> Finding:
+def _check_line(client: Client) -> Finding:
     """How many requests get lost. Those that are only late, as this machine is busy, say nothing of the line."""
     for _ in range(_LINE_TRIES):
         client.memory()
-    lost = client.lost(2 * request_seconds(baud))
+    lost = client.lost()
     if lost > _LOST_MAX:
         return Finding(
             "line",

@@ -30,13 +30,14 @@ typedef struct {
  * this size, sum * ceil(2^24 / size) stays below 2^32 and is right after the shift. */
 #define TINYML_POOL_2D_EXACT 256
 
-/* sum / count to nearest, ties away from zero. reciprocal: ceil(2^24 / count). */
-TINYML_INLINE int32_t tinyml_pool_2d_mean(const tinyml_pool_2d_params *p, int32_t sum,
-                                          int32_t count, uint32_t reciprocal) {
+/* sum / count to nearest, ties away from zero. most: what count is at most. reciprocal:
+ * ceil(2^24 / count). */
+TINYML_INLINE int32_t tinyml_pool_2d_mean(int32_t most, int32_t sum, int32_t count,
+                                          uint32_t reciprocal) {
   /* 128 * count more than the sum is not negative; ties of negative sums must then go down. */
   const int32_t tie_down = sum < 0 && count % 2 == 0;
   const uint32_t raised = (uint32_t)(sum + 128 * count + count / 2 - tie_down);
-  if (p->window.filter_height * p->window.filter_width <= TINYML_POOL_2D_EXACT) {
+  if (most <= TINYML_POOL_2D_EXACT) {
     return (int32_t)((raised * reciprocal) >> 24) - 128;
   }
   return (int32_t)(raised / (uint32_t)count) - 128;
@@ -66,7 +67,8 @@ TINYML_INLINE void tinyml_pool_2d_lanes(const tinyml_pool_2d_params *p,
     const int32_t result =
         kind == TINYML_POOL_MAX
             ? pooled[i]
-            : tinyml_pool_2d_mean(p, pooled[i], patch->rows * patch->columns, reciprocal);
+            : tinyml_pool_2d_mean(p->window.filter_height * p->window.filter_width, pooled[i],
+                                  patch->rows * patch->columns, reciprocal);
     output[channel + i] = (int8_t)tinyml_clamp(result, p->activation_min, p->activation_max);
   }
 }

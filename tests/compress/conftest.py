@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from support.fresh_rng import fresh_rng, rng_at_first
 from support.one_worker import one_worker
 from support.tools import require_tool
 
-__all__ = ["one_worker"]
+__all__ = ["fresh_rng", "one_worker", "rng_at_first"]
 
 
 @pytest.fixture

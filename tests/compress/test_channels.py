@@ -105,7 +105,7 @@ STRANGERS: list[tuple[str, Callable[[Any, Any], Any], str]] = [
     ("softmax activation", lambda x, layers: layers.Activation("softmax", name="odd")(x), "'softmax', which mixes"),
     ("layer normalization", lambda x, layers: layers.LayerNormalization(name="odd")(x), "is a LayerNormalization"),
     ("unit normalization", lambda x, layers: layers.UnitNormalization(name="odd")(x), "is a UnitNormalization"),
-    ("permutation", lambda x, layers: layers.Permute((3, 1, 2), name="odd")(x), "is a Permute"),
+    ("permutation", lambda x, layers: layers.Permute((3, 1, 2), name="odd")(x), "to another axis"),
     (
         "odd reshape",
         lambda x, layers: layers.Reshape((96, 3), name="odd")(x),
@@ -130,7 +130,10 @@ STRANGERS: list[tuple[str, Callable[[Any, Any], Any], str]] = [
     ("offsets of a rescaling", lambda x, layers: layers.Rescaling(1.0, [0.5] * 8, name="odd")(x), "for each channel"),
     ("operation", ops("flip", axis=-1), "is a Flip"),
     ("operation with an array", ops("add", np.arange(8, dtype=np.float32)), "operation with an array"),
-    ("slice", lambda x, _: x[..., :4], "is a GetItem"),
+    ("slice", lambda x, _: x[..., :4], "takes a part of the channels"),
+    ("slice of all axes", lambda x, _: x[:, 1:, :, 2:], "takes a part of the channels"),
+    ("maximum of channels", ops("max", axis=-1, keepdims=True), "compares, different channels"),
+    ("padded channels", ops("pad", [[0, 0], [0, 0], [0, 0], [0, 1]]), "pads the channels"),
 ]
 
 

@@ -62,9 +62,9 @@ def test_the_whole_way(tmp_path: Path) -> None:
     """Filters, weights, clusters, a teacher, int8 in the loop: each does what it says, and all hold to the end."""
     recipe = {
         "seed": 3,
-        "training": {"epochs": 3, "learning_rate": 2e-3},
+        "training": {"epochs": 2, "learning_rate": 2e-3},
         "stages": [
-            {"stage": "prune_filters", "ratio": 0.5, "fine_tune": {"epochs": 8, "distil": {"alpha": 0.3}}},
+            {"stage": "prune_filters", "ratio": 0.5, "fine_tune": {"epochs": 6, "distil": {"alpha": 0.3}}},
             {"stage": "prune_weights", "sparsity": 0.5},
             {"stage": "cluster", "clusters": 16},
             {"stage": "quantize_aware"},
@@ -95,7 +95,7 @@ def test_the_whole_way(tmp_path: Path) -> None:
 
 def test_low_rank_and_a_file_of_the_teacher(tmp_path: Path) -> None:
     recipe = {
-        "training": {"epochs": 8, "learning_rate": 3e-3},
+        "training": {"epochs": 5, "learning_rate": 3e-3},
         "stages": [
             {"stage": "low_rank", "ratio": 0.6},
             {"stage": "distil", "teacher": str(DIGITS / "digits.keras"), "temperature": 2},
@@ -295,3 +295,14 @@ def test_a_training_that_diverges_is_told() -> None:
     model.layers[0].set_weights([np.full((4, 3), 3e19), np.zeros(3)])  # its square is more than float32 holds
     with pytest.raises(InputError, match="the loss is inf in epoch 1: training diverged"):
         compress_model(model, (X, X[:, :3].astype(np.float64)), {"metric": "mse", "stages": [{"stage": "fine_tune"}]})
+
+
+def test_what_cannot_be_trained_for_int8_is_told_before_any_stage() -> None:
+    """The converter has a ReLU up to 3; what is told is told before the training in front of the stage."""
+    import keras
+    from keras import layers
+
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.ReLU(3.0, name="cut")], name="model")
+    recipe = {"metric": "mse", "stages": [{"stage": "fine_tune"}, {"stage": "quantize_aware"}]}
+    with pytest.raises(InputError, match=r"^stage 2, quantize_aware: model: layer 'cut': \(ReLU\) cannot be trained"):
+        compress_model(model, (X, X[:, :3]), recipe)

@@ -148,10 +148,9 @@ def test_fine_tuning_the_result() -> None:
     inputs = rng.standard_normal((128, 6)).astype(np.float32)
     labels = inputs[:, :3].argmax(axis=1)
     model = prune_filters(chain(16, 8), ratio=0.5).model
-    model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    history = model.fit(inputs, labels, epochs=15, batch_size=32, verbose=0).history
-    assert history["accuracy"][-1] > 0.85
-    assert history["accuracy"][-1] > history["accuracy"][0]
+    model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
+    history = model.fit(inputs, labels, epochs=15, batch_size=32, verbose=0, shuffle=False).history
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
 
 
 # -- real models ----------------------------------------------------------------------------------------------------

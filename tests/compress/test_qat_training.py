@@ -194,12 +194,25 @@ def refused(make: Callable[[Any], list[Any]], shape: tuple[int, ...]) -> InputEr
 def test_what_cannot_be_trained_is_named() -> None:
     said = refused(lambda kl: [kl.LSTM(3, name="memory")], (4, 2))
     assert str(said) == "model: layer 'memory': is a recurrent layer (LSTM), which cannot be trained for int8"
-    said = refused(lambda kl: [kl.Dense(3), kl.Activation("tanh", name="bent")], (4,))
-    assert str(said) == "model: layer 'bent': (Activation, tanh) cannot be trained for int8"
+    said = refused(lambda kl: [kl.Dense(3), kl.Activation("elu", name="bent")], (4,))
+    assert str(said) == "model: layer 'bent': (Activation, elu) cannot be trained for int8"
     assert "'deep_activation': (Activation, gelu)" in str(refused(lambda kl: [kl.Dense(3, "gelu", name="deep")], (4,)))
     assert "(LayerNormalization)" in str(refused(lambda kl: [kl.LayerNormalization()], (4,)))
-    assert "(ReLU)" in str(refused(lambda kl: [kl.Dense(3), kl.ReLU(negative_slope=0.1)], (4,)))
-    assert "(Conv2DTranspose, linear)" in str(refused(lambda kl: [kl.Conv2DTranspose(3, 2)], (4, 4, 1)))
+    assert "(ReLU)" in str(refused(lambda kl: [kl.Dense(3), kl.ReLU(3.0)], (4,)))
+    assert "(Conv3D, linear)" in str(refused(lambda kl: [kl.Conv3D(3, 2)], (4, 4, 4, 1)))
+
+
+def test_a_layer_given_as_an_activation_function() -> None:
+    """It is no linear layer: nothing is folded through it, and int8 stores what comes before it."""
+    from keras import layers as kl
+
+    from tinyml_sdk.compress.qat import fold_affine, prepare
+
+    model = dense(kl.Dense(3, activation=kl.LeakyReLU(), name="d"), kl.BatchNormalization(), kl.ReLU())
+    assert "BatchNormalization" in {type(layer).__name__ for layer in fold_affine(model).layers}
+    assert {"d", "d_range", "d_activation_range"} <= {layer.name for layer in prepare(model).layers}
+    with pytest.raises(InputError, match="layer 'd': has a PReLU layer with weights as its activation function"):
+        prepare(dense(kl.Dense(3, activation=kl.PReLU(), name="d")))
 
 
 def test_other_refusals() -> None:

@@ -18,7 +18,7 @@ from tinyml_sdk.plan import plan_memory
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "digits.tflite"
 COPIES = 2_000
-COMPARED = 24
+COMPARED = 16
 
 pytestmark = pytest.mark.slow
 

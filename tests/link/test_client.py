@@ -166,6 +166,28 @@ def test_a_bad_line_slows_down_but_changes_nothing(app, seed):
         assert client.read_arena(INVOKE_COUNTER, 1) == bytes((turn % 256,))
 
 
+def test_what_is_lost_is_told_from_what_is_late(app):
+    class Losing:
+        """Loses every third request."""
+
+        def __init__(self):
+            self.requests = 0
+            self.read = app.read
+
+        def write(self, data):
+            self.requests += 1
+            if self.requests % 3:
+                app.write(data)
+
+    line = Losing()
+    client = Client(line, retry_after=0.02)
+    for _ in range(10):
+        client.memory()
+    assert client._unanswered > 0
+    requests = line.requests
+    assert requests // 3 <= client.lost() <= line.requests // 3
+
+
 def test_a_line_that_spoils_everything_times_out(app):
     client = Client(NoisyLine(app, 0, faults=10**9, rate=0.5), retry_after=0.01, deadline=0.3)
     with pytest.raises(DeviceTimeoutError, match="no answer to info") as caught:

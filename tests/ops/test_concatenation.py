@@ -65,7 +65,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(case=cases())
 def test_anything(case: dict[str, Any]) -> None:
     assert_equals_tflm(concatenation_model(**case), seed=case["seed"])

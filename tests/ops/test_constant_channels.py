@@ -175,7 +175,7 @@ def networks(draw: st.DrawFn) -> bytes:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(model=networks())
 def test_anything(model: bytes) -> None:
     assert_unchanged(model)

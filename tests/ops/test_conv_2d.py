@@ -127,7 +127,7 @@ def pairs(least: int, most: int) -> st.SearchStrategy[tuple[int, int]]:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(
     convolution=st.builds(
         Convolution,

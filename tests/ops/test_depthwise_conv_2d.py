@@ -99,7 +99,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(case=cases())
 def test_anything(case: dict[str, Any]) -> None:
     assert_equals_tflm(depthwise_model(**case), seed=case["seed"])
@@ -226,7 +226,7 @@ def dsp_cases(draw: st.DrawFn) -> dict[str, Any]:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(case=dsp_cases())
 def test_anything_with_dsp(case: dict[str, Any]) -> None:
     assert_equals_tflm(depthwise_model(**case), seed=case["seed"])

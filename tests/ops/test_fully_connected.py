@@ -92,7 +92,7 @@ def test_numbers(layer: FullyConnected, numbers: Numbers) -> None:
 
 @needs_tflm
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(
     layer=st.builds(
         FullyConnected,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from support.chains import chains
 
 from tinyml_sdk.graph import Graph, parse_graph
-from tinyml_sdk.ops import Layer, lower_graph, row_window
+from tinyml_sdk.ops import Layer, Rows, RowWindow, lower_graph, row_window
+from tinyml_sdk.ops.rows import FIRST_ROWS, LAST_ROWS
 from tinyml_sdk.plan.row_schedule import RowSchedule, schedule_rows
 
 
@@ -41,6 +42,16 @@ class Memory:
         rows = self.rows(tensor, first, count)
         return at >= 0 and np.array_equal(self.tags[at : at + len(rows)], rows)
 
+    def takes_in(self, tensor: int, first: int, rows: Rows, window: RowWindow) -> bool:
+        """Whether what is known of the rows before is there. Remembers the rows; with the last come the output's."""
+        at = self.buffers + self.schedule.state
+        state = self.tags[at : at + window.state_bytes]
+        there = bool(rows.edges & FIRST_ROWS) == (first == 0) and (first == 0 or bool((state == -first).all()))
+        state[:] = -(first + rows.input_rows)
+        if rows.edges & LAST_ROWS:
+            self.write(tensor, self.start[tensor], 0, self.graph.tensors[tensor].shape[1])
+        return there
+
     def move(self) -> None:
         for buffer in self.schedule.buffers:
             at, dropped = self.buffers + buffer.offset, buffer.step * buffer.row_bytes
@@ -64,10 +75,13 @@ def plays(graph: Graph, layers: tuple[Layer, ...], schedule: RowSchedule, distan
             for index, place in zip(layer.op.inputs, call.inputs, strict=False):
                 if not memory.holds(index, memory.at(place), start, rows.input_rows):
                     return False
-            memory.write(output, memory.at(call.output), first, rows.output_rows)
+            if not window.state_bytes:
+                memory.write(output, memory.at(call.output), first, rows.output_rows)
+            elif not memory.takes_in(output, first, rows, window):
+                return False
             made[output] = first + rows.output_rows
-    height = graph.tensors[schedule.output].shape[1]
-    return made[schedule.output] == height and memory.holds(schedule.output, 0, 0, height)
+    assert made[schedule.output] == row_window(graph, layers[-1]).output_height
+    return memory.holds(schedule.output, 0, 0, graph.tensors[schedule.output].shape[1])
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from tinyml_sdk.plan import plan_memory, stream_layers, streaming
 @pytest.fixture(autouse=True)
 def images_may_be_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whose streams cost relatively much."""
-    monkeypatch.setattr(streaming, "MOST_EFFORT", 1.0)
+    monkeypatch.setattr(streaming, "MOST_EFFORT", {"speed": 1.0, "size": 1.0})
 
 
 KERNELS = (None, *(CORES[name] for name in ("cortex-m4", "cortex-m0plus", "cortex-m3", "riscv32imc", "cortex-m55")))
@@ -70,8 +70,12 @@ EXPANDING = Chain(
 )
 
 
+# The image with the most channels is never there as a whole.
+POOLED = Chain((12, 12, 8), (Stage("DEPTHWISE_CONV_2D"), Stage(filter=(1, 1), channels=65)), ending="MEAN")
+
+
 @pytest.mark.parametrize("core", KERNELS, ids=lambda core: core.name if core else "portable")
-@pytest.mark.parametrize("chain", [RESIDUAL, EXPANDING], ids=["residual", "expanding"])
+@pytest.mark.parametrize("chain", [RESIDUAL, EXPANDING, POOLED], ids=["residual", "expanding", "pooled"])
 def test_the_arena_shrinks_and_the_plan_holds(chain, core):
     graph = parse_graph(chain.model(), "chain.tflite")
     layers = lower_graph(graph, core)
@@ -87,7 +91,12 @@ def test_the_arena_shrinks_and_the_plan_holds(chain, core):
 
 @needs_tflm
 @pytest.mark.parametrize(
-    "chain", [pytest.param(EXPANDING, id="expanding"), pytest.param(RESIDUAL, id="residual", marks=pytest.mark.slow)]
+    "chain",
+    [
+        pytest.param(EXPANDING, id="expanding"),
+        pytest.param(RESIDUAL, id="residual", marks=pytest.mark.slow),
+        pytest.param(POOLED, id="pooled"),
+    ],
 )
 def test_chosen_streams_equal_tflm(chain):
     model, core = chain.model(), CORES["cortex-m4"]
@@ -116,7 +125,7 @@ def test_a_stream_that_costs_too_much_gets_more_room_or_is_left_out(monkeypatch)
     layers = lower_graph(graph, core)
     arenas = []
     for effort in (1.0, 0.1, -1.0):
-        monkeypatch.setattr(streaming, "MOST_EFFORT", effort)
+        monkeypatch.setattr(streaming, "MOST_EFFORT", {"speed": effort, "size": 1.0})
         arenas.append(plan_memory(graph, stream_layers(graph, layers, core).layers).arena_bytes)
     assert arenas[0] < arenas[1] < arenas[2] == plan_memory(graph, layers).arena_bytes
     # In a firmware that shall be small, memory counts more.

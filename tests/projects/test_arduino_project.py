@@ -103,7 +103,8 @@ def test_the_library_of_a_real_board(tmp_path: Path) -> None:
     with open_target("qemu", load_board(BOARD)) as device:
         device.load(benchmark)
         # Its DWT does not count, and the port finds that out.
-        assert_bit_exact(Client(device.open()), "nano33ble", CounterKind.MICROS)
+        client = Client(device.open(), retry_after=device.retry_after, deadline=120)
+        assert_bit_exact(client, "nano33ble", CounterKind.MICROS)
     simulator = BoardSimulator(load_board(BOARD), benchmark)
     with simulator:
         result = measure(DIGITS, board="nano33ble", port=simulator.path, flash=False, elf=benchmark)

@@ -231,13 +231,17 @@ def test_residual_separable_and_squeeze_and_excite(tmp_path: Path) -> None:
         assert saved.tensors[ours.outputs[0]].scale == pytest.approx(keras.tensors[theirs.outputs[0]].scale, rel=1e-4)
 
 
-def test_inputs_and_outputs_keep_their_order_and_names(tmp_path: Path) -> None:
+def test_inputs_outputs_and_what_was_adapted_are_kept(tmp_path: Path) -> None:
+    """The order and names of both; mean and deviation of a `Normalization`, which are no plain weights."""
     models(
         tmp_path,
         """
 a, b = keras.Input((8,), name="zeta"), keras.Input((4,), name="alpha")
 outputs = [L.Dense(3, name="first")(L.Dense(5)(a)), L.Dense(2, name="second")(L.Dense(6)(b))]
 keras.Model([a, b], outputs).save("two.keras")
+normal = L.Normalization(name="normal")
+normal.adapt(3 + 2 * np.random.default_rng(0).standard_normal((100, 16, 8)))
+save("adapted", normal, L.Flatten(), L.Dense(8, activation="relu"), L.Dense(4))
 """,
     )
     data = {"alpha": samples(20, 4), "zeta": 100 * samples(20, 8)}
@@ -249,6 +253,12 @@ keras.Model([a, b], outputs).save("two.keras")
     if TflmReference.available():
         assert {"first", "second"} <= {layer.name for layer in result.layers}
         assert all(layer.snr_db > 25 for layer in result.layers)
+    inputs = 3 + 2 * samples(40, 16, 8)
+    adapted = graph_of(quantize_model(tmp_path / "adapted.keras", inputs))
+    products = [adapted.tensors[op.outputs[0]] for op in adapted.ops if op.name == "MUL"]
+    # The whole of it: a product with 1 / 2 of what is left once 3 is subtracted.
+    assert [product.scale for product in products] == [pytest.approx(np.ptp(inputs) / 2 / 255, rel=0.1)]
+    assert abs(products[0].zero_point) < 30
 
 
 def test_models_that_cannot_be_quantized(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from .strategies import seeds
 from .tflite_model import ModelBuilder
 
 SCALE = 0.0473
+ENDINGS = ("", "", "AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN", "SUM", "REDUCE_MAX")
+"""What makes one pixel of the last image, if anything."""
 KINDS = ("CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D", "ADD", "SHORTCUT")
 
 
@@ -73,6 +75,19 @@ class _Chain:
                 self.read, self.stride = now, stage.stride
                 self._window(stage, now, size)
 
+    def end(self, kind: str) -> None:
+        """One pixel of the latest image."""
+        now = self.made[-1]
+        _, height, width, channels = now.shape
+        if kind.endswith("POOL_2D"):
+            window = {"filter_height": height, "filter_width": width, "stride_h": 1, "stride_w": 1}
+            self._op(kind, [now.index], (1, 1, 1, channels), now.zero_point, padding="VALID", **window)
+            return
+        axes = self.builder.constant(np.array([1, -2], np.int32))
+        keep = bool(self.rng.integers(2))
+        shape = (1, 1, 1, channels) if keep else (1, channels)
+        self._op(kind, [now.index, axes], shape, now.zero_point if kind == "REDUCE_MAX" else None, keep_dims=keep)
+
     def build(self) -> bytes:
         self.builder.mark_output(self.made[-1].index)
         return self.builder.build()
@@ -119,13 +134,15 @@ def _output_size(stage: Stage, size: Sequence[int]) -> tuple[int, int] | None:
     return (sizes[0], sizes[1]) if min(sizes) > 0 else None
 
 
-def chain_model(shape: tuple[int, int, int], stages: Sequence[Stage], seed: int = 0) -> bytes:
+def chain_model(shape: tuple[int, int, int], stages: Sequence[Stage], seed: int = 0, ending: str = "") -> bytes:
     """A model of the stages, two layers or more, over an image of (height, width, channels)."""
     chain = _Chain(shape, seed)
     for stage in stages:
         chain.add(stage)
     while len(chain.made) < 3:
         chain.add(Stage(filter=(1, 1), channels=3))
+    if ending:
+        chain.end(ending)
     return chain.build()
 
 
@@ -152,15 +169,18 @@ class Chain:
     shape: tuple[int, int, int]
     stages: tuple[Stage, ...]
     seed: int = 0
+    ending: str = ""
 
     def model(self) -> bytes:
-        return chain_model(self.shape, self.stages, self.seed)
+        return chain_model(self.shape, self.stages, self.seed, self.ending)
 
 
 def chains(most: int = 5) -> st.SearchStrategy[Chain]:
     """Chains over images of a row on."""
     shapes = st.tuples(st.integers(1, 17), st.integers(1, 9), st.sampled_from([1, 3, 4, 8]))
-    return st.builds(Chain, shapes, st.lists(stages(), min_size=2, max_size=most).map(tuple), seeds())
+    return st.builds(
+        Chain, shapes, st.lists(stages(), min_size=2, max_size=most).map(tuple), seeds(), st.sampled_from(ENDINGS)
+    )
 
 
 def whole_stream(

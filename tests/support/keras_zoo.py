@@ -165,6 +165,21 @@ def shared_readers(keras: Any, layers: Any) -> Any:
     return keras.Model(i, layers.Dense(2, name="out")(x))
 
 
+def operations(keras: Any, layers: Any) -> Any:
+    """keras.ops and Python's operators in the place of layers."""
+    ops = keras.ops
+    i = keras.Input((6, 6, 2))
+    x = layers.Conv2D(8, 3, padding="same", name="stem")(i)
+    x = ops.concatenate([x / 2.0, layers.Conv2D(4, 1, name="beside")(i)], axis=-1)
+    x = layers.Conv2D(8, 1, name="mixed")(ops.pad(x[:, 1:5], ((0, 0), (1, 0), (0, 1), (0, 0))))
+    x = layers.Permute((2, 1, 3))(ops.transpose(layers.Resizing(5, 7)(x), (0, 2, 1, 3)))
+    gate = layers.Dense(8, activation="sigmoid", name="gate")(ops.mean(x, axis=(1, 2)))
+    x = x * ops.reshape(gate, (-1, 1, 1, 8))
+    gate = layers.Dense(8, name="gate_2")(ops.squeeze(ops.max(x, axis=[1, 2], keepdims=True), axis=1)[:, :1, :])
+    x = ops.hard_sigmoid(ops.expand_dims(gate, axis=1) + 3.0) * x
+    return keras.Model(i, layers.Dense(3, name="out")(layers.Flatten()(x)))
+
+
 ZOO: dict[str, Callable[[Any, Any], Any]] = {
     build.__name__: build
     for build in (
@@ -181,6 +196,7 @@ ZOO: dict[str, Callable[[Any, Any], Any]] = {
         recurrent,
         shared_readers,
         siamese,
+        operations,
     )
 }
 

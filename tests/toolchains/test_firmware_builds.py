@@ -64,17 +64,9 @@ def test_an_empty_cache_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest
     cached = get_toolchain("zig").build(job).elf.read_bytes()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert get_toolchain("zig").build(job).elf.read_bytes() == cached
-    assert (tmp_path / "cache" / "tinyml-sdk" / "zig").is_dir()
-
-
-def test_a_warm_build_is_quick(toolchain: Toolchain, tmp_path: Path) -> None:
-    """In processor time of its own, as others may want the machine too."""
-    job = job_in(tmp_path)
-    toolchain.build(job)
-    before = os.times()
-    toolchain.build(job)
-    after = os.times()
-    assert sum(after[:4]) - sum(before[:4]) < 1.5
+    compiled = set((tmp_path / "cache" / "tinyml-sdk" / "zig" / "o").iterdir())
+    get_toolchain("zig").build(job)
+    assert set((tmp_path / "cache" / "tinyml-sdk" / "zig" / "o").iterdir()) == compiled, "nothing, the second time"
 
 
 def test_size_is_smaller_than_speed(toolchain: Toolchain, tmp_path: Path) -> None:

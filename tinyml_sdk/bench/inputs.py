@@ -293,6 +293,7 @@ def _labels(file: str, arrays: Mapping[str, Array], count: int, *, real: bool) -
         raise InputError(
             f"expected {count} integers, one for each inference, got {labels.dtype} of shape {labels.shape}",
             where=f"{file}: labels",
-            hint="save class numbers as an int64 array of shape (N,), or leave labels out",
+            hint="save class numbers as an int64 array of shape (N,), "
+            + ("or real values (masks, regression) as float32" if real else "or leave labels out"),
         )
     return labels.astype(np.int64)

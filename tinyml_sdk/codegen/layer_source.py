@@ -31,6 +31,7 @@ class LayerSource:
         offset_type: The C type of offsets in the arena, for the arguments of shared functions.
         shared: The functions that serve several layers, in the order of their first layer.
         stream_inputs: The most tensors that a layer in a stream reads; 0 without streams.
+        stream_edges: Whether some layer in a stream takes its image's rows in.
         row_type: The C type of numbers of rows.
         row_functions: What makes some rows of the layers that share a function.
         layers: All layers in the order in which they run.
@@ -39,6 +40,7 @@ class LayerSource:
     offset_type: str
     shared: tuple[dict[str, Any], ...]
     stream_inputs: int
+    stream_edges: bool
     row_type: str
     row_functions: tuple[dict[str, Any], ...]
     layers: tuple[dict[str, Any], ...]
@@ -75,12 +77,13 @@ def layer_source(graph: Graph, layers: Sequence[Layer], plan: MemoryPlan, *, sha
         else []
         for layer, of_layer in zip(layers, calls, strict=True)
     ]
+    edges = any(isinstance(layer, StreamedLayer) and layer.schedule.state is not None for layer in layers)
     functions = row_functions([member for of_stream in streamed for member in of_stream])
     sources = []
     for layer, of_layer, rows in zip(layers, calls, streamed, strict=True):
         source = _layer(graph, layer, plan)
         if isinstance(layer, StreamedLayer):
-            source |= stream_source(layer, rows, functions, plan, most_inputs)
+            source |= stream_source(layer, rows, functions, plan, most_inputs, edges=edges)
         else:
             source |= _call(of_layer[0], names.get(of_layer[0].signature))
         sources.append(source)
@@ -88,6 +91,7 @@ def layer_source(graph: Graph, layers: Sequence[Layer], plan: MemoryPlan, *, sha
         offset_type="uint16_t" if plan.arena_bytes <= _LARGEST_SHORT_OFFSET else "uint32_t",
         shared=tuple(_shared(groups[signature][0], name) for signature, name in names.items()),
         stream_inputs=most_inputs,
+        stream_edges=edges,
         row_type="int16_t" if _most_rows(layers) > _LARGEST_SHORT_ROWS else "uint8_t",
         row_functions=tuple(function.source for function in functions),
         layers=tuple(sources),
@@ -105,8 +109,10 @@ def _calls(graph: Graph, layer: Layer, step: int, plan: MemoryPlan, most_inputs:
     """Of the layer, or, in a stream, of each of its layers."""
     scratch = plan.scratch_offsets.get(step, 0)
     if isinstance(layer, StreamedLayer):
-        scratch += layer.schedule.buffer_bytes
-        return [LayerCall(graph, part, plan, scratch, stream_inputs=most_inputs) for part in layer.parts]
+        return [
+            LayerCall(graph, part, plan, scratch + layer.scratch_offset(place), stream_inputs=most_inputs)
+            for place, part in enumerate(layer.parts)
+        ]
     return [LayerCall(graph, layer, plan, scratch)]
 
 

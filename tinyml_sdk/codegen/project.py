@@ -58,19 +58,22 @@ def generate_project(
     kind: ProjectKind = "baremetal",
     app: Application = "benchmark",
     emulator: Emulator | None = None,
+    *,
+    streams: bool = True,
 ) -> GeneratedProject:
     """The benchmark firmware of a model for a board. The same arguments give the same bytes.
 
     Args:
         app: The application around the model: `benchmark` answers `tinyml bench`, `mlperf` MLPerf Tiny's runner.
         emulator: `renode` adds the folder `renode/`, with a platform description, a script and a test.
+        streams: Whether layers might run row by row, for the commands in its README.
 
     Raises:
         BoardError: there is no project of that kind for this board, or the emulator does not know it.
         ModelError: the application does not take such a model.
     """
     check_project(board, kind)
-    contents = Contents(graph.name, source, board, app, _context(graph, source, board, optimize, app))
+    contents = Contents(graph.name, source, board, app, _context(graph, source, board, optimize, app, streams=streams))
     layout = LAYOUTS[kind](contents)
     if emulator == "renode":
         layout = replace(layout, files={**layout.files, **renode_files(graph.name, board, kind, contents.context)})
@@ -128,7 +131,13 @@ def _project(contents: Contents, layout: Layout, kind: str) -> GeneratedProject:
 
 
 def _context(
-    graph: Graph, source: ModelSource, board: Board | None, optimize: Optimize, app: Application
+    graph: Graph,
+    source: ModelSource,
+    board: Board | None,
+    optimize: Optimize,
+    app: Application,
+    *,
+    streams: bool = True,
 ) -> dict[str, Any]:
     digest = [f"0x{byte:02x}" for byte in bytes.fromhex(graph.sha256)]
     return {
@@ -144,9 +153,10 @@ def _context(
         "app": app,
         "mlperf": mlperf_task(graph) if app == "mlperf" else None,
         "runtime": source.runtime,
-        "generated_with": (" --runtime tflm" if source.runtime == "tflm" else "")
-        + (" --optimize size" if optimize == "size" else ""),
-        "tflm_options": " --runtime tflm --tflm-root TREE" if source.runtime == "tflm" else "",
+        "options": _options(source.runtime, optimize, streams=streams),
+        "tflm_root": " --tflm-root TREE"
+        if source.runtime == "tflm" and board and "baremetal" in board.projects
+        else "",
         "dependence": "TensorFlow Lite Micro alone" if source.runtime == "tflm" else "nothing",
         "kind_of_library": _KINDS_OF_LIBRARY[source.runtime],
         "arena_bytes": source.arena_bytes,
@@ -158,6 +168,15 @@ def _context(
         "input_bytes": _sizes(graph.input_tensors),
         "output_bytes": _sizes(graph.output_tensors),
     }
+
+
+def _options(runtime: Runtime, optimize: Optimize, *, streams: bool) -> str:
+    """What `tinyml` is told to make the same firmware again."""
+    return (
+        ("" if optimize == "speed" else f" --optimize {optimize}")
+        + ("" if streams else " --no-streams")
+        + ("" if runtime == "aot" else f" --runtime {runtime}")
+    )
 
 
 def _sizes(tensors: tuple[Tensor, ...]) -> str:

@@ -7,7 +7,7 @@ the rows decide. Another layer has a kernel of its own, in which all but that is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from ..ops import Parameters, ParameterValue, RowField
@@ -81,6 +81,8 @@ def stream_source(
     functions: Sequence[RowFunction],
     plan: MemoryPlan,
     most_inputs: int,
+    *,
+    edges: bool,
 ) -> dict[str, Any]:
     """What the template shows of a stream.
 
@@ -88,8 +90,9 @@ def stream_source(
         members: Its layers.
         functions: Those of `row_functions`.
         most_inputs: Of any layer in any of the model's streams.
+        edges: Whether some layer of these needs to know where its image begins and ends.
     """
-    scratch = members[0].call.scratch - stream.schedule.buffer_bytes
+    scratch = members[0].call.scratch - stream.scratch_offset(0)
     function = {id(member.layer): each.name for each in functions for member in each.members}
     name = f"stream_{stream.op.index}"
     return {
@@ -105,7 +108,7 @@ def stream_source(
                 }
                 for place, member in enumerate(members)
             ],
-            "phases": [_phase(phase, scratch, plan, most_inputs) for phase in stream.phases],
+            "phases": [_phase(phase, scratch, plan, most_inputs, edges=edges) for phase in stream.phases],
             "turns": [phase.turns for phase in stream.phases],
         },
     }
@@ -148,7 +151,7 @@ def _row_layer(stream: StreamedLayer, place: int, function: str | None, scratch:
     return f"{{{called}, {{{_places(advances, most_inputs)}}}, {buffer}, {step}, {kept}}}"
 
 
-def _phase(phase: Phase, scratch: int, plan: MemoryPlan, most_inputs: int) -> list[str]:
+def _phase(phase: Phase, scratch: int, plan: MemoryPlan, most_inputs: int, *, edges: bool) -> list[str]:
     """For each layer the rows of a phase, as an initializer of the C struct `model_rows`."""
     rows = []
     for call in phase.calls:
@@ -156,7 +159,7 @@ def _phase(phase: Phase, scratch: int, plan: MemoryPlan, most_inputs: int) -> li
             rows.append("{.output_rows = 0}")
             continue
         places = [_offset(place, scratch, plan) for place in (*call.inputs, call.output)]
-        numbers = f"{call.rows.input_rows}, {call.rows.output_rows}, {call.rows.padding_top}"
+        numbers = ", ".join(map(str, astuple(call.rows) if edges else astuple(call.rows)[:-1]))
         rows.append(f"{{{{{_places(places, most_inputs)}}}, {numbers}}}")
     return rows
 

@@ -26,7 +26,7 @@ batches (inputs, labels)."""
 LEAST_SAMPLES = 20
 """Fewer are a mistake: nothing can be trained or judged with them."""
 
-_STREAM_SAMPLES = 2048  # of tf.data, for scores and calibration
+_STREAM_SAMPLES = 2048  # of tf.data to train on, for scores and calibration
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,9 @@ def _named(values: Any, inputs: list[tuple[str, tuple[int, ...]]]) -> dict[str, 
 
 
 def _head(stream: Any, inputs: list[tuple[str, tuple[int, ...]]], what: str) -> tuple[dict[str, Array], int]:
-    """The first samples of tf.data, by name, and how many batches it has."""
+    """The first samples of tf.data, by name, and how many batches it has. To judge by, all samples."""
     where = f"{what} data"
+    most = _STREAM_SAMPLES if what == "training" else math.inf
     batches = int(stream.cardinality())
     if batches == -1:
         raise InputError("is an endless tf.data.Dataset", where=where, hint="end it with .take(steps of one epoch)")
@@ -129,7 +130,7 @@ def _head(stream: Any, inputs: list[tuple[str, tuple[int, ...]]], what: str) -> 
         if not (isinstance(element, tuple) and len(element) == 2):
             raise InputError("does not give (inputs, labels)", where=where, hint="give a dataset of such pairs")
         seen += 1
-        if count < _STREAM_SAMPLES:
+        if count < most:
             parts.append(_named(element[0], inputs) | {"labels": np.asarray(element[1])})
             count += len(parts[-1]["labels"]) if parts[-1]["labels"].ndim else 0
         elif batches >= 0:

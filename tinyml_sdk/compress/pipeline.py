@@ -24,7 +24,7 @@ from .quiet import import_tensorflow
 from .recipe import Recipe, load_recipe, parse_recipe
 from .result import CompressionResult, Cost, StageReport
 from .saving import save_model
-from .stages import StageOutcome, State, Workshop, apply_stage, names_left
+from .stages import StageOutcome, State, Workshop, apply_stage, check_in_time, names_left
 from .training import Progress, choose_loss
 
 __all__ = ["compress", "compress_model"]
@@ -193,6 +193,9 @@ def _workshop(model: Any, recipe: Recipe, training: Samples, judged: Samples, pr
     import keras
     import tensorflow as tf
 
+    for place, stage in enumerate(recipe.steps, 1):
+        with _located(place, stage.stage):
+            check_in_time(stage, recipe, model)
     keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()

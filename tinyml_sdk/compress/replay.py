@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InputError
+from ..quantize.keras_weights import give_weights
 
 __all__ = ["Call", "calls", "copy_layer", "flattened", "is_graph", "replay"]
 
@@ -52,7 +53,7 @@ def flattened(model: Any) -> Any:
     flat, pairs = replay(model, copy_layer)
     for old, new in pairs:
         if getattr(old, "weights", None):
-            new.set_weights(old.get_weights())
+            give_weights(new, old.get_weights())
     return flat
 
 

@@ -15,13 +15,13 @@ from .data import Samples
 from .distil.distillation import Distillation, FeatureMatch
 from .filters.pruning import prune_filters
 from .low_rank.factorizing import low_rank
-from .qat import bake, fold_batch_norm, prepare
+from .qat import bake, check_trainable, fold_affine, prepare
 from .training import Objective, Progress, TrainingReport, packed, train
 from .weight_layers import cloned, layer_kernels, selected_kernels
 from .weights.clustering import cluster_weights
 from .weights.pruning import gradual_pruning, layer_sparsities, prune_weights
 
-__all__ = ["StageOutcome", "State", "Workshop", "apply_stage", "names_left"]
+__all__ = ["StageOutcome", "State", "Workshop", "apply_stage", "check_in_time", "names_left"]
 
 CALIBRATION_SAMPLES = 256
 
@@ -93,9 +93,7 @@ class Workshop:
         teacher = self.original
         if how.teacher != "original":
             path = Path(how.teacher)
-            if not path.is_file():
-                hint = "give the path of a .keras or .h5 file, or the word original"
-                raise InputError("there is no such teacher", where=str(path), hint=hint)
+            _check_teacher(path)
             teacher = read_keras(path, path.name)
             check_keras(teacher, path.name)
         return Distillation(
@@ -105,6 +103,25 @@ class Workshop:
             features=tuple(FeatureMatch(pair.student, pair.teacher, pair.weight) for pair in how.features),
             attention=tuple(FeatureMatch(pair.student, pair.teacher, pair.weight) for pair in how.attention),
         )
+
+
+def check_in_time(stage: Any, recipe: recipes.Recipe, model: Any) -> None:
+    """Tell before any stage what would otherwise be told when those in front of this one have trained for hours.
+
+    Raises:
+        InputError: a teacher that is not there; a layer of the model to begin with that cannot be trained for int8.
+    """
+    how = recipe.training_of(stage)
+    if how is not None and how.distil is not None and how.distil.teacher != "original":
+        _check_teacher(Path(how.distil.teacher))
+    if isinstance(stage, recipes.QuantizeAware):
+        check_trainable(model)
+
+
+def _check_teacher(path: Path) -> None:
+    if not path.is_file():
+        hint = "give the path of a .keras or .h5 file, or the word original"
+        raise InputError("there is no such teacher", where=str(path), hint=hint)
 
 
 def apply_stage(stage: Any, state: State, workshop: Workshop) -> StageOutcome:
@@ -188,7 +205,7 @@ def _low_rank(stage: recipes.LowRank, state: State, workshop: Workshop) -> Stage
 def _cluster(stage: recipes.Cluster, state: State, workshop: Workshop) -> StageOutcome:
     # The converter will fold batch norms into the weights, which gives each channel of a codebook a scale of its own.
     clustered = cluster_weights(
-        fold_batch_norm(state.model),
+        fold_affine(state.model),
         clusters=stage.clusters,
         init=stage.init,
         layers=stage.layers,

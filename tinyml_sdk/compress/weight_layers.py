@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..quantize.keras_weights import give_weights
 
 __all__ = ["Kernel", "cloned", "known_layer", "layer_kernels", "selected_kernels", "uncompiled"]
 
@@ -154,7 +155,7 @@ def cloned(model: Any) -> Any:
 
     with uncompiled(model):
         copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
+    give_weights(copy, model.get_weights())
     return copy
 
 

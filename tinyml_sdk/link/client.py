@@ -72,6 +72,7 @@ class Client:
         self._info: DeviceInfo | None = None
         self._token = 0
         self._unanswered = 0
+        self._last_unanswered = 0  # of these, the last request and its repetitions
 
     def info(self) -> DeviceInfo:
         """What the device says of itself; asked once, until a reset."""
@@ -193,16 +194,13 @@ class Client:
             "can do it too",
         )
 
-    def lost(self, seconds: float) -> int:
+    def lost(self) -> int:
         """How many requests, or their answers, got lost on the line so far; repetitions count as requests.
 
-        Args:
-            seconds: How long to listen for answers that are only late.
+        Asks once more. A device answers in order: what it has not answered by then is not only late.
         """
-        until = time.monotonic() + seconds
-        while self._unanswered > 0 and time.monotonic() < until:
-            self._count_answers(self._decoder.feed(self._stream.read(until)))
-        return max(0, self._unanswered)
+        self._request(MessageType.MEMORY)
+        return max(0, self._unanswered - self._last_unanswered)
 
     def reset(self) -> None:
         """Start the firmware again, also a crashed one, and wait until it answers."""
@@ -230,9 +228,11 @@ class Client:
         deadline = self._work_deadline if works else self._deadline
         wait = first_wait = min(self._retry_after, BOOTING_S) if kind == MessageType.INFO else self._retry_after
         end = time.monotonic() + deadline
+        self._last_unanswered = 0
         while (now := time.monotonic()) < end:
             self._stream.write(encoded)
             self._unanswered += 1
+            self._last_unanswered += 1
             reply = self._await_reply(request, min(now + wait, end), received)
             if reply is not None:
                 return reply
@@ -251,15 +251,17 @@ class Client:
             received += data
             del received[:-KEPT_BYTES]
             frames = self._decoder.feed(data)
-            self._count_answers(frames)
+            self._count_answers(frames, request)
             for frame in frames:
                 if _answers(frame, request):
                     return frame.body
             if time.monotonic() >= until:
                 return None
 
-    def _count_answers(self, frames: list[Frame]) -> None:
-        self._unanswered -= sum(frame.type & REPLY != 0 for frame in frames)
+    def _count_answers(self, frames: list[Frame], last: Frame) -> None:
+        answers = [frame for frame in frames if frame.type & REPLY]
+        self._unanswered -= len(answers)
+        self._last_unanswered -= sum(frame.sequence == last.sequence for frame in answers)
 
 
 def _answers(frame: Frame, request: Frame) -> bool:

@@ -38,6 +38,7 @@ from .dequantize import Dequantize
 from .expand_dims import ExpandDims
 from .fully_connected import FullyConnected
 from .fusion import fuse_ops
+from .global_pool import global_pool_layer
 from .hard_swish import HardSwish
 from .l2_normalization import L2Normalization
 from .leaky_relu import LeakyRelu
@@ -192,14 +193,17 @@ def lower_graph(graph: Graph, core: Core | None = None, optimize: Optimize = "sp
 def lower_rows(
     graph: Graph, layer: Layer, window: RowWindow, rows: Rows, core: Core | None, optimize: Optimize
 ) -> Layer:
-    """A layer over just some rows of its image, with the same kernel where that can do it.
+    """A layer over just some rows of its image, with the same kernel where that can do it, or one that takes them in.
 
     Args:
         window: The layer's, from `row_window`.
         rows: What of it.
     """
+    features = core.features if core else frozenset()
+    if window.state_bytes:
+        return global_pool_layer(OpView(graph, layer.op, features, optimize), layer, window, rows)
     of_rows, op = op_of_rows(graph, layer.op, window, rows)
-    return _lower(OpView(of_rows, op, core.features if core else frozenset(), optimize, only=layer.kernel))
+    return _lower(OpView(of_rows, op, features, optimize, only=layer.kernel))
 
 
 def _share_kernels(graph: Graph, layers: tuple[Layer, ...], view: OpView, price: float) -> tuple[Layer, ...]:

@@ -8,7 +8,9 @@ from math import prod
 
 from ..graph import DType, Tensor
 from .base import Input, Layer, OpView, Output, Parameters, ParameterValue
+from .global_pool import whole_image_candidates
 from .overlap import IN_PLACE
+from .selection import Candidate, choose_kernel
 
 __all__ = ["Reduction", "extremum_reduction", "read_reduction", "sum_reduction"]
 
@@ -68,13 +70,15 @@ def sum_reduction(view: OpView, reduction: Reduction, multiplier: int, shift: in
             "output_zero_point": output.zero_point,
         },
     )
-    return Layer(
+    layer = Layer(
         op=view.op,
         kernel="tinyml_mean",
         header="mean.h",
         arguments=(parameters, Input(0), Output()),
         lead=(IN_PLACE, None),
     )
+    cost = output.elements * (2.3 * elements + 25)
+    return choose_kernel(view, [Candidate(layer, cost), *whole_image_candidates(view, layer)])
 
 
 def extremum_reduction(view: OpView, *, maximum: bool) -> Layer:
@@ -82,12 +86,16 @@ def extremum_reduction(view: OpView, *, maximum: bool) -> Layer:
     reduction = read_reduction(view)
     view.expect_same_quantization("input 0", view.activation(0), view.output())
     parameters = Parameters("tinyml_reduce_extremum_params", {"walk": reduction.walk, "maximum": int(maximum)})
-    return Layer(
+    layer = Layer(
         op=view.op,
         kernel="tinyml_reduce_extremum",
         header="reduce_extremum.h",
         arguments=(parameters, Input(0), Output()),
         lead=(IN_PLACE, None),
+    )
+    whole_image = whole_image_candidates(view, layer) if maximum else []
+    return choose_kernel(
+        view, [Candidate(layer, view.output().elements * (4.2 * reduction.elements + 25)), *whole_image]
     )
 
 

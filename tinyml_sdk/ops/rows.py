@@ -2,6 +2,8 @@
 
 A kernel sees geometry only. Called for a few output rows, with the input rows that these need and, at the image's
 edges, the part of the padding that they reach, it computes what it would have computed for the whole image.
+
+Ops that make one pixel of the whole image take its rows in one after the other (`global_pool.py`).
 """
 
 from __future__ import annotations
@@ -13,14 +15,32 @@ from ..graph import ABSENT, DType, Graph, Op, Tensor
 from .base import Layer, Parameters, ParameterValue
 from .window import EXPLICIT
 
-__all__ = ["RowField", "RowWindow", "Rows", "merged_parameters", "op_of_rows", "row_window"]
+__all__ = [
+    "FIRST_ROWS",
+    "LAST_ROWS",
+    "RowField",
+    "RowWindow",
+    "Rows",
+    "merged_parameters",
+    "op_of_rows",
+    "row_window",
+]
 
 _FILTERS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 _POOLS = ("AVERAGE_POOL_2D", "MAX_POOL_2D")
 _ELEMENTWISE = ("ADD", "SUB", "MUL", "RELU", "RELU6", "LOGISTIC", "TANH", "QUANTIZE")
 
+_REDUCTIONS = ("MEAN", "SUM", "REDUCE_MAX")
+_MAXIMA = ("MAX_POOL_2D", "REDUCE_MAX")
+
+FIRST_ROWS, LAST_ROWS = 1, 2
+"""Bits of `Rows.edges`, as in the kernels' `tinyml_image_rows`."""
+
 _PROMISES = ("stays_inside",)
 """Parameters that are 1 where something holds for all windows; 0 is never wrong."""
+
+_SUM_BYTES = 4
+"""Of a channel's sum."""
 
 _LARGEST_PADDING = 127
 """The narrowest of the kernels' fields for it are int8."""
@@ -34,11 +54,13 @@ class Rows:
         input_rows: Rows of the input, or of each input, that they read.
         output_rows: How many they are.
         padding_top: Rows of padding above, as far as the first of them reaches.
+        edges: Where rows are taken in: whether these are the image's first ones (1), its last ones (2), or both (3).
     """
 
     input_rows: int
     output_rows: int
     padding_top: int
+    edges: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,6 +71,8 @@ class RowWindow:
         reach: Rows from the first to the last that a window covers.
         is_elementwise: Whether each output element reads the elements of its own position, and the kernel goes on from
             one to the next. Then the layer's lead holds for some of its rows as for all.
+        state_bytes: Where the op makes one pixel of the whole image: what it keeps of the rows that it has taken in.
+            Then rows of the output, here and in `Rows`, are those of the input, and the pixel is made with the last.
     """
 
     input_height: int
@@ -57,6 +81,7 @@ class RowWindow:
     reach: int
     padding_top: int
     is_elementwise: bool = False
+    state_bytes: int = 0
 
     def first_row(self, output_row: int) -> int:
         """The first input row of an output row's window, negative in the padding."""
@@ -70,7 +95,10 @@ class RowWindow:
         """For the output rows from `first` on, before `end`: the first input row inside, and what is read."""
         top, bottom = self.first_row(first), min(self.input_height, self.end_row(end))
         start = max(0, top)
-        return start, Rows(bottom - start, end - first, start - top)
+        edges = 0
+        if self.state_bytes:
+            edges = (FIRST_ROWS if first == 0 else 0) | (LAST_ROWS if end == self.output_height else 0)
+        return start, Rows(bottom - start, end - first, start - top, edges)
 
 
 def row_window(graph: Graph, layer: Layer) -> RowWindow | None:
@@ -82,8 +110,30 @@ def row_window(graph: Graph, layer: Layer) -> RowWindow | None:
     if len(op.outputs) != 1 or not op.inputs or layer.is_copy:
         return None
     output, images = graph.tensors[op.outputs[0]], _images(graph, op)
-    if not images or not all(_is_image(tensor) for tensor in (output, *images)):
+    if not images or not all(map(_is_image, images)):
         return None
+    if _takes_in(graph, op):
+        height, channels = images[0].shape[1], images[0].shape[3]
+        state = channels if op.name in _MAXIMA else _SUM_BYTES * channels
+        return RowWindow(height, height, 1, 1, 0, state_bytes=state)
+    return _sliding_window(graph, op) if _is_image(output) else None
+
+
+def _takes_in(graph: Graph, op: Op) -> bool:
+    """Whether the op makes one pixel of all pixels."""
+    image = graph.tensors[op.inputs[0]]
+    if op.name in _REDUCTIONS:
+        axes = graph.tensors[op.inputs[1]].data
+        return axes is not None and {int(axis) % len(image.shape) for axis in axes.reshape(-1)} == {1, 2}
+    if op.name not in _POOLS:
+        return False
+    filter_size = (_integer(op, "filter_height"), _integer(op, "filter_width"))
+    covered = all(taps >= size for taps, size in zip(filter_size, image.shape[1:3], strict=True))
+    return covered and graph.tensors[op.outputs[0]].shape[1:3] == (1, 1)
+
+
+def _sliding_window(graph: Graph, op: Op) -> RowWindow | None:
+    output, images = graph.tensors[op.outputs[0]], _images(graph, op)
     height, output_height = images[0].shape[1], output.shape[1]
     if op.name in _ELEMENTWISE:
         alike = all(tensor.shape == output.shape for tensor in images)
@@ -105,8 +155,8 @@ def row_window(graph: Graph, layer: Layer) -> RowWindow | None:
 
 
 def _images(graph: Graph, op: Op) -> tuple[Tensor, ...]:
-    """The op's activations: of a filter the first input, of others all."""
-    used = op.inputs[:1] if op.name in _FILTERS else op.inputs
+    """The op's activations: of a filter or a reduction the first input, of others all."""
+    used = op.inputs[:1] if op.name in (*_FILTERS, *_REDUCTIONS) else op.inputs
     return tuple(graph.tensors[index] for index in used if index != ABSENT)
 
 
@@ -226,7 +276,7 @@ def _nested(
 def _explained(path: tuple[str, ...], values: Mapping[Rows, ParameterValue]) -> RowField | None:
     """A field of several values as a function of one of the rows' numbers; rather as a multiple of it."""
     found = []
-    for source in ("input_rows", "output_rows", "padding_top"):
+    for source in ("input_rows", "output_rows", "padding_top", "edges"):
         points = sorted({(getattr(rows, source), value) for rows, value in values.items() if isinstance(value, int)})
         if len(points) < 2 or points[0][0] == points[1][0]:
             continue

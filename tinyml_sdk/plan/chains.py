@@ -63,7 +63,8 @@ class Chains:
     def ending_at(self, end: int, longest: int) -> Iterator[Chain]:
         """Chains of two layers or more, a row at a time, that end before a position: what may be a stream at all."""
         for first in range(end - 1, max(0, end - longest) - 1, -1):
-            if self.windows[first] is None or self._touches_variable(self.layers[first]):
+            window = self.windows[first]
+            if window is None or self._touches_variable(self.layers[first]) or (window.state_bytes and first < end - 1):
                 return
             # Nobody behind the chain may read what its layers make, but for the last.
             if first < end - 1 and all(self._last_reader[place] < end for place in range(first, end - 1)):

@@ -84,16 +84,21 @@ class _Conflicts:
 
     def place(self, order: Sequence[int]) -> Placement:
         """Place in the given order."""
-        offsets = self.within(order, None)
-        assert offsets is not None
-        return self.placement(offsets)
+        return self.completed({}, order)
 
-    def within(self, order: Sequence[int], limit: int | None) -> dict[int, int] | None:
+    def completed(self, offsets: Mapping[int, int], order: Sequence[int]) -> Placement:
+        """Place the others in the given order where some have their offsets already."""
+        whole = dict(offsets)
+        for buffer in order:
+            whole[buffer] = self.lowest_offset(buffer, whole)
+        return self.placement(whole)
+
+    def within(self, order: Sequence[int], limit: int) -> dict[int, int] | None:
         """Offsets, placed in the given order; None as soon as one buffer ends above the limit."""
         offsets: dict[int, int] = {}
         for buffer in order:
             offset = offsets[buffer] = self.lowest_offset(buffer, offsets)
-            if limit is not None and offset + self.sizes[buffer] > limit:
+            if offset + self.sizes[buffer] > limit:
                 return None
         return offsets
 
@@ -158,14 +163,18 @@ def place(buffers: Sequence[Buffer], leads: Leads, enough: int = 0) -> Placement
     """
     conflicts = _Conflicts(buffers, leads)
     bound = lower_bound(buffers, leads)
+    orders = _simple_orders(buffers)
+    simple = min((conflicts.place(order) for order in orders), key=lambda placement: placement.bytes)
+    if simple.bytes <= max(bound, enough):
+        return replace(simple, optimal=simple.bytes == bound)
     last = conflicts.undemanding(bound)
     first = sorted(set(range(len(buffers))) - set(last))
     found = _search([buffers[place] for place in first], _among(first, leads), max(bound, enough))
-    offsets = dict(zip(first, found.offsets, strict=True))
-    for place in last:
-        offsets[place] = conflicts.lowest_offset(place, offsets)
-    placement = conflicts.placement(offsets)
-    return replace(placement, optimal=found.optimal or placement.bytes == bound)
+    # Simple orders tend to let copies stay where they are; that of `undemanding` is sure to find room.
+    ways = [*([place for place in order if place in set(last)] for order in orders), last]
+    placements = (conflicts.completed(dict(zip(first, found.offsets, strict=True)), way) for way in ways)
+    best = min(placements, key=lambda placement: (placement.bytes, sum(placement.offsets)))
+    return replace(best, optimal=found.optimal or best.bytes == bound)
 
 
 def _among(places: Sequence[int], leads: Leads) -> Leads:

@@ -4,6 +4,8 @@ All layers go through their images together. In each step the last one makes som
 that this takes and that are not there yet. Rows between two layers lie in a buffer, which moves on at the start of each
 step: what no layer reads any more goes, the rest goes to the front. Nothing is computed twice.
 
+A last layer that makes one pixel of its whole image takes the rows in as they come, and makes it with the last.
+
 Row numbers are linear in the step until they meet the image's edges. So a buffer's size and its move are the same in
 all steps, and no step makes more rows than another: the first layers begin some steps before the last one.
 """
@@ -85,6 +87,7 @@ class RowSchedule:
         output: The tensor that the last layer writes.
         leads: For each input, as `Layer.lead`.
         buffer_bytes: Scratch memory for all buffers.
+        state: Of the last layer, if it takes rows in: where it keeps what it knows of them, behind the buffers.
         advances: For each layer, by how many bytes its inputs and its output move from a step to the next, away from
             the image's edges: 0 where they lie in a buffer.
     """
@@ -96,6 +99,7 @@ class RowSchedule:
     leads: tuple[int, ...]
     buffer_bytes: int
     advances: tuple[tuple[int, ...], ...]
+    state: int | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,8 @@ def schedule_rows(
 
     Every layer must have one output, which only these layers read, but for the last.
     """
+    if any(window.state_bytes for window in windows[:-1]):
+        return None
     paces = _paces(graph, layers, windows, rows_at_once)
     if paces is None:
         return None
@@ -136,7 +142,9 @@ def schedule_rows(
     inputs = tuple(dict.fromkeys(index for layer in layers for index in _images(graph, layer) if index not in made))
     leads = tuple(_lead(graph, layers, windows, steps, index) for index in inputs)
     advances = tuple(walk.advances(layer, window) for layer, window in zip(layers, windows, strict=True))
-    return RowSchedule(inputs, made[-1], steps, tuple(buffers.values()), leads, offset, advances)
+    state = offset if windows[-1].state_bytes else None
+    offset += align(windows[-1].state_bytes)
+    return RowSchedule(inputs, made[-1], steps, tuple(buffers.values()), leads, offset, advances, state)
 
 
 def _images(graph: Graph, layer: Layer) -> tuple[int, ...]:
@@ -191,12 +199,16 @@ class _Walk:
             return None
         row, rows = window.rows(start, end)
         inputs = tuple(self._place(number, index, row) for index in _images(self.graph, layer))
-        return RowCall(start, rows, inputs, self._place(number, layer.op.outputs[0], start))
+        output_row = 0 if window.state_bytes else start
+        return RowCall(start, rows, inputs, self._place(number, layer.op.outputs[0], output_row))
 
     def advances(self, layer: Layer, window: RowWindow) -> tuple[int, ...]:
         """How far a layer's places move from a step to the next."""
         output = layer.op.outputs[0]
-        rows = [*[(index, window.stride) for index in _images(self.graph, layer)], (output, 1)]
+        rows = [
+            *[(index, window.stride) for index in _images(self.graph, layer)],
+            (output, 0 if window.state_bytes else 1),
+        ]
         slope = self.paces[output].slope
         return tuple(
             0 if index in self.buffers else slope * stride * row_bytes(self.graph, index) for index, stride in rows
@@ -218,7 +230,10 @@ def _lead(
 
     Only the last layer writes the output. Where it reads the input in the same call, its own rule holds for the rows
     if it is elementwise. Other kernels may move their input within their memory, so theirs must lie above the rows.
+    One that takes rows in writes when nothing is left to be read.
     """
+    if windows[-1].state_bytes:
+        return 0
     output = layers[-1].op.outputs[0]
     output_row = row_bytes(graph, output)
     # Until there is a reading: where all that is written ends.

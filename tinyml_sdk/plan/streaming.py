@@ -36,8 +36,8 @@ ROWS_AT_ONCE = (1, 2, 4, 8, 16)
 LEAST_GAIN, LEAST_BYTES = 0.01, 256
 """Share of the arena, and bytes, that a stream must save: it costs half a KB of code or more, and instructions."""
 
-MOST_EFFORT = 0.03
-"""Share of an inference's estimated instructions that all streams together may add where speed counts."""
+MOST_EFFORT: dict[Optimize, float] = {"speed": 0.03, "size": 0.25}
+"""Share of an inference's estimated instructions that all streams together may add."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many of its steps are over, and of how many."""
@@ -76,8 +76,7 @@ def stream_layers(
 class _Search:
     def __init__(self, chains: Chains, optimize: Optimize) -> None:
         self.chains = chains
-        instructions = sum(layer.estimate for layer in chains.layers)
-        self.most_effort = MOST_EFFORT * instructions if optimize == "speed" else float("inf")
+        self.most_effort = MOST_EFFORT[optimize] * sum(layer.estimate for layer in chains.layers)
 
     def run(self, progress: Progress) -> tuple[Chain, ...]:
         """The chains with the smallest arena that streams of any length lead to, or nearly, if these are shorter."""
@@ -163,7 +162,7 @@ class _Search:
         return chains
 
     def affordable(self, chains: tuple[Chain, ...]) -> tuple[Chain, ...]:
-        """Where speed counts, with more rows at a time, though that takes memory, or less streams, until they are."""
+        """With more rows at a time, though that takes memory, or less streams, until all cost little enough."""
         while chains and self.chains.effort(chains) > self.most_effort:
             dearest = max(chains, key=lambda chain: self.chains.effort([chain]))
             others = _without(chains, dearest)

@@ -87,6 +87,15 @@ class StreamedLayer(Layer):
         """The layers whose kernels run."""
         return tuple(member.layer for member in self.row_layers)
 
+    def scratch_offset(self, position: int) -> int:
+        """Where the scratch memory of a layer's kernel begins, from the start of the stream's.
+
+        They share what lies behind the buffers, but for a last layer that keeps its own from call to call.
+        """
+        if self.schedule.state is not None and position == len(self.row_layers) - 1:
+            return self.schedule.state
+        return self.schedule.buffer_bytes
+
     @property
     def most_inputs(self) -> int:
         """The most tensors that one of its layers reads."""
@@ -118,7 +127,7 @@ def sketch_stream(
         arguments=(),
         macs=sum(layer.macs for layer in layers),
         lead=schedule.leads,
-        scratch_bytes=schedule.buffer_bytes + max(layer.scratch_bytes for layer in layers),
+        scratch_bytes=schedule.buffer_bytes + max(_shared_scratch(layers, windows)),
         row_layers=tuple(RowLayer(layer) for layer in layers),
         schedule=schedule,
         rows_at_once=rows_at_once,
@@ -132,12 +141,12 @@ def build_stream(sketch: StreamedLayer, windows: Sequence[RowWindow], lower: Low
     for position, (member, window) in enumerate(zip(sketch.row_layers, windows, strict=True)):
         calls = [call.rows for step in steps if (call := step[position]) is not None]
         cases = {rows: lower(member.layer, window, rows) for rows in dict.fromkeys(calls)}
-        merged = _merge(member.layer, cases)
+        merged = _merge(member.layer, cases, keeps_kernel=not window.state_bytes)
         if merged is None:
             return None
         row_layers.append(merged)
         instructions += sum(_CALL + cases[rows].estimate for rows in calls)
-    scratch = max(member.layer.scratch_bytes for member in row_layers)
+    scratch = max(_shared_scratch([member.layer for member in row_layers], windows))
     return replace(
         sketch,
         row_layers=tuple(row_layers),
@@ -147,17 +156,23 @@ def build_stream(sketch: StreamedLayer, windows: Sequence[RowWindow], lower: Low
     )
 
 
+def _shared_scratch(layers: Sequence[Layer], windows: Sequence[RowWindow]) -> list[int]:
+    """Of each layer, but for one whose scratch memory is its state."""
+    return [layer.scratch_bytes for layer, window in zip(layers, windows, strict=True) if not window.state_bytes]
+
+
 def _moving(buffers: Iterable[RowBuffer]) -> int:
     """Instructions of a step for what is kept."""
     return sum(3 * buffer.kept_bytes // 4 for buffer in buffers)
 
 
-def _merge(layer: Layer, cases: dict[Rows, Layer]) -> RowLayer | None:
-    """One layer for several numbers of rows."""
+def _merge(layer: Layer, cases: dict[Rows, Layer], *, keeps_kernel: bool) -> RowLayer | None:
+    """One layer for several numbers of rows, with the kernel of the whole one, or of its own if it takes rows in."""
     layers = list(cases.values())
     first = layers[0]
+    whole = layer if keeps_kernel else first
     for other in layers:
-        if other.kernel != layer.kernel or len(other.arguments) != len(first.arguments):
+        if other.kernel != whole.kernel or len(other.arguments) != len(first.arguments):
             return None
         if not all(_same_constant(mine, theirs) for mine, theirs in zip(first.arguments, other.arguments, strict=True)):
             return None
@@ -171,9 +186,9 @@ def _merge(layer: Layer, cases: dict[Rows, Layer]) -> RowLayer | None:
             return None
         arguments[place], fields = merged
     scratch = max(each.scratch_bytes for each in layers)
-    whole = replace(first, op=layer.op, arguments=tuple(arguments), macs=layer.macs, lead=layer.lead,
-                    scratch_bytes=scratch, choices=layer.choices)  # fmt: skip
-    return RowLayer(whole, fields, tuple(cases))
+    merged_layer = replace(first, op=layer.op, arguments=tuple(arguments), macs=layer.macs, lead=layer.lead,
+                           scratch_bytes=scratch, choices=whole.choices)  # fmt: skip
+    return RowLayer(merged_layer, fields, tuple(cases))
 
 
 def _same_constant(mine: object, theirs: object) -> bool:

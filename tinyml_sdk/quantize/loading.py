@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from .job import Granularity
+from .keras_weights import give_weights
 from .recurrent import HINT as RECURRENT_HINT
 from .recurrent import check_recurrent, use_twins
 from .trained import TrainedRange, range_layers, trained_ranges, without_ranges
@@ -238,7 +239,7 @@ def _with_batch_of_one(model: Any, inputs: tuple[InputSpec, ...]) -> Any:
 
     fixed = [keras.Input(batch_shape=spec.shape, name=spec.name) for spec in inputs]
     clone = keras.models.clone_model(model, input_tensors=_packed(model, fixed), clone_function=copied)
-    clone.set_weights(model.get_weights())
+    give_weights(clone, model.get_weights())
     for named in (clone, *_all_layers(clone)):
         named.name = _traceable(named.name)
     if not clone.name[:1].isalnum():

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -235,13 +236,21 @@ class _Converted:
         return LayerNames(self.facts["scopes"] | dict(zip(outputs, self.loaded["outputs"], strict=False)))
 
     def renamed(self, graph: Graph) -> dict[str, str]:
-        """The converted model's names of the float model's inputs and outputs.
+        """The converted model's names of those tensors of the float model that are called otherwise there.
 
-        The converter renames them where it takes DEQUANTIZE and QUANTIZE away.
+        The converter renames inputs and outputs where it takes DEQUANTIZE and QUANTIZE away, and numbers a tensor
+        (`conv_transpose1` to `conv_transpose11`) where a constant now has its name.
         """
         floats = (*self.facts["inputs"], *self.facts["outputs"])
         indices = (*graph.inputs, *graph.outputs)
-        return {name: graph.tensors[index].name for name, index in zip(floats, indices, strict=True)}
+        names = {name: graph.tensors[index].name for name, index in zip(floats, indices, strict=True)}
+        computed = {graph.tensors[index].name for op in graph.ops for index in op.outputs}
+        new = computed.difference(self.facts["tensors"], names.values())
+        for name in self.facts["tensors"]:
+            numbered = [other for other in new if re.fullmatch(rf"{re.escape(name)}\d+", other)]
+            if name not in computed and name not in names and len(numbered) == 1:
+                names[name] = numbered[0]
+        return names
 
 
 def _convert(conversation: Conversation, folder: Path, calibration: Data, validation: Data | None) -> _Converted:

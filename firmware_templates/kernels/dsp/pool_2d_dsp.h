@@ -29,8 +29,9 @@ TINYML_INLINE void tinyml_average_pool_2d_four_dsp(const tinyml_pool_2d_params *
   }
   const uint32_t sums[4] = {even, odd, even >> 16, odd >> 16};
   for (int32_t i = 0; i < 4; ++i) {
-    const int32_t mean = tinyml_pool_2d_mean(p, (int16_t)(sums[i] & 0xffffu),
-                                             patch->rows * patch->columns, reciprocal);
+    const int32_t mean =
+        tinyml_pool_2d_mean(p->window.filter_height * p->window.filter_width,
+                            (int16_t)(sums[i] & 0xffffu), patch->rows * patch->columns, reciprocal);
     output[channel + i] = (int8_t)tinyml_clamp(mean, p->activation_min, p->activation_max);
   }
 }

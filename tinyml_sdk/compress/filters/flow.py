@@ -42,8 +42,8 @@ _PER_CHANNEL = frozenset(
     ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveMaxPooling1D AdaptiveMaxPooling2D
     AlphaDropout AveragePooling1D AveragePooling2D Cropping1D Cropping2D Dropout ELU GaussianDropout GaussianNoise
     GlobalAveragePooling1D GlobalAveragePooling2D GlobalMaxPooling1D GlobalMaxPooling2D Identity LeakyReLU MaxPooling1D
-    MaxPooling2D ReLU RepeatVector SpatialDropout1D SpatialDropout2D UpSampling1D UpSampling2D ZeroPadding1D
-    ZeroPadding2D
+    MaxPooling2D RandomFlip RandomRotation RandomTranslation RandomZoom ReLU RepeatVector Resizing SpatialDropout1D
+    SpatialDropout2D UpSampling1D UpSampling2D ZeroPadding1D ZeroPadding2D
     """.split()
 )
 _ELEMENTWISE_ACTIVATIONS = frozenset(
@@ -53,10 +53,12 @@ _ELEMENTWISE_ACTIVATIONS = frozenset(
     """.split()
 )
 # What `x + y`, `x * 2` and `keras.ops.relu(x)` leave in a graph.
-_BINARY_OPERATIONS = frozenset("Add Subtract Multiply Maximum Minimum".split())
+_BINARY_OPERATIONS = frozenset("Add Subtract Multiply Divide TrueDivide Maximum Minimum".split())
 _UNARY_OPERATIONS = frozenset(
-    "Relu Relu6 Sigmoid HardSigmoid Silu HardSilu Tanh Softplus Softsign Elu Selu Gelu LeakyRelu Negative Abs".split()
+    "Relu Relu6 Sigmoid HardSigmoid Silu HardSilu Tanh Softplus Softsign Elu Selu Gelu LeakyRelu Negative Abs "
+    "Absolute".split()
 )
+_REDUCTIONS = frozenset("Amax Max Mean Min Sum".split())
 
 
 class CannotFollow(Exception):  # noqa: N818 - not an error: the answer of a rule
@@ -286,6 +288,57 @@ def _reshape(flow: Flow, call: Call, inputs: Sequence[Channels]) -> Channels:
     return made
 
 
+def _reduction(_flow: Flow, call: Call, inputs: Sequence[Channels]) -> Channels:
+    rank = len(call.inputs[0].shape)
+    axes = call.layer.axis
+    if axes is None or rank - 1 in {axis % rank for axis in np.atleast_1d(axes).tolist()}:
+        raise CannotFollow("sums up, or compares, different channels")
+    return inputs[0]
+
+
+def _axis_added_or_removed(_flow: Flow, call: Call, inputs: Sequence[Channels]) -> Channels:
+    """ExpandDims and Squeeze, where the last axis is still the last."""
+    axis = call.layer.axis
+    longest = max(len(call.inputs[0].shape), len(call.outputs[0].shape))
+    if axis is None or longest - 1 in {one % longest for one in np.atleast_1d(axis).tolist()}:
+        raise CannotFollow("moves the channels to another axis")
+    return inputs[0]
+
+
+def _permutation(_flow: Flow, call: Call, inputs: Sequence[Channels]) -> Channels:
+    """Permute, whose axes count from one after the batch, and the operation, whose axes count all."""
+    order = call.layer.dims if kind_of(call.layer) == "Permute" else call.layer.axes
+    rank = len(call.inputs[0].shape)
+    if order is None or order[-1] % rank != rank - 1:
+        raise CannotFollow("moves the channels to another axis")
+    return inputs[0]
+
+
+def _slice(_flow: Flow, call: Call, inputs: Sequence[Channels]) -> Channels:
+    """`x[:, 1:5]`."""
+    args, kwargs = call.arguments
+    key = next(value for value in (*args[1:], *kwargs.values()) if value is not call.inputs[0])
+    parts = key if isinstance(key, tuple) else (key,)
+    whole = slice(None)
+    last = parts[-1] if len(parts) == len(call.inputs[0].shape) else whole
+    if not all(isinstance(part, slice) for part in parts) or last != whole:
+        raise CannotFollow("takes a part of the channels, or moves them")
+    return inputs[0]
+
+
+def _pad(_flow: Flow, call: Call, inputs: Sequence[Channels]) -> Channels:
+    if any(np.asarray(call.layer.pad_width).reshape(-1, 2)[-1]):
+        raise CannotFollow("pads the channels")
+    return inputs[0]
+
+
+def _operation_reshape(flow: Flow, call: Call, inputs: Sequence[Channels]) -> Channels:
+    shape = call.layer.newshape
+    if shape[0] not in (-1, None) or any(size in (-1, None) for size in shape[1:]):
+        raise CannotFollow("has a shape that is not fixed")
+    return _reshape(flow, call, inputs)
+
+
 def _check_weights(layer: Any, known: set[str]) -> None:
     strange = sorted({str(weight.name) for weight in layer.weights} - known)
     if strange:
@@ -304,6 +357,13 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys("Add Subtract Multiply Average Maximum Minimum".split(), _merge),
     **dict.fromkeys((f"op:{name}" for name in _BINARY_OPERATIONS), _binary_operation),
     **dict.fromkeys((f"op:{name}" for name in _UNARY_OPERATIONS), _same),
+    **dict.fromkeys((f"op:{name}" for name in _REDUCTIONS), _reduction),
+    **dict.fromkeys(("op:ExpandDims", "op:Squeeze"), _axis_added_or_removed),
+    **dict.fromkeys(("Permute", "op:Transpose"), _permutation),
+    "op:Concatenate": _concatenate,
+    "op:GetItem": _slice,
+    "op:Pad": _pad,
+    "op:Reshape": _operation_reshape,
     "Activation": _activation,
     "BatchNormalization": _batch_normalization,
     "Concatenate": _concatenate,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ...quantize.keras_weights import give_weights
 from ..replay import copy_layer, flattened, replay
 from .channels import Analysis, Kept, LayerChannels
 from .flow import PRODUCERS, kind_of
@@ -80,7 +81,7 @@ def rebuild(model: Any, analysis: Analysis, kept: Kept) -> Any:
     for old, new in pairs:
         if getattr(old, "weights", None):
             channels = analysis.layers.get(old.name)
-            new.set_weights(old.get_weights() if channels is None else _cut(old, channels, stays))
+            give_weights(new, old.get_weights() if channels is None else _cut(old, channels, stays))
     return small
 
 
@@ -95,7 +96,7 @@ def mask(model: Any, analysis: Analysis, kept: Kept) -> Any:
     for old, new in pairs:
         if getattr(old, "weights", None):
             channels = analysis.layers.get(old.name)
-            new.set_weights(old.get_weights() if channels is None else _zeroed(old, channels, stays))
+            give_weights(new, old.get_weights() if channels is None else _zeroed(old, channels, stays))
     return masked
 
 
@@ -104,6 +105,8 @@ def _new_sizes(layer: Any, channels: LayerChannels, stays: npt.NDArray[np.bool_]
     kind, width = kind_of(layer), int(stays[channels.outputs].sum())
     if kind == "Reshape" and layer.target_shape[-1] != -1:
         return {"target_shape": (*layer.target_shape[:-1], width)}
+    if kind == "op:Reshape":
+        return {"newshape": (*layer.newshape[:-1], width)}
     if kind in PRODUCERS:
         return {"units" if kind == "Dense" else "filters": width}
     return {}

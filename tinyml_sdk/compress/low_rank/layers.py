@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...quantize.keras_weights import give_weights
 from ..weight_layers import uncompiled
 from .factors import MethodName
 
@@ -163,5 +164,5 @@ def with_chains(model: Any, chains: Mapping[str, Chain]) -> Any:
             copy = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in model.layers:
         if layer.weights and layer.name not in chains:
-            copy.get_layer(layer.name).set_weights(layer.get_weights())
+            give_weights(copy.get_layer(layer.name), layer.get_weights())
     return copy

@@ -86,8 +86,8 @@ def _plain_layers(layer: Any) -> list[tuple[Any, list[Any], Any]]:
     original = layer.original()
     config = {key: value for key, value in layer.get_config().items() if key not in ("granularity", "int4")}
     bias = [layer.bias] if layer.use_bias else []
-    if layer.kernels == ("kernel",):
-        return [(original.from_config(config), [layer.rounded("kernel"), *bias], None)]
+    if len(layer.kernels) == 1:
+        return [(original.from_config(config), [layer.rounded(*layer.kernels), *bias], None)]
     rank = len(layer.kernel_size)
     first, second = (
         (keras.layers.DepthwiseConv1D, keras.layers.Conv1D)

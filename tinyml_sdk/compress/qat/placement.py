@@ -7,38 +7,52 @@ scale of their own.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import InputError
 from ..filters.flow import kind_of
 from ..replay import Call
+from .decomposing import FUSING, WITH_KERNEL
+from .functions import function_of
 from .rewriting import calls_of, consumers_of, is_input
 
 __all__ = ["Placement", "Site", "place"]
 
-WITH_KERNEL = frozenset("Conv1D Conv2D Dense DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D".split())
-COMPUTING = frozenset("Add BatchNormalization Multiply Rescaling Subtract".split())
-AVERAGING = frozenset("GlobalAveragePooling1D GlobalAveragePooling2D".split())
+COMPUTING = frozenset("Add BatchNormalization Divide Multiply Normalization Rescaling Subtract TrueDivide".split())
+AVERAGING = frozenset("GlobalAveragePooling1D GlobalAveragePooling2D Mean".split())
 POOLING = frozenset("AveragePooling1D AveragePooling2D MaxPooling1D MaxPooling2D".split())
 MOVING = frozenset(
-    "Concatenate Cropping1D Cropping2D Flatten Permute Reshape UpSampling1D UpSampling2D ZeroPadding1D "
+    "Concatenate Cropping1D Cropping2D ExpandDims Flatten GetItem GlobalMaxPooling1D GlobalMaxPooling2D Max Maximum "
+    "Minimum Pad Permute Reshape Resizing Squeeze Stack Transpose UpSampling1D UpSampling2D ZeroPadding1D "
     "ZeroPadding2D".split()
 )
 ABSENT = frozenset(
-    "ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise Identity SpatialDropout1D "
-    "SpatialDropout2D".split()
+    "ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise Identity RandomBrightness "
+    "RandomContrast RandomFlip RandomRotation RandomTranslation RandomZoom SpatialDropout1D SpatialDropout2D".split()
 )
 """Layers that do nothing at inference."""
 
-_RECURRENT = frozenset("Bidirectional ConvLSTM1D ConvLSTM2D GRU LSTM RNN SimpleRNN TimeDistributed".split())
-_FUNCTIONS = {"linear": "absent", "relu": "rectifier", "relu6": "rectifier", "sigmoid": "fixed", "softmax": "fixed"}
-FUSED = frozenset({"linear", "relu", "relu6"})
-"""Activation functions that a layer with a kernel applies itself."""
+_RECURRENT = frozenset("Bidirectional ConvLSTM1D ConvLSTM2D GRU LSTM RNN SimpleRNN".split())
+_FUNCTIONS = {
+    "abs": "curve",
+    "hard_silu": "curve",
+    "leaky_relu": "curve",
+    "linear": "absent",
+    "relu": "rectifier",
+    "relu6": "rectifier",
+    "sigmoid": "fixed",
+    "softmax": "fixed",
+    "tanh": "fixed",
+}
+FIXED_RANGES = {"sigmoid": (0.0, 255 / 256), "softmax": (0.0, 255 / 256), "tanh": (-1.0, 127 / 128)}
+"""What operators prescribe for their output, by activation function."""
 
 _ROLES = {
     "kernel": WITH_KERNEL,
     "computing": COMPUTING,
+    "curve": frozenset({"Dot", "Matmul", "PReLU"}),
     "averaging": AVERAGING,
     "pooling": POOLING,
     "moving": MOVING,
@@ -54,13 +68,13 @@ class Site:
     Attributes:
         group: The name of the range it has; tensors of one group share it.
         number: Which of the group's observed tensors it is; None for one that follows from those.
-        fixed: Whether its operator prescribes the scale.
+        fixed: The range that its operator prescribes, or None.
         averaged: Whether an average pooling made it.
     """
 
     group: str
     number: int | None
-    fixed: bool = False
+    fixed: tuple[float, float] | None = None
     averaged: bool = False
 
 
@@ -78,64 +92,105 @@ class Placement:
 
 
 def place(model: Any) -> Placement:
-    """Find the sites of a functional model whose kernels have linear or fused activations only.
+    """Find the sites of a functional model from `decompose`.
 
     Raises:
         InputError: a layer that cannot be trained for int8, by name.
     """
-    calls, consumers = calls_of(model), consumers_of(model)
-    roles = {id(call): _role(call, model.name) for call in calls}
-    makers = {id(tensor): call for call in calls for tensor in call.outputs}
-    groups = _Groups()
-    fused = set()
-    for call in calls:
-        (output,) = call.outputs
-        role = roles[id(call)]
-        if role == "rectifier":
-            source = call.inputs[0]
-            while roles[id(makers[id(source)])] == "absent":
-                source = makers[id(source)].inputs[0]
-            before = roles[id(makers[id(source)])]
-            if before in ("kernel", "computing") and consumers[id(source)] == 1:
-                fused.add(id(source))
-            elif before == "pooling":
-                role = "pooling"  # which applies it
-        if role in _FOLLOWING:
-            for tensor in call.inputs:
-                groups.join(id(tensor), id(output))
+    survey = _Survey(model)
+    for call in survey.calls:
+        survey.tie(call)
+    _check_used_once(survey, model.name)
     placement = Placement()
-    for call in calls:
-        (output,) = call.outputs
-        if id(output) not in fused and roles[id(call)] != "absent":
-            _add(placement, call, roles, groups, makers, model.name)
+    for call in survey.calls:
+        if id(call.outputs[0]) not in survey.fused and survey.role(call) != "absent":
+            _add(placement, call, survey, model.name)
     return placement
 
 
-def _add(
-    placement: Placement,
-    call: Call,
-    roles: dict[int, str],
-    groups: _Groups,
-    makers: dict[int, Call],
-    model: str,
-) -> None:
+def _check_used_once(survey: _Survey, model: str) -> None:
+    uses = Counter(call.layer.name for call in survey.calls if _has_weights_to_train(call))
+    for name, count in uses.items():
+        if count > 1:
+            raise InputError(
+                "is used several times, which cannot be trained for int8",
+                where=f"{model}: layer {name!r}",
+                hint="give each use a layer of its own",
+            )
+
+
+def _has_weights_to_train(call: Call) -> bool:
+    return kind_of(call.layer) in WITH_KERNEL | {"PReLU"}
+
+
+class _Survey:
+    """The calls of a model, what each does to scales, and which tensors share one.
+
+    Attributes:
+        fused: Tensors that are never stored, as the operator applies the activation function behind them.
+        saturated: Tensors stored in the range of the ReLU behind them, which cuts them off as it does.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.calls, self._consumers = calls_of(model), consumers_of(model)
+        self._roles = {id(call): _role(call, model.name) for call in self.calls}
+        self.makers = {id(tensor): call for call in self.calls for tensor in call.outputs}
+        self.groups = _Groups()
+        self.fused: set[int] = set()
+        self.saturated: set[int] = set()
+
+    def role(self, call: Call) -> str:
+        return self._roles[id(call)]
+
+    def tie(self, call: Call) -> None:
+        """Join what a call reads and writes where they share a scale."""
+        if self.role(call) == "rectifier":
+            self._rectify(call)
+        if self.role(call) in _FOLLOWING:
+            for tensor in call.inputs:
+                self.groups.join(id(tensor), id(call.outputs[0]))
+
+    def _rectify(self, call: Call) -> None:
+        source = call.inputs[0]
+        is_alone = self._consumers[id(source)] == 1
+        while self.role(self.makers[id(source)]) == "absent":
+            source = self.makers[id(source)].inputs[0]
+            is_alone &= self._consumers[id(source)] == 1
+        maker = self.makers[id(source)]
+        before = self.role(maker)
+        if is_alone and (before == "computing" or kind_of(maker.layer) in FUSING):
+            self.fused.add(id(source))
+        elif before == "pooling":
+            self._roles[id(call)] = "pooling"  # which applies it
+        elif is_alone and before in ("kernel", "curve"):
+            self.saturated.add(id(source))
+            self.groups.join(id(source), id(call.outputs[0]))
+        elif function_of(call.layer) == "relu6":
+            self._roles[id(call)] = "moving"  # TensorFlow Lite Micro's RELU6 has no other scale for its output
+
+    def decides(self, tensor: int) -> bool:
+        """Whether the range of a tensor's group depends on what is seen of it."""
+        return self.role(self.makers[tensor]) not in _FOLLOWING and tensor not in self.saturated
+
+
+def _add(placement: Placement, call: Call, survey: _Survey, model: str) -> None:
     """The site of a call's output."""
     output = id(call.outputs[0])
-    members = groups.members(output)
-    deciding = [makers[member] for member in members if roles[id(makers[member])] not in _FOLLOWING]
+    deciding = [survey.makers[member] for member in survey.groups.members(output) if survey.decides(member)]
     name = f"{deciding[0].layer.name}_range"
-    fixed = [maker for maker in deciding if roles[id(maker)] == "fixed"]
+    fixed = [maker for maker in deciding if survey.role(maker) == "fixed"]
     if fixed and len(deciding) > 1:
         raise InputError(
             "its scale is prescribed, and it shares it with other layers",
             where=f"{model}: layer {fixed[0].layer.name!r}",
-            hint="do not concatenate a sigmoid or softmax with other layers",
+            hint="do not concatenate a sigmoid, tanh or softmax with other layers",
         )
+    prescribed = FIXED_RANGES[function_of(fixed[0].layer)] if fixed else None
     number = None
     if any(maker is call for maker in deciding) and not fixed:
         number = placement.observed.get(name, 0)
         placement.observed[name] = number + 1
-    placement.sites[output] = Site(name, number, bool(fixed), kind_of(call.layer).startswith("AveragePooling"))
+    placement.sites[output] = Site(name, number, prescribed, kind_of(call.layer).startswith("AveragePooling"))
 
 
 def _role(call: Call, model: str) -> str:
@@ -143,17 +198,20 @@ def _role(call: Call, model: str) -> str:
         return "input"
     # `x + y` and keras.ops.concatenate are operations, and act as the layers of their names.
     kind = kind_of(call.layer).removeprefix("op:")
-    for role, kinds in _ROLES.items():
-        if kind in kinds:
-            return role
-    function = {"Softmax": "softmax", "ReLU": "relu", "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid"}.get(kind)
-    if kind == "Activation":
-        function = getattr(call.layer.activation, "__name__", "")
-    if kind == "ReLU" and (call.layer.negative_slope or call.layer.threshold or call.layer.max_value not in (None, 6)):
-        function = None
-    if function in _FUNCTIONS:
-        return _FUNCTIONS[function]
-    raise _refusal(call, model)
+    role = next((role for role, kinds in _ROLES.items() if kind in kinds), None)
+    role = role or _FUNCTIONS.get(function_of(call.layer))
+    if role is None or len(call.outputs) != 1 or not _is_plain(call, kind):
+        raise _refusal(call, model)
+    return role
+
+
+def _is_plain(call: Call, kind: str) -> bool:
+    """Whether a call is what its kind usually is: constants other than of sums and products have no place."""
+    if kind in ("Maximum", "Minimum"):
+        return len(call.inputs) > 1
+    if kind == "Resizing":
+        return call.layer.interpolation in ("nearest", "bilinear")
+    return True
 
 
 def _refusal(call: Call, model: str) -> InputError:
@@ -165,6 +223,9 @@ def _refusal(call: Call, model: str) -> InputError:
             where=where,
             hint="quantize the model after training, without the QAT stage",
         )
+    if kind == "TimeDistributed":
+        hint = "leave it out around a Dense layer, which works on the last axis as it is; or quantize after training"
+        return InputError("(TimeDistributed) cannot be trained for int8", where=where, hint=hint)
     function = getattr(getattr(call.layer, "activation", None), "__name__", "")
     return InputError(
         f"({kind}{f', {function}' if function else ''}) cannot be trained for int8",

@@ -12,11 +12,12 @@ from ...quantize.job import FIRST, GRANULARITIES, LAST, WEIGHTS, Granularity, We
 from ..filters.flow import kind_of
 from ..replay import Call
 from .baking import bake
-from .folding import fold_batch_norm
-from .placement import FUSED, WITH_KERNEL, Placement, place
-from .rewriting import Copies, calls_of, is_input, rebuild, take_weights
+from .decomposing import FUSING, decompose
+from .folding import fold_affine
+from .placement import Placement, place
+from .rewriting import Copies, calls_of, flat, is_input, rebuild, take_weights
 
-__all__ = ["prepare", "quantize_aware"]
+__all__ = ["check_trainable", "prepare", "quantize_aware"]
 
 Array = npt.NDArray[Any]
 
@@ -59,12 +60,23 @@ def prepare(
         )
     if not 0 <= momentum < 1:
         raise InputError(f"a momentum of {momentum:g}", where="prepare", hint="give one from 0 to below 1")
-    plain = _with_separate_activations(fold_batch_norm(model))
+    plain = _plain(model)
+    placement = place(plain)
     int4 = _int4_layers(plain, weights, keep_int8)
-    training = _with_rounding(plain, place(plain), granularity, momentum, int4)
+    training = _with_rounding(plain, placement, granularity, momentum, int4)
     if calibration is not None:
         _calibrate(training, calibration)
     return training
+
+
+def check_trainable(model: Any) -> None:
+    """Raises the InputError that `prepare` would for a model: in time, where other stages come before."""
+    place(_plain(model))
+
+
+def _plain(model: Any) -> Any:
+    """The model in the layers that int8 will have, one for each operator."""
+    return fold_affine(decompose(flat(model)))
 
 
 def _calibrate(training: Any, samples: Sequence[Array]) -> None:
@@ -104,7 +116,7 @@ def _int4_layers(model: Any, weights: Weights, keep_int8: Sequence[str]) -> froz
         raise InputError(f"{weights!r} is no dtype of weights", where="prepare", hint=hint)
     if weights == "int8":
         return frozenset()
-    names = [call.layer.name for call in calls_of(model) if kind_of(call.layer) in WITH_KERNEL]
+    names = [call.layer.name for call in calls_of(model) if kind_of(call.layer) in FUSING]
     words = {FIRST: names[:1], LAST: names[-1:]} | {name: [name] for name in names}
     for name in keep_int8:
         if name not in words:
@@ -118,31 +130,6 @@ def _int4_layers(model: Any, weights: Weights, keep_int8: Sequence[str]) -> froz
         hint = "keep fewer layers int8, or train for int8 weights"
         raise InputError("no layer is left for int4 weights", where=str(model.name), hint=hint)
     return frozenset(names) - kept
-
-
-def _with_separate_activations(model: Any) -> Any:
-    """Sigmoid and softmax taken out of layers with a kernel: int8 stores what comes before them."""
-    import keras
-
-    copies = Copies()
-
-    def apply(call: Call, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        if is_input(call):
-            return arguments[0]
-        function = _own_activation(call)
-        layer = copies.of(call.layer)
-        if function is None or function.__name__ in FUSED:
-            return layer(*arguments, **keywords)
-        layer.activation = keras.activations.linear
-        return keras.layers.Activation(function, name=f"{layer.name}_activation")(layer(*arguments, **keywords))
-
-    separate = rebuild(model, apply)
-    take_weights(separate, model)
-    return separate
-
-
-def _own_activation(call: Call) -> Any:
-    return call.layer.activation if kind_of(call.layer) in WITH_KERNEL else None
 
 
 def _with_rounding(
@@ -159,12 +146,6 @@ def _with_rounding(
         kind = kind_of(call.layer)
         if kind not in TRAINED:
             return copies.of(call.layer)
-        if call.layer.name in layers:
-            raise InputError(
-                "is used several times, which cannot be trained for int8",
-                where=f"{model.name}: layer {call.layer.name!r}",
-                hint="give each use a layer of its own",
-            )
         rounding = {"granularity": granularity, "int4": call.layer.name in int4}
         layers[call.layer.name] = TRAINED[kind].from_config({**call.layer.get_config(), **rounding})
         return layers[call.layer.name]
@@ -176,7 +157,7 @@ def _with_rounding(
             return values
         if site.fixed:
             last = id(call.outputs[0]) in outputs
-            layer = ranges.setdefault(site.group, FixedRange(after_training=last, name=site.group))
+            layer = ranges.setdefault(site.group, FixedRange(*site.fixed, after_training=last, name=site.group))
             return layer(values)
         if site.group not in ranges:
             ranges[site.group] = MovingRange(placement.observed[site.group], momentum, name=site.group)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from ...quantize.keras_weights import give_weights
 from ..filters.channels import checked
 from ..replay import Call, calls, copy_layer, flattened
 
@@ -66,8 +67,8 @@ def rebuild(model: Any, apply: Apply) -> Any:
     inputs = dict(tensors)
     for call in calls_of(model):
         arguments, keywords = keras.tree.map_structure(lambda value: tensors.get(id(value), value), call.arguments)
-        (output,) = call.outputs
-        tensors[id(output)] = apply(call, (inputs[id(output)],) if is_input(call) else arguments, keywords)
+        made = apply(call, (inputs[id(call.outputs[0])],) if is_input(call) else arguments, keywords)
+        tensors.update((id(old), new) for old, new in zip(call.outputs, keras.tree.flatten(made), strict=True))
 
     sequential = isinstance(model, keras.Sequential)
     old_inputs, old_outputs = (model.inputs[0], model.outputs[0]) if sequential else (model.input, model.output)
@@ -81,4 +82,4 @@ def take_weights(model: Any, source: Any, *, but: frozenset[str] = frozenset()) 
     known = {layer.name: layer for layer in source.layers}
     for layer in model.layers:
         if layer.weights and layer.name in known and layer.name not in but:
-            layer.set_weights(known[layer.name].get_weights())
+            give_weights(layer, known[layer.name].get_weights())

@@ -27,18 +27,22 @@ def kernel_axes(
 ) -> tuple[int, ...]:
     """The axes of a kernel along which elements share a scale.
 
-    TensorFlow Lite's channels are a convolution's and a dense layer's outputs, which Keras has last; and a depthwise
-    kernel's (channel, multiplier), its last two.
+    TensorFlow Lite's channels are a convolution's and a dense layer's outputs, which Keras has last, and a transposed
+    convolution last but one; and a depthwise kernel's (channel, multiplier), its last two. Slopes have one scale.
 
     Args:
         kind: The Keras class of the layer.
-        variable: `kernel`, `depthwise_kernel` or `pointwise_kernel`.
+        variable: `kernel`, `depthwise_kernel`, `pointwise_kernel`, or `alpha` of a PReLU.
         rank: Number of dimensions of the kernel.
         granularity: As for `quantize_model`.
         int4: Whether it will have four bits: dense layers then have one scale.
     """
     if granularity == "per-tensor" or (kind == "Dense" and (int4 or granularity == "per-tensor-dense")):
         return tuple(range(rank))
+    if variable == "alpha":
+        return tuple(range(rank))
+    if kind.endswith("Transpose"):
+        return (*range(rank - 2), rank - 1)
     depthwise = variable == "depthwise_kernel" or kind.startswith("Depthwise")
     return tuple(range(rank - 2 if depthwise else rank - 1))
 
@@ -157,6 +161,24 @@ class QuantizedDense(QuantizedWeights, layers.Dense):  # type: ignore[misc]
     """A dense layer."""
 
 
+@_register
+class QuantizedConv1DTranspose(QuantizedWeights, layers.Conv1DTranspose):  # type: ignore[misc]
+    """A transposed convolution over time."""
+
+
+@_register
+class QuantizedConv2DTranspose(QuantizedWeights, layers.Conv2DTranspose):  # type: ignore[misc]
+    """A transposed convolution."""
+
+
+@_register
+class QuantizedPReLU(QuantizedWeights, layers.PReLU):  # type: ignore[misc]
+    """A rectifier whose slopes below zero are learnt; they are its kernel."""
+
+    kernels = ("alpha",)
+    use_bias = False
+
+
 TRAINED: dict[str, Any] = {
     layer.original().__name__: layer
     for layer in (
@@ -167,6 +189,9 @@ TRAINED: dict[str, Any] = {
         QuantizedSeparableConv1D,
         QuantizedSeparableConv2D,
         QuantizedDense,
+        QuantizedConv1DTranspose,
+        QuantizedConv2DTranspose,
+        QuantizedPReLU,
     )
 }
 """The layer to train in place of one of Keras's, by the latter's class."""
@@ -252,17 +277,19 @@ def observing(model: Any) -> Iterator[None]:
 
 @_register
 class FixedRange(layers.Layer):  # type: ignore[misc]
-    """Rounds to the int8 scale that an operator prescribes for its output: 1/256 from zero, for sigmoid and softmax.
+    """Rounds to the int8 scale that an operator prescribes for its output, whose range does not depend on any values.
 
     Args:
+        low, high: The ends: 0 and 255/256 for sigmoid and softmax, -1 and 127/128 for tanh.
         after_training: Whether to leave the values alone while training. A probability rounded to zero has no
             logarithm, and Keras's losses reach for the logits behind an untouched softmax.
     """
 
-    low, high = 0.0, 255 / 256
-
-    def __init__(self, after_training: bool = False, **keywords: Any) -> None:
+    def __init__(
+        self, low: float = 0.0, high: float = 255 / 256, after_training: bool = False, **keywords: Any
+    ) -> None:
         super().__init__(**keywords)
+        self.low, self.high = low, high
         self.after_training = after_training
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
@@ -277,4 +304,5 @@ class FixedRange(layers.Layer):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """For saving: the arguments."""
-        return {**super().get_config(), "after_training": self.after_training}
+        own = {"low": self.low, "high": self.high, "after_training": self.after_training}
+        return {**super().get_config(), **own}
