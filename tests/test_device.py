@@ -20,8 +20,8 @@ X, LABELS = TEST_DATA["inputs"], TEST_DATA["labels"]
 @pytest.fixture(scope="module")
 def session():
     require_tool(TARGET_TOOLS["builtin"])
-    with tinyml_sdk.connect(BOARD) as device:
-        yield device.load(DIGITS)
+    with tinyml_sdk.Board(BOARD) as board:
+        yield board.load(DIGITS)
 
 
 def test_floats_in_floats_out_batch_by_batch(session):
@@ -70,8 +70,8 @@ def test_arrays_that_do_not_fit(session, arrays, message):
 def test_the_same_behind_a_port(session):
     require_tool(TARGET_TOOLS["builtin"])
     with BoardSimulator(tinyml_sdk.load_board(BOARD), firmware(BOARD)) as simulator:
-        with tinyml_sdk.connect(BOARD, port=simulator.path, flash=False) as device:
-            over_port = device.load(DIGITS)
+        with tinyml_sdk.Board(BOARD, port=simulator.path, flash=False) as board:
+            over_port = board.load(DIGITS)
             assert (over_port(X[:3]) == session(X[:3])).all()
             assert over_port.counts == session.counts
             assert over_port.info.board == BOARD
@@ -81,18 +81,18 @@ def test_the_same_behind_a_port(session):
 
 def test_loading_again_ends_the_session_before():
     require_tool(TARGET_TOOLS["builtin"])
-    with tinyml_sdk.connect(BOARD) as device:
-        first = device.load(DIGITS)
-        second = device.load(DIGITS)
+    with tinyml_sdk.Board(BOARD) as board:
+        first = board.load(DIGITS)
+        second = board.load(DIGITS)
         with pytest.raises(TargetError, match="has ended"):
             first(X[0])
         assert second(X[:1]).shape == (1, 10)
 
 
-def test_what_cannot_be_connected():
+def test_boards_that_are_not_there():
     with pytest.raises(BoardError):
-        tinyml_sdk.connect("no-such-board")
+        tinyml_sdk.Board("no-such-board")
     with pytest.raises(TargetError, match="no such port"):
-        tinyml_sdk.connect(BOARD, port="/dev/nothing", flash=False)
+        tinyml_sdk.Board(BOARD, port="/dev/nothing", flash=False)
     with pytest.raises(InputError, match="no target"):
-        tinyml_sdk.connect(BOARD, target="gpu")
+        tinyml_sdk.Board(BOARD, target="gpu")

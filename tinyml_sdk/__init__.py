@@ -10,7 +10,7 @@ Each command of `tinyml` is one function here:
 - `load_result`, `compare_results`: two measurements side by side
 - `compress_model`: a Keras model made smaller by a recipe of stages, each measured on the int8 model
 - `quantize_model`: a Keras model as an int8 .tflite file, checked and measured
-- `connect`: a board, real or emulated, whose loaded models are functions of NumPy arrays
+- `Board`: a board, real or emulated, whose loaded models are functions of NumPy arrays
 - `detect_boards`: what is plugged in
 - `list_boards`, `load_board`, `diagnose`: what there is to run on and with
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from .bench.benchmark import benchmark
     from .bench.comparison import Comparison, compare_results, load_result
     from .bench.result import BenchResult
-    from .boards import Board, list_boards, load_board
+    from .boards import list_boards, load_board
     from .compress import CompressionResult, Recipe, load_recipe
     from .compress.pipeline import compress_model
     from .detect import DetectedPort, detect_boards
-    from .device import Device, Session, connect
+    from .device import Board, Session
     from .doctor import Finding, diagnose
     from .errors import (
         BoardError,
@@ -67,7 +67,6 @@ __all__ = [
     "Comparison",
     "CompressionResult",
     "DetectedPort",
-    "Device",
     "DeviceResetError",
     "DeviceTimeoutError",
     "Finding",
@@ -94,7 +93,6 @@ __all__ = [
     "build_firmware",
     "compare_results",
     "compress_model",
-    "connect",
     "detect_boards",
     "diagnose",
     "flash_firmware",
@@ -110,11 +108,10 @@ __all__ = [
 
 _HOMES = {
     "BenchResult": "bench.result",
-    "Board": "boards",
+    "Board": "device",
     "Comparison": "bench.comparison",
     "CompressionResult": "compress",
     "DetectedPort": "detect",
-    "Device": "device",
     "Finding": "doctor",
     "Firmware": "firmware",
     "Graph": "graph",
@@ -126,7 +123,6 @@ _HOMES = {
     "build_firmware": "firmware",
     "compare_results": "bench.comparison",
     "compress_model": "compress.pipeline",
-    "connect": "device",
     "detect_boards": "detect",
     "diagnose": "doctor",
     "flash_firmware": "flashing",

@@ -21,29 +21,19 @@ from .graph import DType, Graph, Tensor
 from .link import Client, DeviceInfo
 from .targets import SerialTarget, Target, open_target
 
-__all__ = ["Device", "Session", "connect"]
+__all__ = ["Board", "Session"]
 
 Array = npt.NDArray[Any]
 
 _PROJECT = "project"
 
 
-def connect(
-    board: str | Path,
-    *,
-    port: str | None = None,
-    target: str | None = None,
-    flash: bool = True,
-    tool: str | None = None,
-    toolchain: str = "zig",
-    optimize: Optimize = "speed",
-    progress: Progress | None = None,
-) -> Device:
-    """A board to load models onto: a real one with `port`, else an emulated one.
+class Board:
+    """A board to load models onto: a real one with `port`, else an emulated one. A context manager that closes itself.
 
     ```python
-    with tinyml_sdk.connect("nucleo_l4r5zi", port="auto") as device:
-        session = device.load("model.tflite")
+    with tinyml_sdk.Board("nucleo_l4r5zi", port="auto") as board:
+        session = board.load("model.tflite")
         y = session(x)
     ```
 
@@ -57,46 +47,42 @@ def connect(
         optimize: `speed` or `size`.
         progress: Called with a stage, how much of it is done, and of how much.
 
+    Attributes:
+        description: What its board file says.
+
     Raises:
         BoardError: there is no such board, it cannot be emulated, or not be flashed.
         MissingToolError: the emulator or flash tool is not installed.
         TargetError: the port cannot be opened.
     """
-    chosen = load_board(board)
-    folder = tempfile.TemporaryDirectory(prefix="tinyml-device-")
-    if port is None:
-        opened = open_target(target, chosen)
-    else:
-        # PlatformIO flashes what only its project knows: boot loader, partition table.
-        project = Path(folder.name) / _PROJECT if toolchain == "platformio" else None
-        opened = SerialTarget(chosen, port, flash=flash, tool=tool, project=project, progress=progress)
-    return Device(board, opened, folder, build=flash or port is None, toolchain=toolchain, optimize=optimize)
-
-
-class Device:
-    """A board that models can be loaded onto; `connect` makes one. A context manager that closes itself.
-
-    Attributes:
-        board: Which board it is.
-    """
 
     def __init__(
         self,
-        board_file: str | Path,
-        target: Target,
-        folder: tempfile.TemporaryDirectory[str],
+        board: str | Path,
         *,
-        build: bool,
-        toolchain: str,
-        optimize: Optimize,
+        port: str | None = None,
+        target: str | None = None,
+        flash: bool = True,
+        tool: str | None = None,
+        toolchain: str = "zig",
+        optimize: Optimize = "speed",
+        progress: Progress | None = None,
     ) -> None:
-        self.board = load_board(board_file)
-        self._board_file = board_file
-        self._target = target
-        self._build = build
+        self.description = load_board(board)
+        self._board_file = board
+        self._folder = tempfile.TemporaryDirectory(prefix="tinyml-board-")
+        self._target: Target
+        if port is None:
+            self._target = open_target(target, self.description)
+        else:
+            # PlatformIO flashes what only its project knows: boot loader, partition table.
+            project = Path(self._folder.name) / _PROJECT if toolchain == "platformio" else None
+            self._target = SerialTarget(
+                self.description, port, flash=flash, tool=tool, project=project, progress=progress
+            )
+        self._build = flash or port is None
         self._toolchain = toolchain
         self._optimize = optimize
-        self._folder = folder
         self._session: Session | None = None
 
     def load(self, model: str | Path) -> Session:
@@ -118,7 +104,7 @@ class Device:
             elf = build_inspected(inspection, folder, self._toolchain, self._optimize).elf
         self._target.load(elf)
         client = Client(self._target.open(), retry_after=self._target.retry_after, deadline=self._target.deadline)
-        check_identity(client.info(), inspection.graph, self.board)
+        check_identity(client.info(), inspection.graph, self.description)
         self._session = Session(inspection.graph, self._target, client)
         return self._session
 
@@ -128,7 +114,7 @@ class Device:
         self._target.close()
         self._folder.cleanup()
 
-    def __enter__(self) -> Device:
+    def __enter__(self) -> Board:
         return self
 
     def __exit__(
@@ -150,7 +136,7 @@ class Session:
         outputs: The same of its outputs.
         counts: What each inference of the last call cost, in `unit`.
         unit: `cycles`, or `instructions` in an emulator.
-        ended: Whether the device has been closed or has loaded another model.
+        ended: Whether the board has been closed or has loaded another model.
     """
 
     def __init__(self, graph: Graph, target: Target, client: Client) -> None:
@@ -182,11 +168,11 @@ class Session:
 
         Raises:
             InputError: there are not as many arrays as inputs, or their shapes, dtypes or lengths do not fit.
-            TargetError: the device does not answer, has crashed, or has been closed.
+            TargetError: the board does not answer, has crashed, or has been closed.
         """
         if self.ended:
             raise TargetError(
-                "the session has ended: the device was closed or has loaded another model",
+                "the session has ended: the board was closed or has loaded another model",
                 where=self._graph.source,
                 hint="load the model again",
             )
