@@ -137,7 +137,8 @@ def test_a_file_in_a_folder_is_called_like_its_board(monkeypatch, tmp_path):
     [
         ("clock_hz: 25_000_000", "clock_hz: fast", "7: clock_hz", "should be a valid integer, not 'fast'"),
         ("clock_hz: 25_000_000", "clock_hz: 1", "7: clock_hz", "should be greater than or equal to 32768, not 1"),
-        ("clock_hz: 25_000_000", "clock: 25_000_000", "1: clock_hz", "is missing (and 1 more)"),
+        ("clock_hz: 25_000_000", "", "1: clock_hz", "is missing"),
+        ("clock_hz: 25_000_000", "clock: 25_000_000", "7: clock", "unknown key (and 1 more)"),
         ("clock_hz: 25_000_000", "clock_hz: 25.5", "7: clock_hz", "should be a valid integer"),
         ("clock_hz: 25_000_000", "clock_hz: 010", "7", "010 is not a decimal number or 0x… integer"),
         ("clock_hz: 25_000_000", "clock_hz: " + "10" * 6000, "7", "integer"),
@@ -161,12 +162,7 @@ def test_a_file_in_a_folder_is_called_like_its_board(monkeypatch, tmp_path):
         ("origin: 0x2000_0000", "origin: 0x2000_0004", "10: ram.origin", "multiple of 8"),
         ("[baremetal", "[make, baremetal", "13: projects.0", "should be 'baremetal'"),
         ("name: mps2-an386", "name: ../x", "1: name", "should match pattern"),
-        (
-            "  qemu: {machine: mps2-an386}",
-            "  qemu: {machin: x}",
-            "17: emulators.qemu.machine",
-            "is missing (and 1 more)",
-        ),
+        ("  qemu: {machine: mps2-an386}", "  qemu: {machin: x}", "17: emulators.qemu.machin", "unknown key (and 1 more)"),
         ("port: mps2", "port: mps2\nport: stm32f4", "15", "port is given twice"),
         ("port: mps2", "port: &p mps2", "14", "anchors and aliases are not allowed"),
         (

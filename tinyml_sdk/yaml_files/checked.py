@@ -86,9 +86,12 @@ def _text(file: Path, kind: FileKind) -> str:
 def _fault_error(
     model: type[Model], file: Path, kind: FileKind, faults: list[ErrorDetails], lines: dict[KeyPath, int]
 ) -> InputError:
-    """One error for the first fault in the file; the message says how many more there are."""
+    """One error for the first fault in the file; the message says how many more there are.
+
+    What is missing comes last: often it is there, misspelt, and the unknown key has the better hint.
+    """
     located = [(*_locate(fault, lines), fault) for fault in faults]
-    key, line, first = min(located, key=lambda item: item[1])
+    key, line, first = min(located, key=lambda item: (item[2]["type"] == "missing", item[1]))
     message, hint = _explain(model, first, kind)
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return kind.error(message + more, where=f"{file}:{line}: {'.'.join(map(str, key))}", hint=hint)
