@@ -162,7 +162,12 @@ def test_a_file_in_a_folder_is_called_like_its_board(monkeypatch, tmp_path):
         ("origin: 0x2000_0000", "origin: 0x2000_0004", "10: ram.origin", "multiple of 8"),
         ("[baremetal", "[make, baremetal", "13: projects.0", "should be 'baremetal'"),
         ("name: mps2-an386", "name: ../x", "1: name", "should match pattern"),
-        ("  qemu: {machine: mps2-an386}", "  qemu: {machin: x}", "17: emulators.qemu.machin", "unknown key (and 1 more)"),
+        (
+            "  qemu: {machine: mps2-an386}",
+            "  qemu: {machin: x}",
+            "17: emulators.qemu.machin",
+            "unknown key (and 1 more)",
+        ),
         ("port: mps2", "port: mps2\nport: stm32f4", "15", "port is given twice"),
         ("port: mps2", "port: &p mps2", "14", "anchors and aliases are not allowed"),
         (
