@@ -124,7 +124,7 @@ def inspect_model(
     report: Progress = progress or (lambda _stage, _done, _total: None)
     report("planning memory", 0, 1)
     layers = order_layers(graph, lower_graph(graph, core, optimize))
-    streaming = stream_layers(graph, layers, core, optimize) if streams else Streaming(layers)
+    streaming = stream_layers(graph, layers, core, optimize, report) if streams else Streaming(layers)
     layers = streaming.layers
     plan = plan_memory(graph, layers)
     report("planning memory", 1, 1)

@@ -82,7 +82,7 @@ class _Search:
         """The chains with the smallest arena that streams of any length lead to, or nearly, if these are shorter."""
         tried: dict[tuple[Chain, ...], tuple[Chain, ...]] = {(): ()}
         for step, longest in enumerate(LENGTHS):
-            progress("looking for layers to run row by row", step, len(LENGTHS))
+            progress("planning memory", step, len(LENGTHS))
             lowest = self.lowest(longest)
             if lowest not in tried:
                 tried[lowest] = self.affordable(self.roomier(lowest))
