@@ -36,7 +36,7 @@ ROWS_AT_ONCE = (1, 2, 4, 8, 16)
 LEAST_GAIN, LEAST_BYTES = 0.01, 256
 """Share of the arena, and bytes, that a stream must save: it costs half a KB of code or more, and instructions."""
 
-MOST_EFFORT: dict[Optimize, float] = {"speed": 0.03, "size": 0.25}
+MOST_EFFORT: dict[Optimize, float] = {"speed": 0.03, "size": 0.1}
 """Share of an inference's estimated instructions that all streams together may add."""
 
 Progress = Callable[[str, int, int], None]
