@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "tinyml_sdk"
 
 LAYERS = (  # from the bottom; parts of one row do not know each other
-    ("errors", "resources"),
+    ("errors", "progress", "resources"),
     ("yaml_files",),
     ("boards",),
     ("graph",),

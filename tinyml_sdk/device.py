@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .bench.inputs import inferences_of
-from .bench.session import Progress, check_identity
+from .bench.session import check_identity
 from .bench.transfer import infer
 from .boards import load_board
 from .codegen import Optimize
@@ -19,6 +19,7 @@ from .errors import InputError, TargetError
 from .firmware import build_inspected, inspect_model
 from .graph import DType, Graph, Tensor
 from .link import Client, DeviceInfo
+from .progress import Progress
 from .targets import SerialTarget, Target, open_target
 
 __all__ = ["Board", "Session"]

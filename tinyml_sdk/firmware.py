@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,13 +26,13 @@ from .errors import BuildError, FitError, InputError
 from .graph import Graph, read_graph
 from .ops import Layer, fuse_ops, lower_graph, remove_constant_channels
 from .plan import Fit, MemoryPlan, Streaming, check_fit, measure_fit, order_layers, plan_memory, stream_layers
+from .progress import Progress, unseen
 from .tflm import TflmModel, find_library, inspect_tflm_model
 from .toolchains import BuildJob, BuildResult, Library, MemoryUse, get_toolchain, read_compiler, read_sections
 
 __all__ = [
     "Firmware",
     "Inspection",
-    "Progress",
     "build_firmware",
     "build_inspected",
     "default_toolchain",
@@ -46,9 +45,6 @@ __all__ = [
 
 _OVERFLOW = re.compile(r"[^\n]*(?:will not fit in region|overflowed by)[^\n]*")
 """What LLD and GNU ld say when a memory region is too small."""
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much is done, and of how much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +117,7 @@ def inspect_model(
     fused = fuse_ops(original)
     graph = remove_constant_channels(fused)
     core = chosen.core_spec if chosen else None
-    report: Progress = progress or (lambda _stage, _done, _total: None)
+    report = progress or unseen
     report("planning memory", 0, 1)
     layers = order_layers(graph, lower_graph(graph, core, optimize))
     streaming = stream_layers(graph, layers, core, optimize, report) if streams else Streaming(layers)

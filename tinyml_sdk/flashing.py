@@ -9,8 +9,9 @@ from .boards import Board, load_board
 from .codegen import Application, Optimize, Runtime
 from .errors import InputError
 from .firmware import firmware_image
-from .flash import Flasher, Progress, choose_flasher, flash_image, read_flash_image
+from .flash import Flasher, choose_flasher, flash_image, read_flash_image
 from .link import SerialLine
+from .progress import Progress
 
 __all__ = ["flash_firmware"]
 

@@ -12,6 +12,7 @@ from ..boards import Board, load_board
 from ..codegen import Optimize, Runtime
 from ..firmware import Inspection, build_inspected, default_toolchain, firmware_from_elf, inspect_for
 from ..graph import Graph
+from ..progress import Progress, unseen
 from ..targets import SerialTarget, Target, open_target
 from .check import compare_outputs, first_differing, measure_accuracy
 from .classes import check_classes
@@ -19,7 +20,7 @@ from .inputs import Array, check_inputs, load_inputs
 from .reference import open_reference
 from .result import BenchResult
 from .samples import Samples
-from .session import Progress, check_build, first_divergent_layer, measure
+from .session import check_build, first_divergent_layer, measure
 from .summary import assemble_result
 
 __all__ = ["benchmark"]
@@ -73,7 +74,7 @@ def benchmark(
         ModelError, BoardError, FitError, InputError, MissingToolError, BuildError: as for `build_firmware`.
         TargetError: the firmware cannot be run or does not answer.
     """
-    report: Progress = progress or (lambda _stage, _done, _total: None)
+    report = progress or unseen
     toolchain = toolchain or default_toolchain(runtime)
     chosen = load_board(board)
     with ExitStack() as stack:

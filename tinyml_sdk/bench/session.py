@@ -12,15 +12,16 @@ import numpy.typing as npt
 
 from ..boards import Board
 from ..errors import TargetError
-from ..firmware import Inspection, Progress
+from ..firmware import Inspection
 from ..graph import Graph
 from ..link import Client, DeviceInfo, DeviceMemory
+from ..progress import Progress
 from ..targets import Target
 from ..targets.blocks import ExecutedBlock
 from .reference import Reference
 from .transfer import infer, read_arena_tensor, write_inputs
 
-__all__ = ["Measurement", "Progress", "check_build", "check_identity", "first_divergent_layer", "measure"]
+__all__ = ["Measurement", "check_build", "check_identity", "first_divergent_layer", "measure"]
 
 Array = npt.NDArray[Any]
 

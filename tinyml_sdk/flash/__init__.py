@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ..boards.model import Board, FlashTool
 from ..errors import BoardError, InputError
-from .base import Flasher, FlashJob, Progress
+from ..progress import Progress, unseen
+from .base import Flasher, FlashJob
 from .drive import Uf2Flasher
 from .image import FlashImage, intel_hex, read_flash_image, uf2
 from .tools import (
@@ -28,7 +29,6 @@ __all__ = [
     "FlashImage",
     "FlashJob",
     "Flasher",
-    "Progress",
     "choose_flasher",
     "choose_way",
     "flash_image",
@@ -124,5 +124,5 @@ def flash_image(
     way = choose_way(board, tool, project)
     flasher = get_flasher(way.tool)
     with tempfile.TemporaryDirectory(prefix="tinyml-flash-") as folder:
-        flasher.flash(FlashJob(board, way, image, port, project), Path(folder), progress or (lambda *_: None))
+        flasher.flash(FlashJob(board, way, image, port, project), Path(folder), progress or unseen)
     return way.tool

@@ -7,19 +7,17 @@ import re
 import shutil
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from ..boards.model import Board, FlashTool
 from ..errors import FlashError, InputError, MissingToolError
+from ..progress import Progress
 from .run import run_with_progress
 
-__all__ = ["CommandFlasher", "FlashJob", "Flasher", "Progress", "Symptom"]
+__all__ = ["CommandFlasher", "FlashJob", "Flasher", "Symptom"]
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and of how much."""
 
 FLASH_DEADLINE_S = 300.0
 """For one command. A megabyte at 115,200 baud takes a minute and a half; this only ends what hangs."""

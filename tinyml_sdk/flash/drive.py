@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from ..errors import FlashError
-from .base import Flasher, FlashJob, Progress
+from ..progress import Progress
+from .base import Flasher, FlashJob
 from .image import read_flash_image, uf2
 
 __all__ = ["Uf2Flasher", "mount_folders"]

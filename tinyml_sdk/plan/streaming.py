@@ -14,12 +14,13 @@ Patches overlap, and what lies in two of them is computed twice; rows do not.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..boards.cores import Core
 from ..graph import Graph
 from ..ops import Layer, Optimize
+from ..progress import Progress, unseen
 from .chains import Chain, Chains
 
 __all__ = ["Streaming", "stream_layers"]
@@ -38,9 +39,6 @@ LEAST_GAIN, LEAST_BYTES = 0.01, 256
 
 MOST_EFFORT: dict[Optimize, float] = {"speed": 0.03, "size": 0.1}
 """Share of an inference's estimated instructions that all streams together may add."""
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many of its steps are over, and of how many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +67,7 @@ def stream_layers(
     chains = Chains(graph, layers, core, optimize)
     if sum(window is not None for window in chains.windows) < min(LENGTHS):
         return Streaming(tuple(layers))
-    found = _Search(chains, optimize).run(progress or (lambda *_: None))
+    found = _Search(chains, optimize).run(progress or unseen)
     return Streaming(chains.apply(found), chains.arena([])) if found else Streaming(tuple(layers))
 
 

@@ -8,7 +8,7 @@ becomes a scale without any detour; biases are scaled to match. `checking.py` pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ..errors import InputError, ModelError
 from ..graph import parse_graph
+from ..progress import Progress
 from .checking import LayerNames
 from .float_runner import FloatRunner, Samples, spread
 from .int4_layers import make_int4
@@ -32,7 +33,6 @@ __all__ = ["Conversion", "convert"]
 
 Array = npt.NDArray[Any]
 Ranges = dict[str, tuple[float, float]]
-Progress = Callable[[str, int, int], None]
 
 _MOST_PASSES = 4  # over the samples; each can look 16 times closer at the least
 

@@ -5,7 +5,7 @@ TensorFlow Lite Micro has int4 weights for convolutions, depthwise ones, and ful
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ..errors import InputError, ToolError
 from ..graph import ABSENT, Graph, Op, Tensor, parse_graph
 from ..graph.int4_file import QuantizedConstant, with_int4_weights
+from ..progress import Progress
 from .checking import LayerNames
 from .float_runner import FloatRunner, Samples
 from .int4_weights import int4_weights, quantized_bias
@@ -25,7 +26,6 @@ from .result import LayerWeights
 __all__ = ["Kernel", "choose_layers", "find_kernels", "make_int4"]
 
 Array = npt.NDArray[Any]
-Progress = Callable[[str, int, int], None]
 
 _WITH_INT4 = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _HALF_A_STEP = 0.51  # and what float32 adds to it

@@ -10,18 +10,18 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from .. import errors
 from ..errors import InputError, MissingToolError, TinymlError, ToolError
+from ..progress import Progress
 from .job import JOB, Job
 
 __all__ = ["Conversation", "Worker", "require_tensorflow"]
 
-Progress = Callable[[str, int, int], None]
 
 _ROOT = Path(__file__).resolve().parents[2]
 # The folder that the parent was started in must not lend its modules to TensorFlow.

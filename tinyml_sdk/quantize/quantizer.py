@@ -9,7 +9,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from ..bench.inputs import quantize
 from ..bench.tflm_reference import TflmReference
 from ..errors import InputError, ToolError
 from ..graph import ABSENT, DType, Graph, parse_graph
+from ..progress import Progress, unseen
 from .checking import LayerNames, RangeCheck, check_integer_only, check_ranges, check_trained_ranges
 from .cost import Cost, cost_of
 from .data import MIN_SAMPLES, Data, Dataset, check_there, load_dataset, save_dataset
@@ -52,7 +53,6 @@ from .result import Accuracy, LayerNoise, LayerWeights, QuantizationResult
 __all__ = ["quantize_model", "weight_entropy", "write_model"]
 
 Array = npt.NDArray[Any]
-Progress = Callable[[str, int, int], None]
 
 
 def quantize_model(
@@ -107,7 +107,7 @@ def quantize_model(
     _check_options(granularity, method, percentile, activations)
     _check_weights(weights, activations, keep_int8, min_snr)
     metric_function(metric)
-    report = progress or (lambda stage, done, total: None)
+    report = progress or unseen
     for data, what in ((calibration, "calibration"), (validation, "validation")):
         if data is not None:
             check_there(data, what)

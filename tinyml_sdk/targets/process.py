@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import subprocess
@@ -14,9 +15,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 from ..errors import DeviceTimeoutError, TargetError
 from .base import CounterInfo, Target
 
-__all__ = ["EmulatorProcess", "ProcessTarget", "Watchdog"]
+__all__ = ["EmulatorProcess", "ProcessTarget", "Watchdog", "await_status"]
 
 _WRITE_DEADLINE_S = 20.0
+_END_DEADLINE_S = 20.0
 
 
 class Watchdog:
@@ -105,6 +107,13 @@ class EmulatorProcess(ABC):
     @abstractmethod
     def ended(self) -> TargetError:
         """Why the process is no longer there."""
+
+
+def await_status(process: subprocess.Popen[bytes]) -> int | None:
+    """The status of a process that has closed its end of a line, and so is about to end. None: it goes on."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=_END_DEADLINE_S)
+    return process.returncode
 
 
 P = TypeVar("P", bound=EmulatorProcess)

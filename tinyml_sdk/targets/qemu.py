@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import shutil
@@ -17,7 +16,7 @@ from typing import IO, Any
 
 from ..boards.model import Board, QemuMachine
 from ..errors import BoardError, DeviceTimeoutError, MissingToolError, TargetError
-from .process import EmulatorProcess, ProcessTarget, Watchdog
+from .process import EmulatorProcess, ProcessTarget, Watchdog, await_status
 
 __all__ = ["QemuTarget"]
 
@@ -26,7 +25,6 @@ _PACKAGES = {"arm": "qemu-system-arm", "riscv32": "qemu-system-misc"}
 
 _REMEDY = "install QEMU again, or use --target builtin"
 _START_DEADLINE_S = 60.0
-_END_DEADLINE_S = 20.0
 _NANOSECONDS = 1e9
 
 
@@ -141,13 +139,12 @@ class _QemuProcess(EmulatorProcess):
             self._lines += received
 
     def ended(self) -> TargetError:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=_END_DEADLINE_S)
+        status = await_status(self._process)
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").splitlines()
         said = [line.strip() for line in lines if line.strip() and "warning:" not in line]
         return TargetError(
-            f"QEMU has ended with status {self._process.returncode}: {said[-1] if said else 'no message'}",
+            f"QEMU has ended with status {status}: {said[-1] if said else 'no message'}",
             where=self.where,
             hint=f"`{self._name} -M help` lists the machines this QEMU has; the firmware must fit the board",
         )

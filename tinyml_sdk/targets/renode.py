@@ -20,7 +20,7 @@ from typing import IO
 from ..boards.model import Board
 from ..codegen.renode import renode_platform, renode_run_script
 from ..errors import BoardError, MissingToolError, TargetError
-from .process import EmulatorProcess, ProcessTarget, Watchdog
+from .process import EmulatorProcess, ProcessTarget, Watchdog, await_status
 
 __all__ = ["RenodeTarget"]
 
@@ -28,7 +28,6 @@ _PROGRAM = "renode"
 _REMEDY = "install it from https://renode.io and put it on the PATH, or use another --target"
 _START_DEADLINE_S = 60.0
 _QUIT_DEADLINE_S = 15.0
-_END_DEADLINE_S = 20.0
 _POLL_S = 0.05
 
 
@@ -115,10 +114,9 @@ class _RenodeProcess(EmulatorProcess):
         return console
 
     def ended(self) -> TargetError:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=_END_DEADLINE_S)
+        status = await_status(self._process)
         return TargetError(
-            f"Renode has ended with status {self._process.returncode}: {self._last_line()}",
+            f"Renode has ended with status {status}: {self._last_line()}",
             where=self.where,
             hint="`renode --version` must work; the script was written for 1.16",
         )

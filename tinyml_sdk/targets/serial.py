@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from ..boards.model import Board
 from ..errors import DeviceTimeoutError, ProtocolError, TargetError
-from ..flash import Progress, choose_flasher, flash_image
+from ..flash import choose_flasher, flash_image
 from ..link import Client, SerialLine
+from ..progress import Progress
 from .base import CounterInfo, Target
 
 __all__ = ["SerialTarget", "Silence", "explain_silence", "request_seconds"]

@@ -30,10 +30,7 @@ def find_hard_swishes(model: Any) -> dict[int, int]:
 
 def _of_gate(call: Call, makers: dict[int, Call]) -> int | None:
     """x of x * hard_sigmoid(x)."""
-    if kind_of(call.layer) not in _PRODUCTS or len(call.inputs) != 2:
-        return None
-    first, second = map(id, call.inputs)
-    for values, gate in ((first, second), (second, first)):
+    for values, gate in _factors(call):
         maker = makers[gate]
         if is_input(maker):
             continue
@@ -49,14 +46,18 @@ def _of_sixth(call: Call, makers: dict[int, Call]) -> int | None:
     """x of (x * relu6(x + 3)) / 6."""
     if is_input(call) or not _is(call, factor=1 / 6):
         return None
-    product = makers[id(call.inputs[0])]
-    if kind_of(product.layer) not in _PRODUCTS or len(product.inputs) != 2:
-        return None
-    first, second = map(id, product.inputs)
-    for values, clip in ((first, second), (second, first)):
+    for values, clip in _factors(makers[id(call.inputs[0])]):
         if _of_clip(makers[clip], makers) == values:
             return values
     return None
+
+
+def _factors(call: Call) -> tuple[tuple[int, int], ...]:
+    """The two tensors that a call multiplies, by `id`, in both orders; nothing for another call."""
+    if kind_of(call.layer) not in _PRODUCTS or len(call.inputs) != 2:
+        return ()
+    first, second = map(id, call.inputs)
+    return (first, second), (second, first)
 
 
 def _of_clip(call: Call, makers: dict[int, Call]) -> int | None:
